@@ -1,0 +1,133 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { HarnessError } from './errors.js';
+
+/** A setTimeout of more than this fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Milliseconds on a clock that never jumps. */
+export function monotonicMs(): number {
+  return performance.now();
+}
+
+export interface BudgetOptions {
+  /** Added to the message when the time is over: what was seen last (a console tail, a state). */
+  readonly lastSeen?: () => string;
+  readonly hint?: string;
+}
+
+/**
+ * How long something may take, and whether it is still wanted: an absolute deadline and an abort signal.
+ * Every function that waits takes one and hands a part of it down; none has a default of its own.
+ */
+export class Budget {
+  readonly #deadlineMs: number;
+  readonly #startMs: number;
+  readonly #label: string;
+  readonly #options: BudgetOptions;
+  readonly signal: AbortSignal;
+
+  private constructor(label: string, limitMs: number, signal: AbortSignal, options: BudgetOptions) {
+    this.#label = label;
+    this.#startMs = monotonicMs();
+    this.#deadlineMs = this.#startMs + limitMs;
+    this.signal = signal;
+    this.#options = options;
+  }
+
+  /**
+   * @param label What the time is for, as the object of "waiting for …".
+   * @param limitMs Milliseconds from now.
+   */
+  static start(label: string, limitMs: number, signal: AbortSignal, options: BudgetOptions = {}): Budget {
+    return new Budget(label, limitMs, signal, options);
+  }
+
+  get label(): string {
+    return this.#label;
+  }
+
+  /** Milliseconds left, never below 0. */
+  get remainingMs(): number {
+    return Math.max(0, this.#deadlineMs - monotonicMs());
+  }
+
+  get elapsedMs(): number {
+    return monotonicMs() - this.#startMs;
+  }
+
+  /** A part of this budget: at most `limitMs`, never more than is left. */
+  part(label: string, limitMs: number, options: BudgetOptions = this.#options): Budget {
+    return new Budget(label, Math.min(limitMs, this.remainingMs), this.signal, options);
+  }
+
+  /** The error to throw when the time is over. */
+  timeoutError(cause?: unknown): HarnessError {
+    const limitS = ((this.#deadlineMs - this.#startMs) / 1000).toFixed(0);
+    const lastSeen = this.#options.lastSeen?.();
+    return new HarnessError('TIMEOUT', `Gave up after ${limitS} s waiting for ${this.#label}`, {
+      ...(this.#options.hint === undefined ? {} : { hint: this.#options.hint }),
+      ...(lastSeen === undefined || lastSeen === '' ? {} : { details: lastSeen }),
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+
+  /** @throws {HarnessError} INTERRUPTED when aborted, TIMEOUT when over. */
+  check(): void {
+    if (this.signal.aborted) throw interruptedError(this.signal);
+    if (this.remainingMs <= 0) throw this.timeoutError();
+  }
+
+  /**
+   * The result of `promise`, unless the time ends or the run is aborted first. The promise itself is not
+   * stopped: give it this budget's signal where it can be.
+   *
+   * @throws {HarnessError} INTERRUPTED or TIMEOUT.
+   */
+  async race<T>(promise: Promise<T>): Promise<T> {
+    this.check();
+    const stop = new AbortController();
+    const onAbort = (): void => {
+      stop.abort();
+    };
+    this.signal.addEventListener('abort', onAbort, { once: true });
+    const limit = (async (): Promise<never> => {
+      for (;;) {
+        try {
+          await delay(Math.min(Math.max(this.remainingMs, 1), LONGEST_TIMER_MS), undefined, { signal: stop.signal });
+        } catch (cause) {
+          if (this.signal.aborted) throw interruptedError(this.signal);
+          throw cause;
+        }
+        if (this.remainingMs <= 0) throw this.timeoutError();
+      }
+    })();
+    try {
+      return await Promise.race([promise, limit]);
+    } finally {
+      stop.abort();
+      this.signal.removeEventListener('abort', onAbort);
+      limit.catch(() => undefined);
+    }
+  }
+
+  /**
+   * Looks again and again until `look` gives something. Only for states that announce nothing by themselves.
+   *
+   * @param everyMs Milliseconds between two looks.
+   */
+  async poll<T>(look: () => Promise<T | undefined> | T | undefined, everyMs: number): Promise<T> {
+    for (;;) {
+      this.check();
+      const result = await look();
+      if (result !== undefined) return result;
+      await delay(Math.min(everyMs, this.remainingMs + 1), undefined, { signal: this.signal }).catch(() => undefined);
+    }
+  }
+}
+
+export function interruptedError(signal: AbortSignal): HarnessError {
+  if (signal.reason instanceof HarnessError) return signal.reason;
+  return new HarnessError('INTERRUPTED', 'Interrupted', { cause: signal.reason });
+}

@@ -1,0 +1,40 @@
+import os from 'node:os';
+import path from 'node:path';
+
+/** Everything imperm takes from the environment; the only file that reads `process.env`. */
+export interface Environment {
+  /** Set by CI servers: never ask, plain output. */
+  readonly ci: boolean;
+  readonly noColor: boolean;
+  /** Content-addressed images and tools; large, safe to delete. `IMPERM_CACHE`, default `$XDG_CACHE_HOME/imperm`. */
+  readonly cacheDir: string;
+  /** Disks and sockets of running machines. `IMPERM_WORK`, default a folder of this user's in /var/tmp: on disk, short path. */
+  readonly workDir: string;
+  /** Debian mirror, `IMPERM_DEBIAN_MIRROR`; absent: the host's own, else mmdebstrap's default. */
+  readonly debianMirror: string | undefined;
+  /** GitHub Actions understands annotations. */
+  readonly githubActions: boolean;
+}
+
+/** Reads the environment once; pass the result on. */
+export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
+  const home = os.homedir();
+  const value = (name: string): string | undefined => {
+    const text = env[name];
+    return text === undefined || text === '' ? undefined : text;
+  };
+  return {
+    ci: value('CI') !== undefined && value('CI') !== 'false' && value('CI') !== '0',
+    noColor: value('NO_COLOR') !== undefined,
+    cacheDir: path.resolve(value('IMPERM_CACHE') ?? path.join(value('XDG_CACHE_HOME') ?? path.join(home, '.cache'), 'imperm')),
+    // /tmp is often in memory and XDG_RUNTIME_DIR always is: disks do not belong there. Unix socket paths end at 107 bytes.
+    workDir: path.resolve(value('IMPERM_WORK') ?? `/var/tmp/imperm-${String(os.userInfo().uid)}`),
+    debianMirror: value('IMPERM_DEBIAN_MIRROR'),
+    githubActions: value('GITHUB_ACTIONS') === 'true',
+  };
+}
+
+/** The environment for host tools: the caller's, in English, with names and paths of ours taken out. */
+export function toolEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  return { ...process.env, LC_ALL: 'C.UTF-8', ...extra };
+}

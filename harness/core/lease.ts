@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { HarnessError } from './errors.js';
+import { formatIdentity, identityOf, isAlive, ownIdentity, parseIdentity, type ProcessIdentity } from './identity.js';
+
+const OWNER_FILE = 'owner';
+const PROCESSES_DIR = 'processes';
+
+/**
+ * A work folder of one machine, and with it the note on disk of everything that was started for it. While its owner
+ * lives nobody else touches it; once the owner is dead, `reapLeases` ends what is left and removes it.
+ */
+export interface Lease {
+  /** Private folder for disks and sockets; its path is short enough for Unix sockets. */
+  readonly dir: string;
+  /** Notes a process before anything can go wrong with it. */
+  noteProcess(pid: number): Promise<void>;
+  /** Removes the folder. Processes must have ended before. */
+  release(): Promise<void>;
+}
+
+/**
+ * @param workDir Folder of all leases of this user.
+ * @throws {HarnessError} HOST_UNFIT when the folder belongs to somebody else or is open to others.
+ */
+export async function takeLease(workDir: string): Promise<Lease> {
+  await mkdir(workDir, { recursive: true, mode: 0o700 });
+  const info = await stat(workDir);
+  if (info.uid !== process.getuid?.() || (info.mode & 0o077) !== 0) {
+    throw new HarnessError('HOST_UNFIT', `The work folder ${workDir} is not private to this user`, {
+      hint: `Remove it (rm -rf ${workDir}) or name another one with IMPERM_WORK.`,
+    });
+  }
+  const dir = path.join(workDir, randomBytes(4).toString('hex'));
+  await mkdir(path.join(dir, PROCESSES_DIR), { recursive: true, mode: 0o700 });
+  await writeFile(path.join(dir, OWNER_FILE), ownIdentity());
+  return {
+    dir,
+    noteProcess: async (pid) => {
+      const identity = identityOf(pid);
+      if (identity !== undefined) {
+        await writeFile(path.join(dir, PROCESSES_DIR, String(pid)), formatIdentity(identity));
+      }
+    },
+    release: () => rm(dir, { recursive: true, force: true }),
+  };
+}
+
+export interface ReapResult {
+  /** Folders removed. */
+  readonly folders: number;
+  /** Processes killed. */
+  readonly processes: number;
+  /** Folders left alone because their owner runs. */
+  readonly inUse: number;
+}
+
+/** Ends and removes what dead runs of this user left behind, and only that. */
+export async function reapLeases(workDir: string): Promise<ReapResult> {
+  let folders = 0;
+  let processes = 0;
+  let inUse = 0;
+  for (const name of await readdir(workDir).catch(() => [])) {
+    const dir = path.join(workDir, name);
+    const owner = await readFile(path.join(dir, OWNER_FILE), 'utf8').catch(() => undefined);
+    if (owner === undefined && (await isYoung(dir))) continue; // just being made
+    if (owner !== undefined && isAlive(parseIdentity(owner))) {
+      inUse += 1;
+      continue;
+    }
+    for (const identity of await notedProcesses(dir)) {
+      if (isAlive(identity)) {
+        process.kill(identity.pid, 'SIGKILL');
+        processes += 1;
+      }
+    }
+    await rm(dir, { recursive: true, force: true });
+    folders += 1;
+  }
+  return { folders, processes, inUse };
+}
+
+async function isYoung(dir: string): Promise<boolean> {
+  const info = await stat(dir).catch(() => undefined);
+  return info === undefined || Date.now() - info.mtimeMs < 10_000;
+}
+
+async function notedProcesses(dir: string): Promise<ProcessIdentity[]> {
+  const names = await readdir(path.join(dir, PROCESSES_DIR)).catch(() => []);
+  const identities: ProcessIdentity[] = [];
+  for (const name of names) {
+    const identity = parseIdentity(await readFile(path.join(dir, PROCESSES_DIR, name), 'utf8').catch(() => ''));
+    if (identity !== undefined) identities.push(identity);
+  }
+  return identities;
+}
