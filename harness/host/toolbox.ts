@@ -1,0 +1,160 @@
+import { access, readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+
+import { type Budget, cachedFolder, digestOf, HarnessError, runProgram } from '../core/index.js';
+import { debianMirrorArguments } from './mirror.js';
+
+/** Packages of the private tools tree; unpacked, never configured. */
+const TOOL_PACKAGES = [
+  'btrfs-progs',
+  'dosfstools',
+  'gdisk',
+  'mtools',
+  'nix-bin',
+  'ovmf',
+  'qemu-system-x86',
+  'qemu-utils',
+  'swtpm',
+];
+const SUITE = 'trixie';
+const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
+
+/** How a program of the toolbox is started. */
+export interface ToolCommand {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** QEMU, its firmware and the other tools a run needs on the host. */
+export interface Toolbox {
+  readonly kind: 'private' | 'host';
+  /** The words to start a program with, arguments appended. */
+  command(program: string, args?: readonly string[]): ToolCommand;
+  /** Runs a program to its end, as `runProgram`. */
+  run(program: string, args: readonly string[], budget: Budget, options?: { env?: Record<string, string>; input?: string | Uint8Array }): Promise<string>;
+  readonly firmwareCode: string;
+  /** Template of the firmware's variable store; every machine gets a copy. */
+  readonly firmwareVars: string;
+  /** `QEMU emulator version 10.0.13 (Debian …)`. */
+  readonly qemuVersion: string;
+  /** Where the firmware comes from, for the record. */
+  readonly firmwareVersion: string;
+}
+
+export interface OpenToolboxOptions {
+  readonly kind: 'private' | 'host';
+  readonly cacheDir: string;
+  readonly mirror: string | undefined;
+  readonly budget: Budget;
+  readonly onBuild?: () => void;
+}
+
+/**
+ * The private toolbox is a tree of Debian packages in the cache: the same versions on every host. Its programs are
+ * started by the tree's own loader, so neither root nor a namespace is needed. The host's own tools are used instead
+ * when asked for (a NixOS shell, say).
+ *
+ * @throws {HarnessError} TOOL_FAILED when the tree cannot be unpacked; HOST_UNFIT when the host lacks a tool.
+ */
+export async function openToolbox(options: OpenToolboxOptions): Promise<Toolbox> {
+  return options.kind === 'host' ? openHostToolbox(options.budget) : openPrivateToolbox(options);
+}
+
+async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox> {
+  const mirror = await debianMirrorArguments(options.mirror);
+  const { dir } = await cachedFolder({
+    cacheDir: options.cacheDir,
+    name: 'tools',
+    key: digestOf('1', SUITE, ...TOOL_PACKAGES),
+    budget: options.budget,
+    build: async (part) => {
+      options.onBuild?.();
+      await runProgram(
+        'mmdebstrap',
+        ['--quiet', '--variant=extract', '--format=directory', `--include=${TOOL_PACKAGES.join(',')}`, SUITE, part, ...mirror],
+        { budget: options.budget },
+      );
+    },
+  });
+  const loader = path.join(dir, 'usr/lib64/ld-linux-x86-64.so.2');
+  const libraries = path.join(dir, LIBRARIES);
+  const administrative = new Set(await readdir(path.join(dir, 'usr/sbin')));
+  const command = (program: string, args: readonly string[] = []): ToolCommand => {
+    const file = path.join(dir, administrative.has(program) ? 'usr/sbin' : 'usr/bin', program);
+    const data = program.startsWith('qemu-system')
+      ? ['-L', path.join(dir, 'usr/share/qemu'), '-L', path.join(dir, 'usr/share/seabios')]
+      : [];
+    return {
+      args: [loader, '--library-path', libraries, file, ...data, ...args],
+      env: { QEMU_MODULE_DIR: path.join(libraries, 'qemu') },
+    };
+  };
+  const changes = gunzipSync(await readFile(path.join(dir, 'usr/share/doc/ovmf/changelog.Debian.gz'))).toString();
+  const version = /\((.+?)\)/.exec(changes)?.[1] ?? 'of unknown version';
+  return finishToolbox('private', command, path.join(dir, 'usr/share/OVMF'), options.budget, `OVMF ${version}`);
+}
+
+/** Where distributions put the firmware pair. */
+const FIRMWARE_FOLDERS = ['/usr/share/OVMF', '/usr/share/edk2/ovmf', '/usr/share/edk2/x64', '/run/libvirt/nix-ovmf'];
+
+async function openHostToolbox(budget: Budget): Promise<Toolbox> {
+  const command = (program: string, args: readonly string[] = []): ToolCommand => ({ args: [program, ...args], env: {} });
+  for (const folder of FIRMWARE_FOLDERS) {
+    const names = await readdir(folder).catch(() => []);
+    if (names.some((name) => /^OVMF_CODE(_4M|\.4m)?\.fd$/.test(name))) {
+      return finishToolbox('host', command, folder, budget, `OVMF of the host (${folder})`);
+    }
+  }
+  throw new HarnessError('HOST_UNFIT', `No UEFI firmware (OVMF) found in ${FIRMWARE_FOLDERS.join(', ')}`, {
+    hint: 'Install the package ovmf or edk2-ovmf, or run without `--tools host`: imperm then brings its own.',
+  });
+}
+
+async function finishToolbox(
+  kind: Toolbox['kind'],
+  command: Toolbox['command'],
+  firmwareFolder: string,
+  budget: Budget,
+  firmwareVersion: string,
+): Promise<Toolbox> {
+  const run: Toolbox['run'] = async (program, args, runBudget, options = {}) => {
+    const { args: words, env } = command(program, args);
+    const [file, ...rest] = words;
+    const result = await runProgram(file ?? program, rest, {
+      budget: runBudget,
+      env: { ...env, ...options.env },
+      ...(options.input === undefined ? {} : { input: options.input }),
+    });
+    return result.stdout;
+  };
+  const pair = (
+    await Promise.all(
+      ['_4M.fd', '.4m.fd', '.fd'].map(async (ending) => {
+        const code = path.join(firmwareFolder, `OVMF_CODE${ending}`);
+        const vars = path.join(firmwareFolder, `OVMF_VARS${ending}`);
+        return (await readable(code)) && (await readable(vars)) ? { code, vars } : undefined;
+      }),
+    )
+  ).find((found) => found !== undefined);
+  if (pair === undefined) {
+    throw new HarnessError('HOST_UNFIT', `${firmwareFolder} holds no pair of OVMF_CODE and OVMF_VARS`);
+  }
+  const version = await run('qemu-system-x86_64', ['--version'], budget);
+  return {
+    kind,
+    command,
+    run,
+    firmwareCode: pair.code,
+    firmwareVars: pair.vars,
+    qemuVersion: version.split('\n')[0] ?? version,
+    firmwareVersion,
+  };
+}
+
+async function readable(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}

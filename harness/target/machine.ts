@@ -1,0 +1,46 @@
+import type { ConsoleLine } from './console.js';
+
+/** A disk as the machine sees it. */
+export interface MachineDisk {
+  /** Unique among the machine's disks; also the disk's serial number, so at most 20 letters, digits and dashes. */
+  readonly name: string;
+  readonly bus: 'virtio' | 'nvme';
+  readonly file: string;
+  readonly format: 'qcow2' | 'raw';
+  readonly readOnly?: boolean;
+  /** Position in the firmware's boot order; absent: not booted from. */
+  readonly bootIndex?: number;
+}
+
+/** What the machine starts. */
+export type BootSource =
+  | { readonly from: 'disk' }
+  | { readonly from: 'kernel'; readonly kernel: string; readonly initrd: string; readonly commandLine: string }
+  /** A state saved by `saveState` of a machine with the same specification. */
+  | { readonly from: 'state'; readonly kernel: string; readonly initrd: string; readonly commandLine: string; readonly stateFile: string };
+
+export interface MachineSpec {
+  readonly memoryMiB: number;
+  readonly cpus: number;
+  readonly boot: BootSource;
+  readonly disks: readonly MachineDisk[];
+  /** The firmware's variable store; written by the machine. Absent: a fresh one. */
+  readonly nvramFile?: string;
+  /** systemd credentials, handed in through firmware tables. */
+  readonly credentials?: Readonly<Record<string, string>>;
+  /** Added to the kernel command line by systemd-boot, without a change on the disk. */
+  readonly extraCommandLine?: string;
+  /** Told to the machine and read back from it. */
+  readonly nonce: string;
+}
+
+/** Why a machine cannot be waited for any longer. */
+export interface MachineFault {
+  /** `kernel-panic`, `emergency-shell` … */
+  readonly kind: string;
+  /** As a sentence. */
+  readonly text: string;
+}
+
+/** Looks at every console line of a machine; a fault ends every wait on it at once. */
+export type ConsoleJudge = (line: ConsoleLine) => MachineFault | undefined;

@@ -1,0 +1,99 @@
+import type { Accelerator } from './accelerator.js';
+import type { MachineDisk, MachineSpec } from './machine.js';
+
+/** Sockets that QEMU connects to; all exist before it starts. */
+export interface QemuSockets {
+  readonly qmp: string;
+  readonly serial: string;
+  readonly journal: string;
+  readonly agent: string;
+}
+
+/** Slots for disks, all hot-pluggable: pcie root ports `disk0` … */
+export const DISK_SLOTS = 4;
+
+export interface QemuArgumentOptions {
+  readonly accelerator: Accelerator;
+  readonly firmwareCode: string;
+  readonly nvramFile: string;
+  readonly sockets: QemuSockets;
+  /** One file per firmware string: credentials stay out of the process list. */
+  readonly firmwareStrings: readonly string[];
+}
+
+/** A comma ends a QEMU option value unless doubled. */
+export function escapeOption(text: string): string {
+  return text.replaceAll(',', ',,');
+}
+
+/** The machine: q35, UEFI, one serial console, a console for the journal, the agent's port, no network, no host devices. */
+export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): string[] {
+  const kvm = options.accelerator.kind === 'kvm';
+  const socket = (id: string, path: string): string[] => ['-chardev', `socket,id=${id},path=${escapeOption(path)}`];
+  return [
+    '-nodefaults', '-no-user-config', '-display', 'none',
+    '-machine', 'q35', '-accel', kvm ? 'kvm' : 'tcg,thread=multi',
+    // Emulated, a modern processor model only means more to emulate; AES makes LUKS bearable.
+    '-cpu', kvm ? 'host' : 'Nehalem,+aes,+pclmulqdq',
+    '-smp', String(spec.cpus), '-m', String(spec.memoryMiB),
+    '-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${escapeOption(options.firmwareCode)}`,
+    '-drive', `if=pflash,format=raw,unit=1,file=${escapeOption(options.nvramFile)}`,
+    ...socket('qmp', options.sockets.qmp), '-mon', 'chardev=qmp,mode=control',
+    ...socket('serial', options.sockets.serial), '-serial', 'chardev:serial',
+    '-device', 'virtio-serial-pci,id=ports',
+    ...socket('journal', options.sockets.journal), '-device', 'virtconsole,chardev=journal',
+    ...socket('agent', options.sockets.agent), '-device', 'virtserialport,chardev=agent,name=imperm.agent',
+    '-object', 'rng-random,id=random,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=random',
+    // A new identity at every start: copies of one saved state must not draw the same random numbers.
+    '-device', 'vmgenid,guid=auto',
+    '-device', 'bochs-display',
+    '-rtc', 'base=utc',
+    '-fw_cfg', `name=opt/imperm/nonce,string=${spec.nonce}`,
+    // Powering off pauses first: the machine's processor time can still be read.
+    '-action', 'shutdown=pause,panic=pause',
+    ...Array.from({ length: DISK_SLOTS }, (_, slot) => ['-device', `pcie-root-port,id=disk${String(slot)},slot=${String(slot + 1)},chassis=${String(slot + 1)}`]).flat(),
+    ...spec.disks.flatMap((disk, slot) => [
+      '-blockdev', JSON.stringify(blockNode(disk)),
+      '-device', JSON.stringify(diskDevice(disk, slot)),
+    ]),
+    ...options.firmwareStrings.flatMap((file) => ['-smbios', `type=11,path=${escapeOption(file)}`]),
+    ...(spec.boot.from === 'disk' ? [] : ['-kernel', spec.boot.kernel, '-initrd', spec.boot.initrd, '-append', spec.boot.commandLine]),
+    ...(spec.boot.from === 'state' ? ['-incoming', 'defer'] : []),
+  ];
+}
+
+/** The storage behind a disk. Flushes need not reach the host's disk: a power cut here ends QEMU, not the host. */
+export function blockNode(disk: MachineDisk): Record<string, unknown> {
+  return {
+    driver: disk.format,
+    'node-name': nodeName(disk.name),
+    ...(disk.readOnly === true ? { 'read-only': true } : { discard: 'unmap', 'detect-zeroes': 'unmap' }),
+    cache: { direct: false, 'no-flush': true },
+    file: {
+      driver: 'file',
+      filename: disk.file,
+      cache: { direct: false, 'no-flush': true },
+      ...(disk.readOnly === true ? { 'read-only': true } : { discard: 'unmap' }),
+    },
+  };
+}
+
+/** The disk as hardware. The serial number gives it a stable name below /dev/disk/by-id. */
+export function diskDevice(disk: MachineDisk, slot: number): Record<string, unknown> {
+  return {
+    driver: disk.bus === 'nvme' ? 'nvme' : 'virtio-blk-pci',
+    id: deviceName(disk.name),
+    drive: nodeName(disk.name),
+    bus: `disk${String(slot)}`,
+    serial: disk.name,
+    ...(disk.bootIndex === undefined ? {} : { bootindex: disk.bootIndex }),
+  };
+}
+
+export function nodeName(disk: string): string {
+  return `node-${disk}`;
+}
+
+export function deviceName(disk: string): string {
+  return `dev-${disk}`;
+}

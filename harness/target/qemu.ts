@@ -1,0 +1,351 @@
+import { randomBytes } from 'node:crypto';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import path from 'node:path';
+
+import {
+  Budget,
+  Cleanup,
+  HarnessError,
+  lastLines,
+  monotonicMs,
+  type Redactor,
+  type RunningProgram,
+  startProgram,
+  takeLease,
+} from '../core/index.js';
+import type { Toolbox } from '../host/index.js';
+import type { Accelerator } from './accelerator.js';
+import { AgentPort } from './agent-port.js';
+import { type ConsoleLine, MachineConsole } from './console.js';
+import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
+import { processorMs } from './processor-time.js';
+import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
+import { QmpClient } from './qmp.js';
+import { type MachineKeys, MachineShell } from './shell.js';
+import { ListeningSocket } from './socket.js';
+
+/** QEMU itself starts, connects its sockets and answers within this; nothing of the guest is in it. */
+const QEMU_START_MS = 20_000;
+const STOP_MS = 10_000;
+
+export interface QemuHost {
+  readonly toolbox: Toolbox;
+  readonly accelerator: Accelerator;
+  readonly workDir: string;
+}
+
+export interface StartOptions {
+  readonly budget: Budget;
+  readonly keys: MachineKeys;
+  readonly redactor: Redactor;
+  /** Receives every console line with its time. */
+  readonly consoleFile: string;
+  /** Receives the journal of the machine, from stage 1 on, as it is written. */
+  readonly journalFile: string;
+  readonly judge?: ConsoleJudge;
+  readonly onConsoleLine?: (line: ConsoleLine) => void;
+  readonly onCleanupError: (what: string, error: unknown) => void;
+}
+
+/** A QEMU machine from power-on until it is stopped. */
+export class QemuMachine implements AsyncDisposable {
+  readonly console: MachineConsole;
+  readonly nvramFile: string;
+  readonly #qmp: QmpClient;
+  readonly #port: AgentPort;
+  readonly #qemu: RunningProgram;
+  readonly #keys: MachineKeys;
+  readonly #cleanup: Cleanup;
+  readonly #spec: MachineSpec;
+  readonly #slots: (string | undefined)[];
+  readonly #fault: Promise<never>;
+  readonly #poweredOff: Promise<void>;
+  #raiseFault: (error: HarnessError) => void = () => undefined;
+  #shell: MachineShell | undefined;
+  #stopping = false;
+  #lastProcessorMs = 0;
+  #resets = 0;
+
+  private constructor(parts: {
+    spec: MachineSpec;
+    console: MachineConsole;
+    qmp: QmpClient;
+    port: AgentPort;
+    qemu: RunningProgram;
+    keys: MachineKeys;
+    cleanup: Cleanup;
+    nvramFile: string;
+    logFile: string;
+  }) {
+    this.#spec = parts.spec;
+    this.console = parts.console;
+    this.nvramFile = parts.nvramFile;
+    this.#qmp = parts.qmp;
+    this.#port = parts.port;
+    this.#qemu = parts.qemu;
+    this.#keys = parts.keys;
+    this.#cleanup = parts.cleanup;
+    this.#slots = Array.from({ length: DISK_SLOTS }, (_, slot) => parts.spec.disks[slot]?.name);
+    this.#fault = new Promise<never>((_resolve, reject) => {
+      this.#raiseFault = reject;
+    });
+    this.#fault.catch(() => undefined);
+    void parts.qemu.ended.then(async (end) => {
+      if (this.#stopping) return;
+      const words = await readFile(parts.logFile, 'utf8').catch(() => '');
+      this.#raiseFault(
+        new HarnessError('MACHINE_DIED', `QEMU ended by itself (${end.signal ?? `exit code ${String(end.exitCode)}`})`, {
+          details: [lastLines(words, 10), this.console.tail()].filter((text) => text !== '').join('\n'),
+        }),
+      );
+    });
+    this.#poweredOff = new Promise((resolve) => {
+      this.#qmp.onEvent(({ event, data }) => {
+        if (event === 'SHUTDOWN') resolve();
+        if (event === 'RESET') {
+          this.#resets += 1;
+          this.#endShell();
+        }
+        if (event === 'GUEST_PANICKED') this.fail({ kind: 'kernel-panic', text: 'The kernel panicked' });
+        if (event === 'BLOCK_IO_ERROR') this.fail({ kind: 'disk-error', text: `A disk of the machine failed: ${String(data['reason'])}` });
+      });
+    });
+  }
+
+  /**
+   * Powers a machine on.
+   *
+   * @throws {HarnessError} MACHINE_DIED with QEMU's own words when it does not start.
+   */
+  static async start(host: QemuHost, spec: MachineSpec, options: StartOptions): Promise<QemuMachine> {
+    const cleanup = new Cleanup(options.onCleanupError);
+    try {
+      const lease = await takeLease(host.workDir);
+      cleanup.push('removing the work folder', () => lease.release());
+      const names = ['qmp', 'serial', 'journal', 'agent'] as const;
+      const sockets = Object.fromEntries(
+        await Promise.all(
+          names.map(async (name) => {
+            const socket = await ListeningSocket.listen(path.join(lease.dir, name));
+            cleanup.push(`closing the socket ${name}`, () => socket.close());
+            return [name, socket] as const;
+          }),
+        ),
+      ) as Record<(typeof names)[number], ListeningSocket>;
+      const nvramFile = spec.nvramFile ?? path.join(lease.dir, 'nvram.fd');
+      if (spec.nvramFile === undefined) await copyFile(host.toolbox.firmwareVars, nvramFile);
+      const logFile = path.join(lease.dir, 'qemu.log');
+      const { args, env } = host.toolbox.command(
+        'qemu-system-x86_64',
+        qemuArguments(spec, {
+          accelerator: host.accelerator,
+          firmwareCode: host.toolbox.firmwareCode,
+          nvramFile,
+          sockets: { qmp: sockets.qmp.path, serial: sockets.serial.path, journal: sockets.journal.path, agent: sockets.agent.path },
+          firmwareStrings: await writeFirmwareStrings(lease.dir, spec, options.keys),
+        }),
+      );
+      const qemu = startProgram(args, { logFile, env });
+      cleanup.push('stopping QEMU', async () => {
+        qemu.kill('SIGKILL');
+        await qemu.ended;
+      });
+      await lease.noteProcess(qemu.pid);
+      const budget = options.budget.part('QEMU to start', QEMU_START_MS);
+      const died = qemu.ended.then(async (end): Promise<never> => {
+        const words = await readFile(logFile, 'utf8').catch(() => '');
+        throw new HarnessError('MACHINE_DIED', `QEMU did not start (${end.signal ?? `exit code ${String(end.exitCode)}`})`, {
+          details: lastLines(words, 10),
+        });
+      });
+      died.catch(() => undefined);
+      // A socket that closes is only how a death is noticed first; QEMU's own words follow with its end.
+      const orDeath = <T>(promise: Promise<T>): Promise<T> =>
+        Promise.race([promise, died]).catch((error: unknown) =>
+          error instanceof HarnessError && error.code === 'MACHINE_DIED' ? budget.race(died) : Promise.reject(error as Error),
+        );
+      const serial = await orDeath(sockets.serial.accept(budget));
+      const machineConsole = new MachineConsole(serial, {
+        logFile: options.consoleFile,
+        redactor: options.redactor,
+        onLine: (line) => {
+          options.onConsoleLine?.(line);
+          const fault = options.judge?.(line);
+          if (fault !== undefined) machine?.fail(fault);
+        },
+      });
+      let machine: QemuMachine | undefined;
+      cleanup.push('closing the console', () => machineConsole.close());
+      const journal = await orDeath(sockets.journal.accept(budget));
+      const journalFile = createWriteStream(options.journalFile, { flags: 'a' });
+      journal.on('error', () => undefined);
+      journal.on('data', (chunk: Buffer) => journalFile.write(options.redactor.clean(chunk.toString('utf8').replaceAll('\r', ''))));
+      cleanup.push('closing the journal', () => new Promise<void>((resolve) => { journal.destroy(); journalFile.end(resolve); }));
+      const port = new AgentPort(await orDeath(sockets.agent.accept(budget)));
+      const qmp = await orDeath(sockets.qmp.accept(budget).then((socket) => QmpClient.start(socket, budget)));
+      cleanup.push('closing the control channel', () => {
+        qmp.close();
+      });
+      machine = new QemuMachine({ spec, console: machineConsole, qmp, port, qemu, keys: options.keys, cleanup, nvramFile, logFile });
+      if (spec.boot.from === 'state') await machine.#restore(spec.boot.stateFile, options.budget);
+      return machine;
+    } catch (error) {
+      await cleanup.release();
+      throw error;
+    }
+  }
+
+  /** Waits for `promise`; the end of the machine or a fault on its console ends the wait at once. */
+  until<T>(promise: Promise<T>, budget: Budget): Promise<T> {
+    return budget.race(Promise.race([promise, this.#fault]));
+  }
+
+  /** Ends every wait on this machine with an error that shows the console. */
+  fail(fault: MachineFault): void {
+    this.#raiseFault(new HarnessError('CONSOLE_FAILURE', fault.text, { details: this.console.tail() }));
+  }
+
+  /** How often the machine was reset (a reboot is a reset) since power-on. */
+  get resets(): number {
+    return this.#resets;
+  }
+
+  /** Settles when the agent in the machine waits to be asked. */
+  waitForAgent(budget: Budget): Promise<void> {
+    return this.until(this.#port.waitForGreeting(budget), budget);
+  }
+
+  /** Root's shell in the machine. The agent must be waiting. */
+  async openShell(budget: Budget): Promise<MachineShell> {
+    this.#shell = await this.until(this.#port.openShell(this.#keys, budget), budget);
+    return this.#shell;
+  }
+
+  /** Settles when the guest has powered itself off. */
+  waitForPowerOff(budget: Budget): Promise<void> {
+    return this.until(this.#poweredOff, budget);
+  }
+
+  /** Plugs a disk into the running machine. */
+  async attachDisk(disk: MachineDisk, budget: Budget): Promise<void> {
+    const slot = this.#slots.indexOf(undefined);
+    if (slot < 0) throw new HarnessError('INTERNAL', `Internal error: no slot left for the disk ${disk.name}`);
+    await this.#qmp.execute('blockdev-add', blockNode(disk), budget);
+    await this.#qmp.execute('device_add', diskDevice(disk, slot), budget);
+    this.#slots[slot] = disk.name;
+  }
+
+  /** Unplugs a disk and closes its file. */
+  async detachDisk(name: string, budget: Budget): Promise<void> {
+    const gone = this.#qmp.waitForEvent(({ event, data }) => event === 'DEVICE_DELETED' && data['device'] === deviceName(name));
+    await this.#qmp.execute('device_del', { id: deviceName(name) }, budget);
+    await this.until(gone, budget.part(`the machine to let go of the disk ${name}`, budget.remainingMs));
+    await this.#qmp.execute('blockdev-del', { 'node-name': nodeName(name) }, budget);
+    this.#slots[this.#slots.indexOf(name)] = undefined;
+  }
+
+  /** A picture of the screen as a PNG file. */
+  async screenshot(file: string, budget: Budget): Promise<void> {
+    await this.#qmp.execute('screendump', { filename: file, format: 'png' }, budget);
+  }
+
+  /** Power fails and comes back: everything that is not on the disk is gone, the processor starts over. */
+  async resetHard(budget: Budget): Promise<void> {
+    const reset = this.#qmp.waitForEvent(({ event }) => event === 'RESET');
+    await this.#qmp.execute('system_reset', {}, budget);
+    await this.until(reset, budget);
+  }
+
+  /** Writes the state of the running machine to a file, for `BootSource.from = 'state'`, and leaves it paused. */
+  async saveState(file: string, budget: Budget): Promise<void> {
+    await this.#qmp.execute('stop', {}, budget);
+    await this.#enableMappedRam(budget);
+    await this.#qmp.execute('migrate-set-parameters', { 'max-bandwidth': 100 * 2 ** 30 }, budget);
+    await this.#migrate('migrate', file, budget);
+  }
+
+  /** Processor time of QEMU so far, user and system; after the end, until shortly before it. */
+  get processorMs(): number {
+    this.#lastProcessorMs = processorMs(this.#qemu.pid) ?? this.#lastProcessorMs;
+    return this.#lastProcessorMs;
+  }
+
+  /** Cuts the power and removes everything of this machine but its disks. */
+  async stop(): Promise<void> {
+    void this.processorMs;
+    this.#stopping = true;
+    this.#endShell();
+    await this.#cleanup.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #endShell(): void {
+    this.#shell?.close();
+    this.#shell = undefined;
+    this.#port.reset();
+  }
+
+  async #restore(file: string, budget: Budget): Promise<void> {
+    await this.#enableMappedRam(budget);
+    await this.#migrate('migrate-incoming', file, budget);
+    await this.#qmp.execute('cont', {}, budget);
+  }
+
+  async #enableMappedRam(budget: Budget): Promise<void> {
+    const capabilities = ['mapped-ram', 'events'].map((capability) => ({ capability, state: true }));
+    await this.#qmp.execute('migrate-set-capabilities', { capabilities }, budget);
+  }
+
+  async #migrate(command: 'migrate' | 'migrate-incoming', file: string, budget: Budget): Promise<void> {
+    const over = this.#qmp.waitForEvent(
+      ({ event, data }) => event === 'MIGRATION' && (data['status'] === 'completed' || data['status'] === 'failed'),
+    );
+    await this.#qmp.execute(command, { uri: `file:${file}` }, budget);
+    const { data } = await this.until(over, budget);
+    if (data['status'] === 'failed') {
+      throw new HarnessError('TOOL_FAILED', `QEMU could not ${command === 'migrate' ? 'save' : 'restore'} the machine's state (${file})`);
+    }
+  }
+
+  /** Time for ending things, whatever became of the run. */
+  static stopBudget(): Budget {
+    return Budget.start('the machine to stop', STOP_MS, new AbortController().signal);
+  }
+
+  get spec(): MachineSpec {
+    return this.#spec;
+  }
+
+  get elapsedMs(): number {
+    return monotonicMs();
+  }
+}
+
+/** A name for one power-on. Always of the same length: a restored machine reads it in the place of the saved one. */
+export function makeNonce(): string {
+  return randomBytes(12).toString('hex');
+}
+
+async function writeFirmwareStrings(dir: string, spec: MachineSpec, keys: MachineKeys): Promise<string[]> {
+  const credentials = {
+    'imperm.host-key': keys.hostPrivate,
+    'imperm.authorized-keys': `${keys.clientPublic}\n`,
+    'imperm.nonce': spec.nonce,
+    ...spec.credentials,
+  };
+  const strings = Object.entries(credentials).map(
+    ([name, value]) => `io.systemd.credential.binary:${name}=${Buffer.from(value).toString('base64')}`,
+  );
+  if (spec.extraCommandLine !== undefined) strings.push(`io.systemd.boot.kernel-cmdline-extra=${spec.extraCommandLine}`);
+  return Promise.all(
+    strings.map(async (text, index) => {
+      const file = path.join(dir, `firmware-string-${String(index)}`);
+      await writeFile(file, text, { mode: 0o600 });
+      return file;
+    }),
+  );
+}

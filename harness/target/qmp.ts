@@ -1,0 +1,115 @@
+import type { Socket } from 'node:net';
+
+import { type Budget, HarnessError } from '../core/index.js';
+
+export interface QmpEvent {
+  readonly event: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+interface QmpReply {
+  readonly id?: number;
+  readonly return?: unknown;
+  readonly error?: { readonly class: string; readonly desc: string };
+  readonly event?: string;
+  readonly data?: Record<string, unknown>;
+  readonly QMP?: unknown;
+}
+
+/** QEMU's control channel (QMP): JSON lines, replies by number, events at any time. */
+export class QmpClient {
+  readonly #socket: Socket;
+  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void; command: string }>();
+  readonly #listeners = new Set<(event: QmpEvent) => void>();
+  #buffer = '';
+  #nextId = 1;
+  #closed: HarnessError | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk: string) => {
+      this.#receive(chunk);
+    });
+    const end = (): void => {
+      this.#end();
+    };
+    socket.on('error', end);
+    socket.on('close', end);
+  }
+
+  /** Waits for QEMU's greeting and leaves negotiation mode. */
+  static async start(socket: Socket, budget: Budget): Promise<QmpClient> {
+    const client = new QmpClient(socket);
+    await client.execute('qmp_capabilities', {}, budget);
+    return client;
+  }
+
+  /**
+   * @throws {HarnessError} TOOL_FAILED with QEMU's own words when it refuses; MACHINE_DIED when QEMU has gone.
+   */
+  async execute(command: string, args: Readonly<Record<string, unknown>>, budget: Budget): Promise<unknown> {
+    if (this.#closed !== undefined) throw this.#closed;
+    const id = this.#nextId++;
+    const reply = new Promise<unknown>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, command });
+    });
+    reply.catch(() => undefined);
+    this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
+    try {
+      return await budget.race(reply);
+    } finally {
+      this.#pending.delete(id);
+    }
+  }
+
+  /** @returns A function that ends the subscription. */
+  onEvent(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The next event that fits. Subscribe before causing it: call this first, then the command. */
+  waitForEvent(matches: (event: QmpEvent) => boolean): Promise<QmpEvent> {
+    return new Promise((resolve) => {
+      const stop = this.onEvent((event) => {
+        if (!matches(event)) return;
+        stop();
+        resolve(event);
+      });
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #receive(chunk: string): void {
+    this.#buffer += chunk;
+    for (let end = this.#buffer.indexOf('\n'); end >= 0; end = this.#buffer.indexOf('\n')) {
+      const line = this.#buffer.slice(0, end).trim();
+      this.#buffer = this.#buffer.slice(end + 1);
+      if (line !== '') this.#dispatch(JSON.parse(line) as QmpReply);
+    }
+  }
+
+  #dispatch(reply: QmpReply): void {
+    if (reply.event !== undefined) {
+      const event = { event: reply.event, data: reply.data ?? {} };
+      for (const listener of [...this.#listeners]) listener(event);
+      return;
+    }
+    if (reply.id === undefined) return; // the greeting
+    const pending = this.#pending.get(reply.id);
+    if (reply.error === undefined) pending?.resolve(reply.return);
+    else {
+      pending?.reject(new HarnessError('TOOL_FAILED', `QEMU refused ${pending.command}: ${reply.error.desc}`));
+    }
+  }
+
+  #end(): void {
+    this.#closed ??= new HarnessError('MACHINE_DIED', 'QEMU closed its control channel');
+    for (const pending of this.#pending.values()) pending.reject(this.#closed);
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+
+import ssh2 from 'ssh2';
+
+import { type Budget, HarnessError, lastLines } from '../core/index.js';
+
+/** Keys of one power-on: who may come in, and by what the machine proves that it is the one that was started. */
+export interface MachineKeys {
+  readonly clientPrivate: string;
+  readonly clientPublic: string;
+  readonly hostPrivate: string;
+  readonly hostPublic: string;
+}
+
+export function makeMachineKeys(): MachineKeys {
+  const client = ssh2.utils.generateKeyPairSync('ed25519');
+  const host = ssh2.utils.generateKeyPairSync('ed25519');
+  return {
+    clientPrivate: client.private,
+    clientPublic: client.public,
+    hostPrivate: host.private,
+    hostPublic: host.public,
+  };
+}
+
+export interface CommandResult {
+  readonly exitCode: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export interface ExecuteOptions {
+  /** Standard input: a text, bytes, or a stream. */
+  readonly input?: string | Buffer;
+}
+
+/** Root's shell in a machine: one kept SSH connection, any number of commands. Dead for good when the machine reboots. */
+export class MachineShell {
+  readonly #client: ssh2.Client;
+  #ended: HarnessError | undefined;
+  readonly #end: Promise<never>;
+
+  private constructor(client: ssh2.Client) {
+    this.#client = client;
+    this.#end = new Promise((_resolve, reject) => {
+      const end = (cause?: Error): void => {
+        this.#ended ??= new HarnessError('MACHINE_UNREACHABLE', 'The connection to the machine ended', { cause });
+        reject(this.#ended);
+      };
+      client.on('error', end);
+      client.on('close', () => {
+        end();
+      });
+    });
+    this.#end.catch(() => undefined);
+  }
+
+  /**
+   * Opens the connection over a byte stream whose other end is about to run sshd.
+   *
+   * @throws {HarnessError} WRONG_MACHINE when the answering machine does not hold the host key of this power-on;
+   * MACHINE_UNREACHABLE; TIMEOUT.
+   */
+  static async connect(stream: Duplex, keys: MachineKeys, budget: Budget): Promise<MachineShell> {
+    const client = new ssh2.Client();
+    const expected = Buffer.from(keys.hostPublic.split(' ')[1] ?? '', 'base64');
+    let wrongMachine = false;
+    const ready = new Promise<void>((resolve, reject) => {
+      client.once('ready', resolve);
+      client.once('error', (cause: Error) => {
+        reject(
+          wrongMachine
+            ? new HarnessError('WRONG_MACHINE', 'The machine that answers is not the one that was started: it holds another host key', { cause })
+            : new HarnessError('MACHINE_UNREACHABLE', `SSH to the machine failed: ${cause.message}`, { cause }),
+        );
+      });
+      client.once('close', () => {
+        reject(new HarnessError('MACHINE_UNREACHABLE', 'The machine closed the connection before it was open'));
+      });
+    });
+    ready.catch(() => undefined);
+    client.connect({
+      sock: stream,
+      username: 'root',
+      privateKey: keys.clientPrivate,
+      hostVerifier: (key: Buffer) => {
+        wrongMachine = !key.equals(expected);
+        return !wrongMachine;
+      },
+      readyTimeout: 0, // the budget decides
+      algorithms: { kex: ['curve25519-sha256'], serverHostKey: ['ssh-ed25519'], cipher: ['aes128-gcm@openssh.com'] },
+    });
+    try {
+      await budget.race(ready);
+    } catch (error) {
+      client.destroy();
+      throw error;
+    }
+    return new MachineShell(client);
+  }
+
+  /** Rejects when the connection has ended. */
+  get end(): Promise<never> {
+    return this.#end;
+  }
+
+  /**
+   * Runs a command of root's shell to its end, whatever its exit code.
+   *
+   * @throws {HarnessError} MACHINE_UNREACHABLE when the connection ends first; TIMEOUT; INTERRUPTED.
+   */
+  async execute(command: string, budget: Budget, options: ExecuteOptions = {}): Promise<CommandResult> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const run = async (): Promise<CommandResult> => {
+      const channel = await new Promise<ssh2.ClientChannel>((resolve, reject) => {
+        this.#client.exec(command, (error, opened) => {
+          if (error === undefined) resolve(opened);
+          else reject(error);
+        });
+      });
+      const stdout: Buffer[] = [];
+      const stderr: Buffer[] = [];
+      channel.on('data', (chunk: Buffer) => stdout.push(chunk));
+      channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+      let exitCode: number | undefined;
+      let signal: string | undefined;
+      channel.on('exit', (code: number | null, name?: string) => {
+        exitCode = code ?? undefined;
+        signal = name;
+      });
+      const closed = once(channel, 'close');
+      channel.end(options.input ?? '');
+      await closed;
+      if (exitCode === undefined && signal === undefined) {
+        throw new HarnessError('MACHINE_UNREACHABLE', `The machine gave no exit code for: ${firstLine(command)}`);
+      }
+      return { exitCode: exitCode ?? 255, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
+    };
+    const running = run();
+    running.catch(() => undefined);
+    return budget.race(Promise.race([running, this.#end]));
+  }
+
+  /**
+   * Runs a command that has to succeed.
+   *
+   * @returns Its standard output.
+   * @throws {HarnessError} GUEST_COMMAND_FAILED with its output when the exit code is not 0; as `execute`.
+   */
+  async run(command: string, budget: Budget, options: ExecuteOptions = {}): Promise<string> {
+    const result = await this.execute(command, budget, options);
+    if (result.exitCode !== 0) {
+      throw new HarnessError('GUEST_COMMAND_FAILED', `A command in the machine failed with exit code ${String(result.exitCode)}: ${firstLine(command)}`, {
+        details: lastLines(`${result.stdout.toString('utf8')}\n${result.stderr}`, 30),
+      });
+    }
+    return result.stdout.toString('utf8');
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+}
+
+function firstLine(command: string): string {
+  const line = command.trim().split('\n')[0] ?? '';
+  return line.length > 100 ? `${line.slice(0, 100)}…` : line;
+}
+
