@@ -1,0 +1,119 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { type Budget, cachedFolder, digestOf, repositoryRoot, runProgram } from '../core/index.js';
+import { debianMirrorArguments, type Toolbox } from '../host/index.js';
+import { hashStorePath, type StorePath } from './store.js';
+
+const SUITE = 'trixie';
+
+/** Everything that the installed system, the installer or the making of stage 1 needs. */
+const PACKAGES = [
+  'acl', 'attr', 'btrfs-progs', 'cpio', 'cryptsetup-bin', 'dbus', 'dosfstools', 'dracut-core', 'e2fsprogs', 'gdisk', 'kmod',
+  'less', 'libpam-systemd', 'linux-image-cloud-amd64', 'openssh-server', 'parted', 'systemd-boot', 'systemd-boot-efi',
+  'systemd-cryptsetup', 'systemd-sysv', 'udev', 'xz-utils', 'zstd',
+];
+
+/** Never used inside a machine, and a third of the files. */
+const LEFT_OUT = ['/usr/share/locale/*', '/usr/share/man/*', '/usr/share/doc/*', '/usr/share/info/*'];
+
+/** Time stamp of every file in the images: the same packages give the same images. */
+const EPOCH = '1700000000';
+
+const SOURCES = path.join(repositoryRoot, 'harness/guest/debian');
+
+/** What was built from Debian packages, ready to be booted and installed. */
+export interface GuestImages {
+  /** Digest of the inputs: names everything that is derived from the images. */
+  readonly key: string;
+  readonly kernel: string;
+  readonly kernelRelease: string;
+  /** The RAM-only installer, also used to look into powered-off disks. */
+  readonly installerInitrd: string;
+  /** Archive of what lies below `system.path`. */
+  readonly systemTar: string;
+  readonly system: StorePath;
+}
+
+export interface BuildImagesOptions {
+  readonly toolbox: Toolbox;
+  readonly cacheDir: string;
+  readonly mirror: string | undefined;
+  readonly budget: Budget;
+  readonly onBuild?: () => void;
+  readonly onWait?: () => void;
+}
+
+/**
+ * The images from the cache, built when an input changed. Needs neither root nor loop devices: mmdebstrap makes a
+ * throw-away tree, and everything is done inside it.
+ *
+ * @throws {HarnessError} TOOL_FAILED with the output of what failed.
+ */
+export async function buildImages(options: BuildImagesOptions): Promise<GuestImages> {
+  const key = digestOf('1', SUITE, EPOCH, ...PACKAGES, ...LEFT_OUT, ...(await readSources(SOURCES)));
+  const { dir } = await cachedFolder({
+    cacheDir: options.cacheDir,
+    name: 'debian',
+    key,
+    budget: options.budget,
+    build: (part) => {
+      options.onBuild?.();
+      return build(part, options);
+    },
+    ...(options.onWait === undefined ? {} : { onWait: options.onWait }),
+  });
+  return {
+    key,
+    kernel: path.join(dir, 'vmlinuz'),
+    kernelRelease: (await readFile(path.join(dir, 'kernel-release'), 'utf8')).trim(),
+    installerInitrd: path.join(dir, 'installer.cpio.zst'),
+    systemTar: path.join(dir, 'system.tar'),
+    system: JSON.parse(await readFile(path.join(dir, 'system.json'), 'utf8')) as StorePath,
+  };
+}
+
+async function build(out: string, options: BuildImagesOptions): Promise<void> {
+  const hook = [
+    'set -eu',
+    'mkdir "$1/imperm"',
+    'cp -rT "$IMPERM_SOURCES/overlay" "$1/imperm/in"',
+    'cp "$IMPERM_SOURCES/build-images.sh" "$1/imperm/"',
+    'chroot "$1" bash /imperm/build-images.sh',
+    'cp -r "$1/imperm/out/." "$IMPERM_OUT/"',
+  ].join('; ');
+  await runProgram(
+    'mmdebstrap',
+    [
+      '--quiet', '--variant=minbase', '--format=null', `--include=${PACKAGES.join(',')}`,
+      ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
+      `--customize-hook=${hook}`, SUITE, '/dev/null', ...(await debianMirrorArguments(options.mirror)),
+    ],
+    {
+      budget: options.budget,
+      tailLines: 40,
+      // INITRD=No: the kernel package would make an initrd that nobody uses.
+      env: { INITRD: 'No', SOURCE_DATE_EPOCH: EPOCH, IMPERM_SOURCES: SOURCES, IMPERM_OUT: out },
+    },
+  );
+  // Real Nix computes the store path. Its archive form knows no owners and no modes but "executable", so the path
+  // stays right although the archive keeps the real ones (setuid, 0600).
+  const folder = path.join(out, 'debian-system');
+  await mkdir(folder);
+  await runProgram('tar', ['-xf', path.join(out, 'system.tar'), '-C', folder, '--no-same-owner', '--mode=u+rwX'].slice(0, 5), { budget: options.budget });
+  await runProgram('chmod', ['-R', 'u+rwX', folder], { budget: options.budget });
+  const system = await hashStorePath(options.toolbox, folder, [], options.budget);
+  await writeFile(path.join(out, 'system.json'), JSON.stringify(system));
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Names and contents of all files that decide what the images hold. */
+async function readSources(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => ({ file: path.join(entry.parentPath, entry.name), link: entry.isSymbolicLink() }))
+    .sort((a, b) => (a.file < b.file ? -1 : 1));
+  const contents = await Promise.all(files.map(async ({ file, link }) => [path.relative(folder, file), link ? 'link' : await readFile(file, 'utf8')]));
+  return contents.flat();
+}

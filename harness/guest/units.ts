@@ -1,0 +1,99 @@
+import type { FileSystem, PersistedDirectory, Persistence, Rollback, SystemModel } from '../scenario/index.js';
+
+/** Options of a mount as they stand in an fstab. Early mounts carry the mark that makes systemd leave them alone. */
+function mountOptions(fileSystem: FileSystem): string {
+  const options = fileSystem.options.length === 0 ? ['defaults'] : [...fileSystem.options];
+  return [...options, ...(fileSystem.neededForBoot ? ['x-initrd.mount'] : [])].join(',');
+}
+
+/** A field of an fstab. */
+function escapeField(text: string): string {
+  return text.replaceAll(/[ \t\n\\#]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+}
+
+/** File systems whose checker does nothing at boot. */
+const UNCHECKED = new Set(['btrfs', 'tmpfs', 'zfs', 'overlay', 'bcachefs', 'none']);
+
+function fstabLine(fileSystem: FileSystem): string {
+  const pass = UNCHECKED.has(fileSystem.fsType) || fileSystem.device === 'none' ? '0' : fileSystem.mountPoint === '/' ? '1' : '2';
+  const { device, mountPoint, fsType } = fileSystem;
+  return `${escapeField(device)} ${escapeField(mountPoint)} ${fsType} ${escapeField(mountOptions(fileSystem))} 0 ${pass}\n`;
+}
+
+/** /etc/fstab of the booted system. */
+export function renderFstab(system: SystemModel): string {
+  return [
+    ...system.fileSystems.map(fstabLine),
+    ...system.swapDevices.map(({ device }) => `${escapeField(device)} none swap defaults 0 0\n`),
+  ].join('');
+}
+
+/** The mounts that stage 1 makes below /sysroot, as systemd's generator reads them there. */
+export function renderInitrdFstab(system: SystemModel): string {
+  return system.fileSystems
+    .filter((fileSystem) => fileSystem.neededForBoot)
+    .map(fstabLine)
+    .join('');
+}
+
+/** /etc/crypttab of stage 1. */
+export function renderCrypttab(system: SystemModel): string {
+  return system.luks
+    .map(({ name, device, allowDiscards }) => `${name} ${device} - ${allowDiscards ? 'discard' : 'luks'}\n`)
+    .join('');
+}
+
+function unitLines(key: string, values: readonly string[]): string[] {
+  return values.map((value) => `${key}=${value}`);
+}
+
+/** The rollback as NixOS renders a service of stage 1: the script is a program of its own in the store. */
+export function renderRollbackUnit(rollback: Rollback, program: string): string {
+  return [
+    '[Unit]',
+    ...unitLines('After', rollback.after),
+    ...unitLines('Before', rollback.before),
+    'DefaultDependencies=no',
+    `Description=${rollback.description}`,
+    ...unitLines('Requires', rollback.requires),
+    '',
+    '[Service]',
+    `ExecStart=${program}`,
+    'Type=oneshot',
+    '',
+  ].join('\n');
+}
+
+/** NixOS puts `set -e` before the text of a service's script, whatever the text says. */
+export function renderRollbackProgram(rollback: Rollback): string {
+  return `#!/bin/bash\nset -e\n\n${rollback.script.text}`;
+}
+
+/** A persisted directory: a bind mount from the persistent store. */
+export function renderPersistenceMount(directory: PersistedDirectory, persistence: Persistence): string {
+  return [
+    '[Unit]',
+    'Before=local-fs.target',
+    'DefaultDependencies=no',
+    '',
+    '[Mount]',
+    `Options=bind${persistence.hideMounts ? ',x-gvfs-hide' : ''}`,
+    `What=${directory.source}`,
+    `Where=${directory.path}`,
+    '',
+  ].join('\n');
+}
+
+/** A path as a unit name without its suffix, as `systemd-escape --path` gives it. */
+export function escapeUnitPath(text: string): string {
+  const trimmed = text.replaceAll(/^\/+|\/+$/g, '').replaceAll(/\/+/g, '/');
+  if (trimmed === '') return '-';
+  return [...Buffer.from(trimmed)]
+    .map((byte, index) => {
+      const character = String.fromCharCode(byte);
+      if (character === '/') return '-';
+      if (/[A-Za-z0-9:_]/.test(character) || (character === '.' && index > 0)) return character;
+      return `\\x${byte.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
+}
