@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -34,6 +35,8 @@ export class Budget {
     this.#deadlineMs = this.#startMs + limitMs;
     this.signal = signal;
     this.#options = options;
+    // One signal ends a whole run: any number of waits listen to it, and Node warns from the eleventh on.
+    setMaxListeners(0, signal);
   }
 
   /**
@@ -64,7 +67,8 @@ export class Budget {
 
   /** The error to throw when the time is over. */
   timeoutError(cause?: unknown): HarnessError {
-    const limitS = ((this.#deadlineMs - this.#startMs) / 1000).toFixed(0);
+    const limitMs = this.#deadlineMs - this.#startMs;
+    const limitS = (limitMs / 1000).toFixed(limitMs < 10_000 ? 1 : 0);
     const lastSeen = this.#options.lastSeen?.();
     return new HarnessError('TIMEOUT', `Gave up after ${limitS} s waiting for ${this.#label}`, {
       ...(this.#options.hint === undefined ? {} : { hint: this.#options.hint }),
@@ -86,6 +90,8 @@ export class Budget {
    * @throws {HarnessError} INTERRUPTED or TIMEOUT.
    */
   async race<T>(promise: Promise<T>): Promise<T> {
+    // Whoever loses the race may still fail later; without a handler that would end the whole process.
+    promise.catch(() => undefined);
     this.check();
     const stop = new AbortController();
     const onAbort = (): void => {
@@ -113,14 +119,17 @@ export class Budget {
   }
 
   /**
-   * Looks again and again until `look` gives something. Only for states that announce nothing by themselves.
+   * Looks again and again until `look` gives something. Only for states that announce nothing by themselves. A look
+   * that hangs is given up with the time.
    *
    * @param everyMs Milliseconds between two looks.
+   * @throws {HarnessError} INTERRUPTED or TIMEOUT.
+   * @throws What `look` throws.
    */
   async poll<T>(look: () => Promise<T | undefined> | T | undefined, everyMs: number): Promise<T> {
     for (;;) {
-      this.check();
-      const result = await look();
+      this.check(); // before the look: nothing is begun that nobody waits for
+      const result = await this.race(Promise.resolve(look()));
       if (result !== undefined) return result;
       await delay(Math.min(everyMs, this.remainingMs + 1), undefined, { signal: this.signal }).catch(() => undefined);
     }

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { createHash } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Budget } from './budget.js';
-import { isAlive, ownIdentity, parseIdentity } from './identity.js';
+import { takeLock } from './lock.js';
 
 /** A short digest of everything that decides what an artefact contains. */
 export function digestOf(...parts: readonly (string | Uint8Array)[]): string {
@@ -37,22 +36,31 @@ export async function cachedFolder(options: CachedOptions): Promise<{ dir: strin
   const dir = path.join(options.cacheDir, `${options.name}-${options.key}`);
   if (await exists(dir)) return { dir, built: false };
   await mkdir(options.cacheDir, { recursive: true });
-  const lock = await takeLock(`${dir}.lock`, options.budget, options.onWait);
+  const lock = await takeLock(`${dir}.lock`, options);
   try {
     if (await exists(dir)) return { dir, built: false };
-    const part = `${dir}.part`;
-    await rm(part, { recursive: true, force: true });
-    await mkdir(part, { recursive: true });
+    await removeParts(dir);
+    // A name of its own: what a killed builder started may go on writing to its folder for a while.
+    const part = `${dir}.part-${randomBytes(4).toString('hex')}`;
+    await mkdir(part);
     try {
       await options.build(part);
+      await rename(part, dir);
     } catch (error) {
       await rm(part, { recursive: true, force: true });
       throw error;
     }
-    await rename(part, dir);
     return { dir, built: true };
   } finally {
     await lock.release();
+  }
+}
+
+/** Removes what killed builders have left. What cannot be removed now is tried again by the next builder. */
+async function removeParts(dir: string): Promise<void> {
+  const prefix = `${path.basename(dir)}.part`;
+  for (const name of await readdir(path.dirname(dir))) {
+    if (name.startsWith(prefix)) await rm(path.join(path.dirname(dir), name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
@@ -61,39 +69,4 @@ async function exists(file: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/**
- * A lock file that names its owner. A lock whose owner is dead is taken over.
- */
-async function takeLock(file: string, budget: Budget, onWait?: () => void): Promise<{ release: () => Promise<void> }> {
-  let told = false;
-  const claim = `${file}.${randomBytes(6).toString('hex')}`;
-  await writeFile(claim, ownIdentity());
-  try {
-    await budget.poll(async () => {
-      try {
-        await link(claim, file); // atomic, with its content: nobody ever sees a lock without an owner
-        return true;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      }
-      const owner = await readFile(file, 'utf8').catch(() => undefined);
-      if (owner !== undefined && !isAlive(parseIdentity(owner))) {
-        // Moved away first: of several that see the dead owner, only one succeeds in moving this very file.
-        const stale = `${claim}.stale`;
-        await rename(file, stale).catch(() => undefined);
-        await rm(stale, { force: true });
-        return undefined;
-      }
-      if (!told) {
-        told = true;
-        onWait?.();
-      }
-      return undefined;
-    }, 200);
-  } finally {
-    await unlink(claim).catch(() => undefined);
-  }
-  return { release: () => rm(file, { force: true }) };
 }

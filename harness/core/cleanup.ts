@@ -7,6 +7,7 @@ import { HarnessError } from './errors.js';
 export class Cleanup implements AsyncDisposable {
   readonly #releases: { readonly what: string; readonly release: () => Promise<void> | void }[] = [];
   readonly #onError: (what: string, error: unknown) => void;
+  #running: Promise<void> = Promise.resolve();
 
   constructor(onError: (what: string, error: unknown) => void) {
     this.#onError = onError;
@@ -17,8 +18,16 @@ export class Cleanup implements AsyncDisposable {
     this.#releases.push({ what, release });
   }
 
-  /** Releases everything pushed so far, newest first. May be called again later. */
-  async release(): Promise<void> {
+  /**
+   * Releases everything pushed so far, newest first. May be called again later; of two calls at once, as when a signal
+   * arrives during the end of a run, the second one waits for the first: the order holds.
+   */
+  release(): Promise<void> {
+    this.#running = this.#running.then(() => this.#releaseAll());
+    return this.#running;
+  }
+
+  async #releaseAll(): Promise<void> {
     for (let entry = this.#releases.pop(); entry !== undefined; entry = this.#releases.pop()) {
       try {
         await entry.release();

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HarnessError } from './errors.js';
@@ -7,6 +7,8 @@ import { formatIdentity, identityOf, isAlive, ownIdentity, parseIdentity, type P
 
 const OWNER_FILE = 'owner';
 const PROCESSES_DIR = 'processes';
+/** Names of leases. Whatever else lies in the work folder (somebody may have named their home) is not ours to remove. */
+const LEASE_NAME = /^[0-9a-f]{8}$/;
 
 /**
  * A work folder of one machine, and with it the note on disk of everything that was started for it. While its owner
@@ -34,8 +36,9 @@ export async function takeLease(workDir: string): Promise<Lease> {
     });
   }
   const dir = path.join(workDir, randomBytes(4).toString('hex'));
-  await mkdir(path.join(dir, PROCESSES_DIR), { recursive: true, mode: 0o700 });
+  await mkdir(dir, { mode: 0o700 });
   await writeFile(path.join(dir, OWNER_FILE), ownIdentity());
+  await mkdir(path.join(dir, PROCESSES_DIR));
   return {
     dir,
     noteProcess: async (pid) => {
@@ -57,29 +60,50 @@ export interface ReapResult {
   readonly inUse: number;
 }
 
-/** Ends and removes what dead runs of this user left behind, and only that. */
+/**
+ * Ends and removes what dead runs of this user left behind, and only that. A killed process may take some milliseconds
+ * more to be gone.
+ */
 export async function reapLeases(workDir: string): Promise<ReapResult> {
   let folders = 0;
   let processes = 0;
   let inUse = 0;
-  for (const name of await readdir(workDir).catch(() => [])) {
+  for (const name of (await readdir(workDir).catch(() => [])).filter((entry) => LEASE_NAME.test(entry))) {
     const dir = path.join(workDir, name);
-    const owner = await readFile(path.join(dir, OWNER_FILE), 'utf8').catch(() => undefined);
-    if (owner === undefined && (await isYoung(dir))) continue; // just being made
-    if (owner !== undefined && isAlive(parseIdentity(owner))) {
+    const owner = parseIdentity(await readFile(path.join(dir, OWNER_FILE), 'utf8').catch(() => ''));
+    if (owner === undefined) {
+      // Just being made; or its maker died in that moment, before there could be anything else in it.
+      if (!(await isYoung(dir)) && (await removeUnowned(dir))) folders += 1;
+      continue;
+    }
+    if (isAlive(owner)) {
       inUse += 1;
       continue;
     }
     for (const identity of await notedProcesses(dir)) {
-      if (isAlive(identity)) {
-        process.kill(identity.pid, 'SIGKILL');
-        processes += 1;
-      }
+      if (isAlive(identity) && kill(identity.pid)) processes += 1;
     }
     await rm(dir, { recursive: true, force: true });
     folders += 1;
   }
   return { folders, processes, inUse };
+}
+
+async function removeUnowned(dir: string): Promise<boolean> {
+  await rm(path.join(dir, OWNER_FILE), { force: true }).catch(() => undefined);
+  return rmdir(dir).then(
+    () => true,
+    () => false,
+  );
+}
+
+function kill(pid: number): boolean {
+  try {
+    process.kill(pid, 'SIGKILL');
+    return true;
+  } catch {
+    return false; // it has ended in between
+  }
 }
 
 async function isYoung(dir: string): Promise<boolean> {

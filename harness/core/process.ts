@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 
-import { execa } from 'execa';
+import { execa, type Options } from 'execa';
 
 import type { Budget } from './budget.js';
 import { toolEnvironment } from './env.js';
@@ -18,6 +18,8 @@ export interface RunProgramOptions {
   readonly okExitCodes?: readonly number[];
   /** Lines of output shown in the error. Default 15. */
   readonly tailLines?: number;
+  /** Open files handed to the program as its descriptors 3, 4, … */
+  readonly descriptors?: readonly number[];
   /** Let the program use the terminal (a password prompt of sudo, say). */
   readonly terminal?: boolean;
 }
@@ -28,10 +30,15 @@ export interface ProgramResult {
   readonly exitCode: number;
 }
 
+/** After this, what ignores the wish to end is killed. */
+const KILL_AFTER_MS = 2000;
+
 /**
- * Runs a program on the host to its end. There is no shell in between.
+ * Runs a program on the host to its end. There is no shell in between. With a budget it cannot outlive its time nor
+ * us: it leads a process group of its own, which is ended as a whole, and the kernel ends it when this process dies.
  *
- * @throws {HarnessError} TOOL_FAILED when it cannot be started or ends with another exit code; TIMEOUT; INTERRUPTED.
+ * @throws {HarnessError} TOOL_FAILED when it cannot be started or ends with another exit code.
+ * @throws {HarnessError} TIMEOUT or INTERRUPTED when the budget ends first; the program has ended by then.
  */
 export async function runProgram(
   file: string,
@@ -39,42 +46,83 @@ export async function runProgram(
   options: RunProgramOptions = {},
 ): Promise<ProgramResult> {
   options.budget?.check();
-  const stop = new AbortController();
-  const child = execa(file, args, {
+  const isGroup = options.budget !== undefined && options.terminal !== true;
+  const child = execa(isGroup ? 'setpriv' : file, isGroup ? [...dyingWithUs('TERM'), file, ...args] : args, {
     reject: false,
     extendEnv: false,
     env: toolEnvironment(options.env),
-    cancelSignal: stop.signal,
-    forceKillAfterDelay: 2000,
-    ...(options.terminal === true
-      ? { stdio: 'inherit' as const }
-      : options.input === undefined
-        ? { stdin: 'ignore' as const }
-        : { input: options.input }),
+    detached: isGroup,
+    forceKillAfterDelay: KILL_AFTER_MS,
+    ...chooseStreams(options),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      resolve();
+    });
   });
   const finished = Promise.resolve(child);
   let result: Awaited<typeof finished>;
   try {
     result = options.budget === undefined ? await finished : await options.budget.race(finished);
   } catch (error) {
-    stop.abort();
+    if (isGroup) await endGroup(child.pid, exited);
+    else child.kill();
+    // Something that left the group may still hold the pipes; nobody reads them any more.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
     await finished;
     throw error;
   }
   const stdout = typeof result.stdout === 'string' ? result.stdout : '';
   const stderr = typeof result.stderr === 'string' ? result.stderr : '';
   if (result.exitCode === undefined || !(options.okExitCodes ?? [0]).includes(result.exitCode)) {
+    const notStarted = NOT_STARTED.exec(stderr)?.[1] ?? result.originalMessage;
     const how =
-      result.exitCode === undefined
-        ? (result.signal ?? result.originalMessage ?? 'could not be started')
+      result.exitCode === undefined || NOT_STARTED.test(stderr)
+        ? (result.signal ?? notStarted ?? 'could not be started')
         : `exit code ${String(result.exitCode)}`;
-    throw new HarnessError('TOOL_FAILED', `${file} ${args.slice(0, 4).join(' ')} failed: ${how}`, {
+    throw new HarnessError('TOOL_FAILED', `${[file, ...args.slice(0, 4)].join(' ')} failed: ${how}`, {
       details: lastLines(`${stdout}\n${stderr}`, options.tailLines ?? 15),
       cause: result.cause,
     });
   }
   return { stdout, stderr, exitCode: result.exitCode };
+}
+
+/** Words of setpriv, in the language of `toolEnvironment`. */
+const NOT_STARTED = /^setpriv: (failed to execute .*)/;
+
+/** Arguments of setpriv, before a command: the kernel sends it the signal when this process dies, however it dies. */
+function dyingWithUs(signal: 'TERM' | 'KILL'): string[] {
+  return ['--pdeathsig', signal, '--'];
+}
+
+function chooseStreams(options: RunProgramOptions): Options {
+  if (options.terminal === true) return { stdio: 'inherit' };
+  // Any open descriptor works; execa's types only name the first few.
+  const descriptors = (options.descriptors ?? []) as 3[];
+  const stdio: Options = { stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...descriptors] };
+  return options.input === undefined ? stdio : { ...stdio, input: options.input };
+}
+
+/** Asks a process group to end, and makes it. Settles when its leader has ended. */
+async function endGroup(pid: number | undefined, exited: Promise<void>): Promise<void> {
+  if (pid === undefined) return;
+  const send = (signal: NodeJS.Signals): void => {
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // Nothing of it is left.
+    }
+  };
+  send('SIGTERM');
+  const timer = setTimeout(() => {
+    send('SIGKILL');
+  }, KILL_AFTER_MS);
+  await exited;
+  clearTimeout(timer);
+  send('SIGKILL'); // what the leader has left behind
 }
 
 /** A program that runs beside us until it ends or is stopped. */
@@ -106,7 +154,7 @@ export function startProgram(
   // Any open descriptor works; execa's types only name the first few.
   const descriptor = log as 3;
   try {
-    const child = execa('setpriv', ['--pdeathsig', 'KILL', '--', ...args], {
+    const child = execa('setpriv', [...dyingWithUs('KILL'), ...args], {
       reject: false,
       detached: true,
       cleanup: false,

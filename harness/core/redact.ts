@@ -4,7 +4,10 @@ export class Redactor {
 
   /** @param secret At least 6 characters, or it would mangle ordinary text. */
   add(secret: string): void {
-    if (secret.length >= 6) this.#secrets.push(secret);
+    if (secret.length < 6) return;
+    this.#secrets.push(secret);
+    // The longest first: of a secret that contains another one, nothing may be left over.
+    this.#secrets.sort((a, b) => b.length - a.length);
   }
 
   clean(text: string): string {

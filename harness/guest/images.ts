@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, cachedFolder, digestOf, repositoryRoot, runProgram } from '../core/index.js';
@@ -100,7 +100,7 @@ async function build(out: string, options: BuildImagesOptions): Promise<void> {
   // stays right although the archive keeps the real ones (setuid, 0600).
   const folder = path.join(out, 'debian-system');
   await mkdir(folder);
-  await runProgram('tar', ['-xf', path.join(out, 'system.tar'), '-C', folder, '--no-same-owner', '--mode=u+rwX'].slice(0, 5), { budget: options.budget });
+  await runProgram('tar', ['-xf', path.join(out, 'system.tar'), '-C', folder, '--no-same-owner'], { budget: options.budget });
   await runProgram('chmod', ['-R', 'u+rwX', folder], { budget: options.budget });
   const system = await hashStorePath(options.toolbox, folder, [], options.budget);
   await writeFile(path.join(out, 'system.json'), JSON.stringify(system));
@@ -114,6 +114,6 @@ async function readSources(folder: string): Promise<string[]> {
     .filter((entry) => !entry.isDirectory())
     .map((entry) => ({ file: path.join(entry.parentPath, entry.name), link: entry.isSymbolicLink() }))
     .sort((a, b) => (a.file < b.file ? -1 : 1));
-  const contents = await Promise.all(files.map(async ({ file, link }) => [path.relative(folder, file), link ? 'link' : await readFile(file, 'utf8')]));
+  const contents = await Promise.all(files.map(async ({ file, link }) => [path.relative(folder, file), link ? await readlink(file) : await readFile(file, 'utf8')]));
   return contents.flat();
 }

@@ -53,7 +53,9 @@ export async function makeNixState(
   await mkdir(path.join(state, 'gcroots'), { recursive: true });
   await symlink(options.system, path.join(state, 'profiles/system-1-link'));
   await symlink('system-1-link', path.join(state, 'profiles/system'));
-  await symlink('/nix/var/nix/profiles', path.join(state, 'gcroots/profiles')).catch(() => undefined);
+  // Made anew by Nix where it is missing: padding against a full disk, and locks of this process.
+  await rm(path.join(state, 'db/reserved'), { force: true });
+  await rm(path.join(state, 'temproots'), { recursive: true, force: true });
 }
 
 /** Writes files below a folder. Links are made as they are. */

@@ -10,10 +10,12 @@ const GREETING = Buffer.from('imperm-agent 1\n');
 /** Bytes of one SSH connection, taken from and given to the port. */
 class PortStream extends Duplex {
   readonly #socket: Socket;
+  readonly #onEnd: () => void;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, onEnd: () => void) {
     super();
     this.#socket = socket;
+    this.#onEnd = onEnd;
   }
 
   override _read(): void {
@@ -22,6 +24,13 @@ class PortStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#socket.write(chunk, done);
+  }
+
+  /** We have said good-bye: what comes now is the agent's next greeting, no longer part of this connection. */
+  override _final(done: (error?: Error | null) => void): void {
+    this.#onEnd();
+    this.push(null);
+    done();
   }
 }
 
@@ -65,7 +74,9 @@ export class AgentPort {
 
   /** Asks the waiting agent for a shell. @throws As `MachineShell.connect`. */
   async openShell(keys: MachineKeys, budget: Budget): Promise<MachineShell> {
-    const stream = new PortStream(this.#socket);
+    const stream = new PortStream(this.#socket, () => {
+      this.#stream = undefined;
+    });
     this.#received = Buffer.alloc(0);
     this.#stream = stream;
     this.#socket.write('ssh\n');

@@ -8,6 +8,14 @@ import { type Budget, monotonicMs, type Redactor } from '../core/index.js';
 // eslint-disable-next-line no-control-regex
 const CONTROL = /\u001b\[[0-9;?=]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-Z\\-_()][0-9A-B]?|[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
+/** systemd's running light, redrawn twice a second while it waits: says nothing once, let alone a hundred times. */
+const RUNNING_LIGHT = /^\[[ *]{6}\] /;
+
+/** Text of a console without control sequences. */
+export function cleanConsoleText(text: string): string {
+  return text.replaceAll(CONTROL, '');
+}
+
 /** How much text a pattern may stretch over. */
 const MATCH_WINDOW = 4096;
 
@@ -132,7 +140,7 @@ export class MachineConsole {
     const cut = escape >= 0 && raw.length - escape < 32 && !/^\u001b(?:\[[0-9;?=]*[ -/]*[@-~]|[^[\]])/.test(raw.slice(escape));
     this.#heldBack = cut ? raw.slice(escape) : '';
     if (cut) raw = raw.slice(0, escape);
-    for (const part of raw.replaceAll(CONTROL, '').split(/(\n)/)) {
+    for (const part of cleanConsoleText(raw).split(/(\n)/)) {
       if (part === '\n') this.#endLine();
       else this.#text += part;
     }
@@ -143,7 +151,7 @@ export class MachineConsole {
     const text = this.#options.redactor.clean(this.#text.slice(this.#lineStart).trimEnd());
     this.#text += '\n';
     this.#lineStart = this.#text.length;
-    if (text === '') return;
+    if (text === '' || RUNNING_LIGHT.test(text)) return;
     const line = { atMs: this.elapsedMs, text };
     this.#lines.push(line);
     this.#log.write(`${formatLine(line)}\n`);

@@ -17,7 +17,7 @@ import {
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { AgentPort } from './agent-port.js';
-import { type ConsoleLine, MachineConsole } from './console.js';
+import { cleanConsoleText, type ConsoleLine, MachineConsole } from './console.js';
 import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
 import { processorMs } from './processor-time.js';
 import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
@@ -180,7 +180,7 @@ export class QemuMachine implements AsyncDisposable {
       const journal = await orDeath(sockets.journal.accept(budget));
       const journalFile = createWriteStream(options.journalFile, { flags: 'a' });
       journal.on('error', () => undefined);
-      journal.on('data', (chunk: Buffer) => journalFile.write(options.redactor.clean(chunk.toString('utf8').replaceAll('\r', ''))));
+      journal.on('data', (chunk: Buffer) => journalFile.write(options.redactor.clean(cleanConsoleText(chunk.toString('utf8')))));
       cleanup.push('closing the journal', () => new Promise<void>((resolve) => { journal.destroy(); journalFile.end(resolve); }));
       const port = new AgentPort(await orDeath(sockets.agent.accept(budget)));
       const qmp = await orDeath(sockets.qmp.accept(budget).then((socket) => QmpClient.start(socket, budget)));
@@ -220,6 +220,13 @@ export class QemuMachine implements AsyncDisposable {
   async openShell(budget: Budget): Promise<MachineShell> {
     this.#shell = await this.until(this.#port.openShell(this.#keys, budget), budget);
     return this.#shell;
+  }
+
+  /** Closes the shell and waits until the agent greets again: the state in which a machine can be saved. */
+  async closeShell(budget: Budget): Promise<void> {
+    await this.#shell?.end();
+    this.#endShell();
+    await this.waitForAgent(budget);
   }
 
   /** Settles when the guest has powered itself off. */
@@ -283,6 +290,7 @@ export class QemuMachine implements AsyncDisposable {
     await this.stop();
   }
 
+  /** Ends the shell; the agent in the machine then greets again. */
   #endShell(): void {
     this.#shell?.close();
     this.#shell = undefined;

@@ -101,7 +101,7 @@ export class MachineShell {
   }
 
   /** Rejects when the connection has ended. */
-  get end(): Promise<never> {
+  get broken(): Promise<never> {
     return this.#end;
   }
 
@@ -158,6 +158,14 @@ export class MachineShell {
     return result.stdout.toString('utf8');
   }
 
+  /** Says good-bye: the machine's end of the connection ends too. */
+  async end(): Promise<void> {
+    const closed = once(this.#client, 'close');
+    this.#client.end();
+    await closed;
+  }
+
+  /** Ends our side only; for a machine that is gone. */
   close(): void {
     this.#client.destroy();
   }

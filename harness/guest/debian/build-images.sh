@@ -3,7 +3,7 @@
 #   vmlinuz                the kernel of both guests
 #   stage1-systemd.cpio.zst  generic systemd stage 1; a scenario adds a few kilobytes in a second initrd
 #   installer.cpio.zst     the RAM-only installer and inspector
-#   system.tar             what the installed system's store path holds: usr/ and etc/, with real owners and modes
+#   system.tar             what the installed system's store path holds: usr/, etc/ and boot/, with real owners and modes
 # Input: /imperm/in/{agent,installer,system,stage1}: files copied over the respective tree.
 set -euo pipefail
 
@@ -21,7 +21,7 @@ prune() {
     rm -rf usr/share/{doc,doc-base,locale,man,info,lintian,common-licenses,bash-completion,initramfs-tools,perl,perl5,debconf,bug,menu,pixmaps,zsh} \
       usr/lib/dracut usr/lib/klibc usr/lib/apt usr/lib/dpkg usr/lib/kernel usr/include usr/games usr/src usr/local \
       usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d usr/lib/x86_64-linux-gnu/{perl-base,gconv} usr/lib/systemd/boot/efi/*.stub \
-      usr/lib/systemd/{catalog,portable} etc/apt etc/dracut.conf* etc/initramfs-tools etc/kernel etc/cron* etc/dpkg etc/logrotate.d etc/ucf.conf
+      usr/lib/systemd/{catalog,portable} usr/lib/systemd/system-generators/systemd-{ssh,gpt-auto,hibernate-resume,sysv}-generator etc/apt etc/dracut.conf* etc/initramfs-tools etc/kernel etc/cron* etc/dpkg etc/logrotate.d etc/ucf.conf
     rm -f usr/bin/{apt*,dpkg*,perl*,debconf*,deb-systemd*,ucf*,sqv,dracut*,lsinitr*} usr/sbin/{dpkg-*,mkinitramfs,update-initramfs} usr/lib/x86_64-linux-gnu/libapt-*
   )
 }
@@ -82,6 +82,12 @@ done | sort -u | while read -r module; do
 done
 cp "/usr/lib/modules/$kernel"/modules.{order,builtin,builtin.modinfo} "usr/lib/modules/$kernel/"
 depmod --basedir "$work/stage1" "$kernel"
+# udev's rules call dmsetup by its full path; in NixOS that path is not in PATH either.
+mv usr/sbin/dmsetup usr/lib/udev/dmsetup
+sed -i 's|/usr/sbin/dmsetup|/usr/lib/udev/dmsetup|' usr/lib/udev/rules.d/*.rules
+# Rules for devices that play no part before the root is mounted; each costs time for every device.
+(cd usr/lib/udev/rules.d && rm -f 60-{autosuspend,cdrom_id,drm,evdev,fido-id,input-id,persistent-alsa,persistent-input,persistent-storage-tape,persistent-v4l,sensor}.rules \
+  7[0-9]-*.rules 80-net-setup-link.rules 81-net-dhcp.rules)
 # What dracut's modules brought along and NixOS's stage 1 does not have.
 for dir in usr/bin usr/sbin; do
   for program in "$dir"/*; do
@@ -104,7 +110,9 @@ link_tree "$system"
   rm -f usr/lib/modules/*/modules.{dep,alias,symbols,builtin.alias} # the binary indexes are enough
   copy_overlay agent .
   copy_overlay system .
-  chmod 0755 etc usr
+  mkdir boot
+  cp "$out/vmlinuz" "$out/stage1-systemd.cpio.zst" boot/
+  chmod 0755 etc usr boot
 )
 # Each of these only costs time on a root that is new at every boot, or waits for something a test machine lacks.
 mask "$system" apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
@@ -114,7 +122,7 @@ mask "$system" apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2sc
 rm -rf "$system"/{bin,sbin,lib,lib64}
 rm -f "$system"/etc/systemd/system/sysinit.target.wants/systemd-pstore.service
 tar --create --file "$out/system.tar" --directory "$system" --sort=name --mtime="@$epoch" --numeric-owner --xattrs --format=posix \
-  --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime usr etc
+  --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime usr etc boot
 
 # ---- the installer -------------------------------------------------------------------------------------------
 installer=$work/installer

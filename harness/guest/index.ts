@@ -1,0 +1,3 @@
+export { buildImages, type BuildImagesOptions, type GuestImages } from './images.js';
+export { CLOSE_DISK_SCRIPT, INSTALLER_DIR, renderInstallScript } from './install-script.js';
+export { makePayload, type Payload } from './payload.js';

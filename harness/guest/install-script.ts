@@ -1,0 +1,48 @@
+import type { GuestImages } from './images.js';
+import type { Payload } from './payload.js';
+
+/** Where the installer keeps what the harness gives it. */
+export const INSTALLER_DIR = '/run/imperm';
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
+ * What `nixos-install` does, for the system made of Debian packages: checks the mounts below /mnt, fills the store,
+ * sets the profile, installs systemd-boot with its entry in the firmware's variables. Runs in the installer after the
+ * scenario's own script. The archive of the base is the disk with the serial number `system`; `payload.tar` and
+ * `stage-one` lie in the installer's folder.
+ *
+ * @param espMountPoint Where the scenario mounts the EFI system partition.
+ */
+export function renderInstallScript(images: GuestImages, payload: Payload, espMountPoint: string): string {
+  const esp = `/mnt${espMountPoint}`;
+  return `set -eu
+fail() { echo "imperm: $*" >&2; exit 1; }
+[ -d /mnt/nix ] && [ "$(findmnt -no TARGET --target /mnt/nix)" != / ] || fail "nothing is mounted at /mnt: the install script has to mount the new system there"
+case $(stat -c '%U:%G %A' /mnt) in 'root:root drwx'??x*x) ;; *) fail "/mnt must belong to root:root and be open to others (mode 755)";; esac
+[ "$(findmnt -no FSTYPE ${quote(esp)})" = vfat ] || fail "the EFI system partition is not mounted at ${esp}"
+mkdir -p /mnt/nix/store /mnt/etc ${quote(`/mnt${images.system.path}`)}
+tar -xf /dev/disk/by-id/virtio-system -C ${quote(`/mnt${images.system.path}`)}
+tar -xf ${INSTALLER_DIR}/payload.tar -C /mnt
+touch /mnt/etc/NIXOS
+mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+bootctl --esp-path=${quote(esp)} --no-pager --make-entry-directory=no --random-seed=no install 2>&1
+mkdir -p ${quote(`${esp}/EFI/nixos`)} ${quote(`${esp}/loader/entries`)}
+cp ${quote(`/mnt${images.system.path}/boot/vmlinuz`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.kernel}`)}
+cp ${quote(`/mnt${images.system.path}/boot/stage1-systemd.cpio.zst`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.initrd}`)}
+cp ${INSTALLER_DIR}/stage-one ${quote(`${esp}/EFI/nixos/${payload.bootFiles.stageOne}`)}
+printf %s ${quote(payload.bootEntry)} >${quote(`${esp}/loader/entries/nixos-generation-1.conf`)}
+printf 'timeout 0\\ndefault nixos-generation-1.conf\\neditor 0\\nconsole-mode keep\\n' >${quote(`${esp}/loader/loader.conf`)}
+`;
+}
+
+/** Lets go of the disk in good order: everything that the install script mounted or opened. */
+export const CLOSE_DISK_SCRIPT = `set -u
+sync
+umount -R /mnt 2>/dev/null || umount -R -l /mnt 2>/dev/null || true
+swapoff -a
+for mapped in $(dmsetup ls --target crypt 2>/dev/null | cut -f1); do [ "$mapped" = No ] || cryptsetup close "$mapped" || exit 1; done
+sync
+`;

@@ -1,0 +1,91 @@
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { type Budget, digestOf, runProgram } from '../core/index.js';
+import type { Toolbox } from '../host/index.js';
+import type { Scenario } from '../scenario/index.js';
+import { makeCpio } from './cpio.js';
+import type { GuestImages } from './images.js';
+import { hashStorePath, makeNixState, type StorePath, writeTree } from './store.js';
+import { makeRollbackTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
+
+/** What a scenario adds to the generic images: some kilobytes. */
+export interface Payload {
+  /** `/nix/store/<hash>-nixos-system-<host>-<scenario>` */
+  readonly system: string;
+  /** Archive of `nix/`: the system's own store paths, the database, the profile. */
+  readonly storeTar: Buffer;
+  /** Second initrd of the boot entry. */
+  readonly stageOne: Buffer;
+  /** The boot entry for systemd-boot. */
+  readonly bootEntry: string;
+  /** File names on the EFI system partition below EFI/nixos, as NixOS chooses them. */
+  readonly bootFiles: { readonly kernel: string; readonly initrd: string; readonly stageOne: string };
+}
+
+/** Kernel parameters of the installed system. `loglevel` is NixOS's default. */
+const KERNEL_PARAMETERS = 'console=ttyS0 root=fstab loglevel=4';
+
+/** Makes the system of a scenario from the images. Takes well under a second. */
+export async function makePayload(
+  scenario: Scenario,
+  images: GuestImages,
+  options: { readonly toolbox: Toolbox; readonly workDir: string; readonly budget: Budget },
+): Promise<Payload> {
+  const { toolbox, budget } = options;
+  await mkdir(options.workDir, { recursive: true });
+  const scratch = await mkdtemp(path.join(options.workDir, 'payload-'));
+  try {
+    const addPath = async (name: string, tree: ReturnType<typeof makeSystemTree>, references: readonly string[]): Promise<StorePath> => {
+      const folder = path.join(scratch, name);
+      await writeTree(folder, tree);
+      const hashed = await hashStorePath(toolbox, folder, references, budget);
+      const target = path.join(scratch, 'root', hashed.path);
+      await mkdir(path.dirname(target), { recursive: true });
+      await runProgram('mv', [folder, target], { budget });
+      return hashed;
+    };
+    await mkdir(path.join(scratch, 'root'));
+    const rollback = makeRollbackTree(scenario.system);
+    const rollbackPath = rollback === undefined ? undefined : await addPath(rollback.name, rollback.tree, []);
+    const system = await addPath(
+      `nixos-system-${scenario.system.hostName}-${scenario.name}`.replaceAll(/[^A-Za-z0-9+._?=-]/g, '-'),
+      makeSystemTree(scenario.system, images.system.path),
+      [images.system.path],
+    );
+    const root = path.join(scratch, 'root');
+    await makeNixState(toolbox, {
+      folder: root,
+      paths: [images.system, ...(rollbackPath === undefined ? [] : [rollbackPath]), system],
+      system: system.path,
+      budget,
+    });
+    const tar = path.join(scratch, 'store.tar');
+    await runProgram(
+      'tar',
+      ['-cf', tar, '-C', root, '--owner=0', '--group=0', '--numeric-owner', '--sort=name', '--mtime=@1', 'nix'],
+      { budget },
+    );
+    const stageOne = makeCpio(makeStageOneTree(scenario.system, rollbackPath?.path));
+    const release = images.kernelRelease;
+    const bootFiles = {
+      kernel: `${images.key}-linux-${release}-bzImage.efi`,
+      initrd: `${images.key}-initrd-linux-${release}-initrd.efi`,
+      stageOne: `${digestOf(stageOne)}-initrd-scenario.efi`,
+    };
+    return {
+      system: system.path,
+      storeTar: await readFile(tar),
+      stageOne,
+      bootFiles,
+      bootEntry: [
+        'title NixOS-shaped Debian', 'sort-key nixos', `version Generation 1 NixOS-shaped Debian, Linux ${release}`,
+        `linux /EFI/nixos/${bootFiles.kernel}`, `initrd /EFI/nixos/${bootFiles.initrd}`, `initrd /EFI/nixos/${bootFiles.stageOne}`,
+        `options init=${system.path}/init ${KERNEL_PARAMETERS}`, '',
+      ].join('\n'),
+    };
+  } finally {
+    await runProgram('chmod', ['-R', 'u+w', scratch]);
+    await rm(scratch, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,141 @@
+import type { Persistence, SystemModel, User } from '../scenario/index.js';
+import type { Tree, TreeEntry } from './cpio.js';
+import {
+  escapeUnitPath,
+  renderCrypttab,
+  renderFstab,
+  renderInitrdFstab,
+  renderPersistenceMount,
+  renderRollbackProgram,
+  renderRollbackUnit,
+} from './units.js';
+
+function file(content: string, executable = false): TreeEntry {
+  return { kind: 'file', content, executable };
+}
+
+function link(target: string): TreeEntry {
+  return { kind: 'link', target };
+}
+
+/** First user id of normal users, as on NixOS. */
+const FIRST_UID = 1000;
+
+function userLine(user: User, uid: number): string {
+  const root = user.name === 'root';
+  const home = root ? '/root' : user.isNormalUser ? `/home/${user.name}` : '/var/empty';
+  return [user.name, String(root ? 0 : uid), home, '/bin/bash', user.hashedPasswordFile ?? '-'].join('\t');
+}
+
+function usersTable(system: SystemModel): string {
+  let next = FIRST_UID;
+  return system.users.map((user) => `${userLine(user, user.uid ?? next++)}\n`).join('');
+}
+
+function persistenceTable(persistence: readonly Persistence[]): string {
+  return persistence
+    .flatMap(({ directories, files }) => [
+      ...directories.map((entry) => ['directory', entry.source, entry.path, entry.user, entry.group, entry.mode]),
+      ...files.map((entry) => ['file', entry.source, entry.path, entry.method]),
+    ])
+    .map((fields) => `${fields.join('\t')}\n`)
+    .join('');
+}
+
+/** SSH host keys that NixOS makes when nothing is said. */
+const DEFAULT_HOST_KEYS: SystemModel['openssh']['hostKeys'][number][] = [
+  { path: '/etc/ssh/ssh_host_ed25519_key', type: 'ed25519', place: { file: '', line: 0, col: 0 } },
+];
+
+function sshEntries(system: SystemModel): [string, TreeEntry][] {
+  const keys = system.openssh.hostKeys.length === 0 ? DEFAULT_HOST_KEYS : system.openssh.hostKeys;
+  const unit = [
+    '[Unit]', 'Description=SSH Host Keys Generation', 'Before=ssh.service', '',
+    '[Service]', 'Type=oneshot',
+    ...keys.map((key) => `ExecStart=/usr/lib/imperm/sshd-keygen ${key.type} ${key.path}${key.bits === undefined ? '' : ` ${String(key.bits)}`}`), '',
+  ].join('\n');
+  return [
+    ['/etc/ssh/sshd_config.d/nixos.conf', file(keys.map((key) => `HostKey ${key.path}\n`).join(''))],
+    ['/etc/systemd/system/sshd-keygen.service', file(unit)],
+    ['/etc/systemd/system/ssh.service.requires/sshd-keygen.service', link('../sshd-keygen.service')],
+  ];
+}
+
+/**
+ * A machine id that is bind mounted from the persistent store looks to systemd like one to be written to disk at every
+ * boot, which fails; the impermanence module lets it try only at the first (impermanence#229).
+ */
+function machineIdEntries(system: SystemModel): [string, TreeEntry][] {
+  const persisted = system.persistence.some(({ files }) => files.some(({ path }) => path === '/etc/machine-id'));
+  if (!persisted) return [];
+  return [['/etc/systemd/system/systemd-machine-id-commit.service.d/persisted.conf', file('[Unit]\nConditionFirstBoot=true\n')]];
+}
+
+/**
+ * What makes the system of a scenario out of the Debian base: the store path that NixOS calls the toplevel.
+ *
+ * @param basePath Store path of the base.
+ */
+export function makeSystemTree(system: SystemModel, basePath: string): Tree {
+  const mounts = system.persistence.flatMap((persistence) =>
+    persistence.directories.flatMap((directory): [string, TreeEntry][] => {
+      const unit = `${escapeUnitPath(directory.path)}.mount`;
+      return [
+        [`/etc/systemd/system/${unit}`, file(renderPersistenceMount(directory, persistence))],
+        [`/etc/systemd/system/local-fs.target.wants/${unit}`, link(`../${unit}`)],
+      ];
+    }),
+  );
+  return new Map<string, TreeEntry>([
+    ['/activate', link(`${basePath}/usr/lib/imperm/activate`)],
+    ['/init', link('/usr/lib/systemd/systemd')],
+    ['/kernel', link(`${basePath}/boot/vmlinuz`)],
+    ['/initrd', link(`${basePath}/boot/stage1-systemd.cpio.zst`)],
+    ['/sw', link(basePath)],
+    ['/nixos-version', file('NixOS-shaped Debian')],
+    ['/system', file('x86_64-linux')],
+    ['/imperm/users', file(usersTable(system))],
+    ['/imperm/persistence', file(persistenceTable(system.persistence))],
+    ['/etc/fstab', file(renderFstab(system))],
+    ['/etc/hostname', file(`${system.hostName}\n`)],
+    ['/etc/hosts', file(`127.0.0.1 localhost\n127.0.0.2 ${system.hostName}\n`)],
+    ['/etc/systemd/journald.conf.d/nixos.conf', file('[Journal]\nStorage=persistent\n')],
+    ...sshEntries(system),
+    ...machineIdEntries(system),
+    ...mounts,
+  ]);
+}
+
+/**
+ * The part of stage 1 that a scenario adds to the generic image.
+ *
+ * @param rollbackProgram Store path of the rollback's program; needed when the system has a rollback.
+ */
+export function makeStageOneTree(system: SystemModel, rollbackProgram: string | undefined): Tree {
+  const { rollback } = system;
+  const entries: [string, TreeEntry][] = [
+    ['/etc/initrd-fstab', file(renderInitrdFstab(system))],
+    ['/etc/crypttab', file(renderCrypttab(system))],
+    ['/etc/hostname', file(`${system.hostName}\n`)],
+  ];
+  if (rollback !== undefined && rollbackProgram !== undefined) {
+    const program = `${rollbackProgram}/bin/${rollback.name}-start`;
+    entries.push(
+      [program, file(renderRollbackProgram(rollback), true)],
+      [`/etc/systemd/system/${rollback.unit}`, file(renderRollbackUnit(rollback, program))],
+      ...rollback.wantedBy.map((target): [string, TreeEntry] => [`/etc/systemd/system/${target}.wants/${rollback.unit}`, link(`../${rollback.unit}`)]),
+      ...rollback.requiredBy.map((target): [string, TreeEntry] => [`/etc/systemd/system/${target}.requires/${rollback.unit}`, link(`../${rollback.unit}`)]),
+    );
+  }
+  return new Map(entries);
+}
+
+/** The rollback's program as a store path of its own, as NixOS makes it. */
+export function makeRollbackTree(system: SystemModel): { readonly name: string; readonly tree: Tree } | undefined {
+  const { rollback } = system;
+  if (rollback === undefined) return undefined;
+  return {
+    name: `unit-script-${rollback.name}-start`,
+    tree: new Map([[`/bin/${rollback.name}-start`, file(renderRollbackProgram(rollback), true)]]),
+  };
+}

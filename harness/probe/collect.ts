@@ -1,0 +1,213 @@
+import { HarnessError } from '../core/index.js';
+import type { KeptPromise, Scenario } from '../scenario/index.js';
+import type { BootEvidence, JournalLine, Mount, PlantedEvidence, Subvolume } from './evidence.js';
+import { listingCommands, parseListing } from './listing.js';
+import { parseSections, quote, renderSections, type Section, type SectionResult } from './sections.js';
+
+/** MESSAGE_ID of "Startup finished". */
+export const STARTUP_FINISHED = 'b07a249cd024414a82dd00cd181378ff';
+
+/** A script for the machine, and how to read what it prints. */
+export interface Collection<T> {
+  readonly script: string;
+  parse(output: Buffer): T;
+}
+
+/** Paths whose facts are compared: persisted things on both sides, and the EFI system partition. */
+function watchedPaths(scenario: Scenario): string[] {
+  return scenario.promises.flatMap((promise) => {
+    if (promise.kind === 'kept') return [promise.path, ...(promise.source === undefined ? [] : [promise.source])];
+    return promise.kind === 'esp-private' ? [promise.mountPoint] : [];
+  });
+}
+
+/** Units whose journal is evidence. */
+export function watchedUnits(scenario: Scenario): string[] {
+  return [...new Set(scenario.promises.flatMap((promise) => (promise.kind === 'rollback-order' ? promise.units : promise.kind === 'rollback-log' ? [promise.unit] : [])))];
+}
+
+/**
+ * Everything that one boot shows, in one script.
+ *
+ * @param canaryFolders Folders planted in earlier boots.
+ * @param boundary Made up for this script.
+ */
+export function collectBootEvidence(scenario: Scenario, boot: number, options: { readonly canaryFolders: readonly string[]; readonly boundary: string }): Collection<BootEvidence> {
+  const units = watchedUnits(scenario);
+  const matches = units.flatMap((unit) => [`_SYSTEMD_UNIT=${unit}`, `UNIT=${unit}`]).map((match) => `${quote(match)} +`).join(' ');
+  const watched = watchedPaths(scenario);
+  const watchedFind = watched.length === 0 ? 'true' : `for path in ${watched.map(quote).join(' ')}; do [ -e "$path" ] || [ -L "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sh -c 'find "$@" -maxdepth 0 -printf "%p\\0%y\\0%m\\0%U\\0%G\\0%s\\0%T@\\0%l\\0%n\\0%D:%i\\0"' sh; true`;
+  const files = scenario.promises.filter((promise): promise is KeptPromise => promise.kind === 'kept' && promise.of === 'file');
+  const digestPaths = files.flatMap(({ path, source }) => [path, ...(source === undefined ? [] : [source])]);
+  const canaries = listingCommands(options.canaryFolders);
+  const keys = scenario.system.openssh.hostKeys.flatMap(({ path }) => [path, `${path}.pub`]);
+  const sections: Section[] = [
+    { name: 'boot-id', command: 'cat /proc/sys/kernel/random/boot_id' },
+    { name: 'nonce', command: 'cat /run/credentials/@system/imperm.nonce' },
+    { name: 'clock', command: `read -r uptime rest </proc/uptime; echo "$uptime $EPOCHSECONDS"` },
+    { name: 'state', command: 'systemctl is-system-running' },
+    { name: 'mounts', command: 'cat /proc/self/mountinfo' },
+    { name: 'devices', command: 'for name in /dev/mapper/* /dev/disk/by-*/*; do [ -L "$name" ] && printf "%s\\0" "$name"; done | xargs -0 -r sh -c \'for name; do printf "%s\\n" "$name"; done; readlink -f -- "$@"\' sh; true' },
+    { name: 'swaps', command: 'cat /proc/swaps' },
+    { name: 'machine-id', command: 'cat /etc/machine-id' },
+    { name: 'journal-boots', command: 'journalctl --list-boots --quiet --no-pager -o json' },
+    { name: 'failed', command: 'systemctl list-units --all --state=failed --plain --no-legend --no-pager' },
+    {
+      name: 'journal',
+      command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT ${matches} MESSAGE_ID=${STARTUP_FINISHED}`,
+    },
+    { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
+    { name: 'subvolumes', command: 'btrfs subvolume list -uq / 2>/dev/null; true' },
+    { name: 'paths', command: watchedFind },
+    { name: 'path-digests', command: `for path in ${digestPaths.map(quote).join(' ')}; do [ -f "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sha256sum -z; true` },
+    { name: 'host-keys', command: keys.length === 0 ? 'true' : `sha256sum -z -- ${keys.map(quote).join(' ')} 2>/dev/null; true` },
+    { name: 'links', command: 'readlink /nix/var/nix/profiles/system || echo; readlink -f /nix/var/nix/profiles/system || echo; readlink /run/current-system || echo; readlink /run/booted-system || echo' },
+    { name: 'canaries', command: canaries.find },
+    { name: 'canary-digests', command: canaries.digests },
+    { name: 'canary-attributes', command: canaries.attributes },
+  ];
+  return {
+    script: renderSections(sections, options.boundary),
+    parse: (output) => parseBootEvidence(boot, parseSections(output, sections, options.boundary)),
+  };
+}
+
+/** The subvolumes and the canaries as planted, right after planting. */
+export function collectPlanted(boot: number, options: { readonly folders: readonly string[]; readonly plantScript: string; readonly boundary: string }): Collection<PlantedEvidence> {
+  const canaries = listingCommands(options.folders);
+  const sections: Section[] = [
+    { name: 'plant', command: `bash -c ${quote(options.plantScript)} 2>&1` },
+    { name: 'subvolumes', command: 'btrfs subvolume list -uq / 2>/dev/null; true' },
+    { name: 'canaries', command: canaries.find },
+    { name: 'canary-digests', command: canaries.digests },
+    { name: 'canary-attributes', command: canaries.attributes },
+  ];
+  return {
+    script: renderSections(sections, options.boundary),
+    parse: (output) => {
+      const results = parseSections(output, sections, options.boundary);
+      const plant = results.get('plant');
+      if (plant?.exitCode !== 0) {
+        throw new HarnessError('EVIDENCE_MISSING', `The canaries of boot ${String(boot)} could not be planted`, {
+          details: plant?.output.toString('utf8') ?? '',
+        });
+      }
+      return { boot, canaries: readCanaries(results), subvolumes: parseSubvolumes(text(results, 'subvolumes')) };
+    },
+  };
+}
+
+function text(results: ReadonlyMap<string, SectionResult>, name: string): string {
+  return (results.get(name)?.output.toString('utf8') ?? '').trim();
+}
+
+function bytes(results: ReadonlyMap<string, SectionResult>, name: string): Buffer {
+  return results.get(name)?.output ?? Buffer.alloc(0);
+}
+
+function lines(results: ReadonlyMap<string, SectionResult>, name: string): string[] {
+  return text(results, name).split('\n').filter((line) => line !== '');
+}
+
+function readCanaries(results: ReadonlyMap<string, SectionResult>): PlantedEvidence['canaries'] {
+  return parseListing({
+    find: bytes(results, 'canaries'),
+    digests: bytes(results, 'canary-digests'),
+    attributes: bytes(results, 'canary-attributes'),
+  });
+}
+
+function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionResult>): BootEvidence {
+  const [uptime = '', clock = ''] = text(results, 'clock').split(' ');
+  const journal = lines(results, 'journal').map(parseJournalLine);
+  const startup = journal.find(({ messageId }) => messageId === STARTUP_FINISHED);
+  const devices = lines(results, 'devices');
+  const rootSubvolume = parseRootSubvolume(text(results, 'root'));
+  const [generation = '', profile = '', current = '', booted = ''] = text(results, 'links').split('\n');
+  return {
+    boot,
+    bootId: text(results, 'boot-id'),
+    nonce: text(results, 'nonce'),
+    uptimeS: Number(uptime),
+    clockS: Number(clock),
+    state: text(results, 'state'),
+    mounts: lines(results, 'mounts').map(parseMount),
+    devices: new Map(devices.slice(0, devices.length / 2).map((name, index) => [name, devices[devices.length / 2 + index] ?? ''])),
+    swaps: lines(results, 'swaps').slice(1).map((line) => line.split(/\s+/)[0] ?? ''),
+    machineId: text(results, 'machine-id'),
+    journalBoots: (JSON.parse(text(results, 'journal-boots') || '[]') as unknown[]).length,
+    failedUnits: lines(results, 'failed'),
+    journal,
+    ...(rootSubvolume === undefined ? {} : { rootSubvolume }),
+    subvolumes: parseSubvolumes(text(results, 'subvolumes')),
+    paths: parseListing({ find: bytes(results, 'paths'), digests: bytes(results, 'path-digests'), attributes: Buffer.alloc(0) }),
+    hostKeys: new Map(
+      bytes(results, 'host-keys').toString('utf8').split('\0').filter((line) => line.length > 66).map((line) => [line.slice(66), line.slice(0, 64)]),
+    ),
+    canaries: readCanaries(results),
+    links: { generation, profile, current, booted },
+    ...(startup === undefined ? {} : { startupFinishedUs: startup.monotonicUs }),
+  };
+}
+
+function unescapeMountField(field: string): string {
+  return field.replaceAll(/\\(\d{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+/** @param line Of /proc/self/mountinfo: id parent major:minor root mountpoint options … - type source super-options */
+export function parseMount(line: string): Mount {
+  const [left = '', right = ''] = line.split(' - ');
+  const [, , , root = '', mountPoint = '', options = ''] = left.split(' ');
+  const [fsType = '', source = '', superOptions = ''] = right.split(' ');
+  return {
+    root: unescapeMountField(root),
+    mountPoint: unescapeMountField(mountPoint),
+    fsType,
+    source: unescapeMountField(source),
+    options: [...options.split(','), ...superOptions.split(',')],
+  };
+}
+
+/** journalctl gives a message that is no valid text as an array of bytes. */
+function parseJournalLine(line: string): JournalLine {
+  const entry = JSON.parse(line) as Record<string, string | number[] | undefined>;
+  const field = (name: string): string | undefined => {
+    const value = entry[name];
+    return value === undefined ? undefined : typeof value === 'string' ? value : Buffer.from(value).toString('utf8');
+  };
+  const writer = field('_SYSTEMD_UNIT');
+  const about = field('UNIT');
+  const messageId = field('MESSAGE_ID');
+  return {
+    monotonicUs: Number(field('__MONOTONIC_TIMESTAMP')),
+    message: field('MESSAGE') ?? '',
+    ...(writer === undefined ? {} : { writer }),
+    ...(about === undefined ? {} : { about }),
+    ...(messageId === undefined ? {} : { messageId }),
+  };
+}
+
+/** @param output `ID 256 gen 9 top level 5 parent_uuid - uuid 0a… path root/srv` a line */
+export function parseSubvolumes(output: string): Subvolume[] {
+  return [...output.matchAll(/^ID (\d+) .*?parent_uuid (\S+)\s+uuid (\S+) path (.*)$/gm)].map(([, id, parent, uuid = '', path = '']) => ({
+    id: Number(id),
+    uuid,
+    path: path.replace(/^<FS_TREE>\//, ''),
+    ...(parent === undefined || parent === '-' ? {} : { parentUuid: parent }),
+  }));
+}
+
+function parseRootSubvolume(output: string): BootEvidence['rootSubvolume'] {
+  const field = (name: string): string | undefined => new RegExp(`^\\s*${name}:\\s+(.+)$`, 'm').exec(output)?.[1]?.trim();
+  const uuid = field('UUID');
+  if (uuid === undefined) return undefined;
+  const path = output.split('\n')[1]?.trim() ?? '';
+  const created = field('Creation time') ?? '';
+  return {
+    uuid,
+    parentUuid: field('Parent UUID') ?? '-',
+    // "2026-11-21 04:05:06 +0000"
+    createdS: Date.parse(created.replace(/ ([+-]\d\d)(\d\d)$/, '$1:$2').replace(' ', 'T')) / 1000,
+    path,
+  };
+}

@@ -1,0 +1,88 @@
+import type { Listing } from './listing.js';
+
+/** A mount as /proc/self/mountinfo shows it. */
+export interface Mount {
+  readonly mountPoint: string;
+  /** Folder of the file system that is mounted: the subvolume, or the source of a bind mount. `//deleted` at the end when it is gone. */
+  readonly root: string;
+  readonly fsType: string;
+  readonly source: string;
+  /** Options of the mount and of the file system. */
+  readonly options: readonly string[];
+}
+
+/** A line of the journal. */
+export interface JournalLine {
+  /** Microseconds since the kernel started. */
+  readonly monotonicUs: number;
+  readonly message: string;
+  /** The unit that wrote it. */
+  readonly writer?: string;
+  /** The unit it is about, when systemd wrote it. */
+  readonly about?: string;
+  readonly messageId?: string;
+}
+
+/** A btrfs subvolume. */
+export interface Subvolume {
+  readonly id: number;
+  /** Path from the top level of the file system. */
+  readonly path: string;
+  readonly uuid: string;
+  readonly parentUuid?: string;
+}
+
+/** All that was read from the running system in one boot. */
+export interface BootEvidence {
+  readonly boot: number;
+  readonly bootId: string;
+  readonly nonce: string;
+  readonly uptimeS: number;
+  /** `running`, `degraded` … */
+  readonly state: string;
+  readonly mounts: readonly Mount[];
+  /** Real device behind each name below /dev/mapper and /dev/disk. */
+  readonly devices: ReadonlyMap<string, string>;
+  /** Devices in use as swap. */
+  readonly swaps: readonly string[];
+  readonly machineId: string;
+  /** Boots whose journal can be read, this one included. */
+  readonly journalBoots: number;
+  /** Units in the state `failed`, each with its description. */
+  readonly failedUnits: readonly string[];
+  /** Lines of and about the rollback, the units that unlock, and the mount of the root. */
+  readonly journal: readonly JournalLine[];
+  /** The subvolume mounted at `/`; absent when `/` is no btrfs. */
+  readonly rootSubvolume?: { readonly uuid: string; readonly parentUuid: string; readonly createdS: number; readonly path: string };
+  /** All subvolumes of the root's file system. */
+  readonly subvolumes: readonly Subvolume[];
+  /** Facts about single paths: persisted files and directories on both sides, the mount point of the ESP. */
+  readonly paths: Listing;
+  /** SHA-256 by path; a key that is not there is left out. */
+  readonly hostKeys: ReadonlyMap<string, string>;
+  /** Everything planted in earlier boots that is still there. */
+  readonly canaries: Listing;
+  /** Profile, generation and running system as links. */
+  readonly links: Readonly<Record<'profile' | 'generation' | 'current' | 'booted', string>>;
+  /** Microseconds since the kernel started at which systemd was done. */
+  readonly startupFinishedUs?: number;
+  readonly clockS: number;
+}
+
+/** What was read right after the canaries of a boot were planted. */
+export interface PlantedEvidence {
+  readonly boot: number;
+  readonly canaries: Listing;
+  readonly subvolumes: readonly Subvolume[];
+}
+
+/** What was read from the powered-off disk in the inspector. */
+export interface DiskEvidence {
+  /** `null` where there is none of the kind. */
+  readonly luks: readonly { readonly name: string; readonly valid: boolean; readonly headerDigest: string; readonly output: string }[];
+  readonly fileSystems: readonly { readonly device: string; readonly fsType: string; readonly clean: boolean; readonly output: string }[];
+  readonly partitionTable: { readonly valid: boolean; readonly output: string };
+  readonly subvolumes: readonly Subvolume[];
+  /** Paths from the top level of the btrfs that hold a canary. */
+  readonly canaryPaths: readonly string[];
+}

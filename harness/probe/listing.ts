@@ -1,0 +1,79 @@
+import { quote } from './sections.js';
+
+/** One file as `find` sees it. */
+export interface FileFacts {
+  readonly path: string;
+  /** `f`, `d`, `l` … */
+  readonly type: string;
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Seconds with fraction. */
+  readonly mtime: string;
+  readonly target: string;
+  readonly links: number;
+  /** Device and inode. */
+  readonly inode: string;
+  /** SHA-256; regular files only. */
+  readonly digest?: string;
+  /** Extended attributes, `name=value` in hex, sorted; absent ones are an empty list. */
+  readonly attributes: readonly string[];
+}
+
+export type Listing = ReadonlyMap<string, FileFacts>;
+
+const FIELDS = String.raw`%p\0%y\0%m\0%U\0%G\0%s\0%T@\0%l\0%n\0%D:%i\0`;
+
+/**
+ * Commands that print everything about files and what lies below them; paths that do not exist are left out.
+ * Their outputs go to `parseListing`.
+ */
+export function listingCommands(paths: readonly string[]): { readonly find: string; readonly digests: string; readonly attributes: string } {
+  const words = paths.map(quote).join(' ');
+  const existing = `present=(); for path in ${words}; do [ -e "$path" ] || [ -L "$path" ] && present+=("$path"); done; [ \${#present[@]} -eq 0 ]`;
+  return {
+    find: `${existing} || find "\${present[@]}" -printf '${FIELDS}'`,
+    digests: `${existing} || find "\${present[@]}" -type f -print0 | xargs -0 -r sha256sum -z`,
+    attributes: `${existing} || getfattr --recursive --physical --no-dereference --absolute-names --match=- --encoding=hex --dump -- "\${present[@]}" 2>/dev/null; true`,
+  };
+}
+
+/** @param outputs What the three commands printed. */
+export function parseListing(outputs: { readonly find: Buffer; readonly digests: Buffer; readonly attributes: Buffer }): Listing {
+  const digests = new Map(
+    splitNul(outputs.digests).map((line) => [line.slice(66), line.slice(0, 64)] as const),
+  );
+  const attributes = parseAttributes(outputs.attributes.toString('utf8'));
+  const fields = splitNul(outputs.find);
+  const listing = new Map<string, FileFacts>();
+  for (let index = 0; index + 10 <= fields.length; index += 10) {
+    const [path = '', type = '', mode = '', uid, gid, size, mtime = '', target = '', links, inode = ''] = fields.slice(index, index + 10);
+    const digest = digests.get(path);
+    listing.set(path, {
+      path, type, mode, uid: Number(uid), gid: Number(gid), size: Number(size), mtime, target, links: Number(links), inode,
+      ...(digest === undefined ? {} : { digest }),
+      attributes: attributes.get(path) ?? [],
+    });
+  }
+  return listing;
+}
+
+function splitNul(bytes: Buffer): string[] {
+  const parts = bytes.toString('utf8').split('\0');
+  // What follows the last NUL is the frame's own newline.
+  parts.pop();
+  return parts;
+}
+
+function parseAttributes(text: string): Map<string, string[]> {
+  const attributes = new Map<string, string[]>();
+  for (const block of text.split('\n\n')) {
+    const [head = '', ...lines] = block.trimStart().split('\n');
+    if (!head.startsWith('# file: ')) continue;
+    // getfattr writes unusual characters of a name in octal.
+    const path = head.slice('# file: '.length).replaceAll(/\\(\d{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    attributes.set(path, lines.filter((line) => line !== '').sort());
+  }
+  return attributes;
+}

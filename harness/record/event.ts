@@ -1,0 +1,54 @@
+import type {
+  BootRecord,
+  CheckRecord,
+  ErrorRecord,
+  HostRecord,
+  PhaseRecord,
+  VariantRecord,
+  Verdict,
+} from './record.js';
+
+/** What happens during a run, in order. `variant` is the variant's id; events without it belong to the run. */
+export type RunEvent =
+  | { readonly type: 'run-start'; readonly run: string; readonly command: string; readonly folder: string }
+  | { readonly type: 'host'; readonly host: HostRecord }
+  | { readonly type: 'note'; readonly level: 'info' | 'warn'; readonly text: string }
+  | { readonly type: 'phase-start'; readonly variant?: string; readonly name: string; readonly boot?: number }
+  | { readonly type: 'phase-end'; readonly variant?: string; readonly phase: PhaseRecord }
+  | {
+      readonly type: 'variant-start';
+      readonly variant: string;
+      readonly scenario: VariantRecord['scenario'];
+      readonly axes: VariantRecord['axes'];
+      readonly guest: string;
+      readonly target: string;
+      readonly folder: string;
+      readonly repeat: string;
+    }
+  /** A line of the serial console, control sequences and secrets removed. Shown live, not kept in the record. */
+  | { readonly type: 'console'; readonly variant?: string; readonly line: string }
+  /** Nothing was heard from the machine for a while. */
+  | {
+      readonly type: 'silence';
+      readonly variant?: string;
+      readonly seconds: number;
+      readonly lastLine: string;
+    }
+  | { readonly type: 'boot'; readonly variant: string; readonly boot: BootRecord }
+  | { readonly type: 'check'; readonly variant: string; readonly check: CheckRecord }
+  | {
+      readonly type: 'variant-end';
+      readonly variant: string;
+      readonly verdict: Verdict;
+      readonly reason?: string;
+      readonly error?: ErrorRecord;
+      readonly machineCpuMs: number;
+    }
+  | { readonly type: 'run-end'; readonly interrupted: boolean };
+
+/** An event with the time at which it happened: milliseconds since the run began, and the wall clock. */
+export interface StampedEvent {
+  readonly atMs: number;
+  readonly wall: string;
+  readonly event: RunEvent;
+}

@@ -1,0 +1,109 @@
+import { z } from 'zod';
+
+import type { ErrorCode } from '../core/index.js';
+import { RECORD_VERSION, type RunRecord } from './record.js';
+
+/** The compiler makes this list complete: a code missing here does not compile. */
+const ERROR_CODES: Record<ErrorCode, ErrorCode> = {
+  USAGE: 'USAGE',
+  SCENARIO_INVALID: 'SCENARIO_INVALID',
+  HOST_UNFIT: 'HOST_UNFIT',
+  TOOL_FAILED: 'TOOL_FAILED',
+  IMAGE_BUILD_FAILED: 'IMAGE_BUILD_FAILED',
+  MACHINE_DIED: 'MACHINE_DIED',
+  MACHINE_UNREACHABLE: 'MACHINE_UNREACHABLE',
+  WRONG_MACHINE: 'WRONG_MACHINE',
+  CONSOLE_FAILURE: 'CONSOLE_FAILURE',
+  TIMEOUT: 'TIMEOUT',
+  INSTALL_FAILED: 'INSTALL_FAILED',
+  GUEST_COMMAND_FAILED: 'GUEST_COMMAND_FAILED',
+  EVIDENCE_MISSING: 'EVIDENCE_MISSING',
+  INTERRUPTED: 'INTERRUPTED',
+  INTERNAL: 'INTERNAL',
+};
+
+const count = z.int().nonnegative();
+const milliseconds = z.number().nonnegative();
+const texts = z.array(z.string());
+
+const place = z.object({ file: z.string(), line: z.int().positive(), col: z.int().positive() });
+
+const phase = z.object({
+  name: z.string().min(1),
+  boot: z.int().positive().exactOptional(),
+  startMs: milliseconds,
+  durationMs: milliseconds,
+});
+
+const boot = z.object({
+  number: z.int().positive(),
+  how: z.enum(['power-on', 'reboot', 'power-cut']),
+  bootId: z.string().exactOptional(),
+});
+
+const check = z.object({
+  id: z.string().min(1),
+  title: z.string(),
+  boot: z.int().positive().exactOptional(),
+  status: z.enum(['pass', 'fail', 'error']),
+  place: place.exactOptional(),
+  expected: z.string().exactOptional(),
+  found: z.string(),
+  cause: z.string().exactOptional(),
+  evidence: texts.exactOptional(),
+  files: texts.exactOptional(),
+});
+
+const error = z.object({
+  code: z.enum(ERROR_CODES),
+  message: z.string(),
+  hint: z.string().exactOptional(),
+  place: place.exactOptional(),
+  details: z.string().exactOptional(),
+});
+
+const host = z.object({
+  accelerator: z.enum(['kvm', 'tcg']),
+  acceleratorReason: z.string(),
+  qemu: z.string(),
+  firmware: z.string(),
+  cpus: count,
+  memoryMiB: z.number().nonnegative(),
+  node: z.string(),
+});
+
+const variant = z.object({
+  id: z.string().min(1),
+  scenario: z.object({ name: z.string(), title: z.string(), file: z.string() }),
+  axes: z.record(z.string(), z.string()),
+  guest: z.string(),
+  target: z.string(),
+  verdict: z.enum(['pass', 'fail', 'error', 'skip', 'known-bug']),
+  reason: z.string().exactOptional(),
+  startedAt: z.iso.datetime(),
+  durationMs: milliseconds,
+  machineCpuMs: milliseconds,
+  phases: z.array(phase),
+  boots: z.array(boot),
+  checks: z.array(check),
+  error: error.exactOptional(),
+  folder: z.string(),
+  repeat: z.string(),
+});
+
+/** `record.json` as it is on disk. Keys it does not name are dropped: a new field has to be added here too. */
+export const runRecordSchema: z.ZodType<RunRecord> = z.object({
+  version: z.literal(RECORD_VERSION),
+  imperm: z.string(),
+  run: z.string().min(1),
+  command: z.string(),
+  startedAt: z.iso.datetime(),
+  durationMs: milliseconds,
+  interrupted: z.boolean(),
+  host: host.exactOptional(),
+  setup: z.array(phase),
+  variants: z.array(variant),
+});
+
+/** Only the version, to tell a record of another age from a broken one. */
+export const recordVersionSchema = z.object({ version: z.number() });

@@ -1,0 +1,6 @@
+export { createLiveReporter, type LiveReporter, type LiveReporterOptions } from './live.js';
+export { renderSummary, type SummaryOptions } from './summary.js';
+export { renderPhaseTable } from './phase-table.js';
+export { renderTap } from './tap.js';
+export { renderJUnit } from './junit.js';
+export { writeReports, type WrittenReports } from './write-reports.js';

@@ -1,0 +1,84 @@
+import { formatPath } from './located.js';
+import { parseDurationMs } from './quantity.js';
+import type { RuleContext } from './rule-context.js';
+import type { PromisesInput, ScenarioInput } from './schema.js';
+import { checkSystem } from './check-system.js';
+
+const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+
+/** Checks the rules that concern more than one value, or more of a value than its form. */
+export function checkScenario(input: Partial<ScenarioInput>, context: RuleContext): void {
+  for (const list of ['guests', 'source'] as const) checkDistinct([list], input[list] ?? [], context);
+  checkDistinct(['matrix', 'disk'], input.matrix?.disk ?? [], context);
+  if (input.disks !== undefined && Object.keys(input.disks).length === 0 && context.isWhole(['disks'])) {
+    context.report(['disks'], 'disks is empty: there would be nothing to install on');
+  }
+  if (input.steps !== undefined) checkSteps(input.steps, context);
+  if (input.timeout !== undefined) checkTimeout(input.timeout, context);
+  if (input.system !== undefined) checkSystem(input.system, context);
+  if (input.promises !== undefined) checkPromises(input.promises, input.system, context);
+}
+
+function checkDistinct(path: readonly string[], values: readonly string[], context: RuleContext): void {
+  for (const [index, value] of values.entries()) {
+    if (values.indexOf(value) < index)
+      context.report([...path, index], `${formatPath(path)} has "${value}" twice`);
+  }
+}
+
+function checkSteps(steps: ScenarioInput['steps'], context: RuleContext): void {
+  if (!context.isWhole(['steps'])) return;
+  if (steps[0] !== 'boot')
+    context.report(steps.length > 0 ? ['steps', 0] : ['steps'], 'steps must begin with boot');
+  if (steps.length > 1 && steps.at(-1) !== 'power-off') {
+    context.report(
+      ['steps', steps.length - 1],
+      'steps must end with power-off: the disk is judged when the machine is off',
+    );
+  }
+  const between = steps.slice(1, -1);
+  for (const [index, step] of between.entries()) {
+    if (step === 'boot' || step === 'power-off') {
+      context.report(
+        ['steps', index + 1],
+        `${step} cannot be between the first and the last step; reboot and power-cut can`,
+      );
+    }
+  }
+  if (between.length === 0) {
+    context.report(
+      ['steps'],
+      'steps needs a reboot or a power-cut: what is forgotten and kept shows only after one',
+    );
+  }
+}
+
+function checkTimeout(timeout: string, context: RuleContext): void {
+  const timeoutMs = parseDurationMs(timeout);
+  if (timeoutMs <= 0) context.report(['timeout'], 'timeout must be longer than nothing');
+  if (timeoutMs > MAX_TIMEOUT_MS) context.report(['timeout'], 'timeout must not be longer than 24h');
+}
+
+function checkPromises(
+  promises: PromisesInput,
+  system: ScenarioInput['system'] | undefined,
+  context: RuleContext,
+): void {
+  const kept = promises.kept.map((each) =>
+    typeof each === 'string' ? each : 'file' in each ? each.file : each.directory,
+  );
+  checkDistinct(['promises', 'kept'], kept, context);
+  checkDistinct(['promises', 'gone'], promises.gone, context);
+  for (const [index, path] of promises.gone.entries()) {
+    if (kept.includes(path))
+      context.report(['promises', 'gone', index], `${path} is promised to be kept, too`);
+  }
+  const hasNoRollback = system?.rollback === null && context.isWhole(['system', 'rollback']);
+  if (promises.rollbackLog.length > 0 && hasNoRollback) {
+    context.report(
+      ['promises', 'rollbackLog'],
+      'promises.rollbackLog promises a log of a rollback, and system.rollback is null. ' +
+        'Take it out; in a file that extends another write "rollbackLog: null".',
+    );
+  }
+}

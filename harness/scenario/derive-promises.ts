@@ -1,0 +1,177 @@
+import type { Place } from '../core/index.js';
+import type { FileSystem, SystemModel } from './model.js';
+import { deriveKept, findKept, type ExplicitPath, type StatedOwnership } from './derive-kept.js';
+import type {
+  ConsoleAllowance,
+  GonePromise,
+  KeptPromise,
+  RollbackOrderPromise,
+  ScenarioPromise,
+} from './promise.js';
+import { rootLuksDevices } from './root-luks.js';
+
+/** What the section `promises` of a scenario says. */
+export interface ExplicitPromises {
+  readonly kept: readonly ExplicitPath[];
+  readonly gone: readonly { readonly path: string; readonly place: Place }[];
+  readonly rollbackLog?: { readonly lines: readonly string[]; readonly place: Place };
+  readonly consoleAllow: readonly ConsoleAllowance[];
+  /** Where the section stands, or the scenario when there is none. */
+  readonly place: Place;
+}
+
+const ESP_MOUNT_POINTS = ['/boot', '/efi', '/boot/efi'];
+const MACHINE_ID = '/etc/machine-id';
+
+/**
+ * Makes all promises of a scenario: what it says itself, and what follows from what it declares. One that is
+ * made in both ways is one promise, at the place where the scenario says it.
+ *
+ * @param system What is declared.
+ * @param explicit What is promised beyond it.
+ * @param stated Owner, group and mode of persisted directories, by path, where the scenario states them.
+ * @returns Promises with unique ids, those about wiping first.
+ */
+export function derivePromises(
+  system: SystemModel,
+  explicit: ExplicitPromises,
+  stated: ReadonlyMap<string, StatedOwnership>,
+): readonly ScenarioPromise[] {
+  const kept = deriveKept(system, explicit.kept, stated);
+  return [
+    ...deriveWiped(system, explicit),
+    ...kept,
+    ...system.fileSystems.map(promiseMounted),
+    ...deriveIdentity(system, kept),
+    ...deriveRollback(system, explicit),
+    { kind: 'no-failed-units', id: 'no-failed-units', title: 'no unit has failed', place: explicit.place },
+    ...deriveDevices(system),
+    {
+      kind: 'disk-clean',
+      id: 'disk-clean',
+      title: 'the powered-off disk is without faults',
+      place: explicit.place,
+    },
+    {
+      kind: 'console-clean',
+      id: 'console-clean',
+      title: 'the console shows no failure',
+      place: explicit.consoleAllow[0]?.place ?? explicit.place,
+      allow: explicit.consoleAllow,
+    },
+  ];
+}
+
+function deriveWiped(system: SystemModel, explicit: ExplicitPromises): ScenarioPromise[] {
+  const root = system.fileSystems.find((each) => each.mountPoint === '/');
+  const isTmpfs = root?.fsType === 'tmpfs';
+  const place = isTmpfs ? root.place : system.rollback?.place;
+  const gone = explicit.gone.map((each) => promiseGone(each.path, each.place));
+  if (place === undefined) return gone;
+  const rootPlace = gone.find((each) => each.path === '/')?.place ?? place;
+  return [
+    {
+      kind: 'root-wiped',
+      id: 'root-wiped',
+      title: isTmpfs ? '/ is a new tmpfs after every boot' : '/ is a new subvolume after every boot',
+      place,
+      by: isTmpfs ? 'tmpfs' : 'rollback',
+    },
+    promiseGone('/', rootPlace),
+    ...gone.filter((each) => each.path !== '/'),
+  ];
+}
+
+function promiseGone(path: string, place: Place): GonePromise {
+  const title = path === '/' ? '/ forgets what is not kept' : `${path} forgets its files`;
+  return { kind: 'gone', id: `gone:${path}`, title, place, path };
+}
+
+function promiseMounted(fileSystem: FileSystem): ScenarioPromise {
+  const { mountPoint, device, fsType, subvolume, options, place } = fileSystem;
+  const from = fsType === 'tmpfs' ? 'a tmpfs' : `${subvolume ? `subvolume ${subvolume} of ` : ''}${device}`;
+  return {
+    kind: 'mounted',
+    id: `mounted:${mountPoint}`,
+    title: `${mountPoint} is mounted from ${from}`,
+    place,
+    mountPoint,
+    device,
+    fsType,
+    ...(subvolume === undefined ? {} : { subvolume }),
+    options,
+  };
+}
+
+function deriveIdentity(system: SystemModel, kept: readonly KeptPromise[]): ScenarioPromise[] {
+  const promises: ScenarioPromise[] = [];
+  const machineId = findKept(system, kept, MACHINE_ID);
+  if (machineId !== undefined) {
+    promises.push({
+      kind: 'machine-id-stable',
+      id: 'machine-id-stable',
+      title: 'the machine id stays the same',
+      place: machineId.place,
+    });
+  }
+  const keys = system.openssh.hostKeys.filter((key) => findKept(system, kept, key.path) !== undefined);
+  if (keys[0] !== undefined) {
+    promises.push({
+      kind: 'ssh-host-keys-stable',
+      id: 'ssh-host-keys-stable',
+      title: 'the SSH host keys stay the same',
+      place: keys[0].place,
+      paths: keys.map((key) => key.path),
+    });
+  }
+  return promises;
+}
+
+function deriveRollback(system: SystemModel, explicit: ExplicitPromises): ScenarioPromise[] {
+  if (system.rollback === undefined) return [];
+  const { unit, place } = system.rollback;
+  const units = [...rootLuksDevices(system).map((each) => each.unit), unit, 'sysroot.mount'];
+  const order: RollbackOrderPromise = {
+    kind: 'rollback-order',
+    id: 'rollback-order',
+    title: `${unit} runs before the root is mounted${units.length > 2 ? ' and after it is unlocked' : ''}`,
+    place,
+    units,
+  };
+  return [
+    {
+      kind: 'rollback-log',
+      id: 'rollback-log',
+      title: `the journal of every boot holds the log of ${unit}`,
+      place: explicit.rollbackLog?.place ?? place,
+      unit,
+      lines: explicit.rollbackLog?.lines ?? [],
+    },
+    order,
+  ];
+}
+
+function deriveDevices(system: SystemModel): ScenarioPromise[] {
+  const esps = system.fileSystems.filter(
+    (each) => each.fsType === 'vfat' && ESP_MOUNT_POINTS.includes(each.mountPoint),
+  );
+  const promises: ScenarioPromise[] = esps.map(({ mountPoint, place }) => ({
+    kind: 'esp-private',
+    id: `esp-private:${mountPoint}`,
+    title: `only root can look into ${mountPoint}`,
+    place,
+    mountPoint,
+    mode: '0700',
+  }));
+  const [swap] = system.swapDevices;
+  if (swap !== undefined) {
+    promises.push({
+      kind: 'swap-active',
+      id: 'swap-active',
+      title: 'all swap is in use',
+      place: swap.place,
+      devices: system.swapDevices.map((each) => each.device),
+    });
+  }
+  return promises;
+}

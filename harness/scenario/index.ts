@@ -1,0 +1,5 @@
+export type * from './model.js';
+export type * from './promise.js';
+export { findScenarios, loadScenario, loadScenarios } from './load.js';
+export { scenarioJsonSchema } from './json-schema.js';
+export { expandVariants, type VariantFilter } from './variant.js';

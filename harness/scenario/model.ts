@@ -1,0 +1,174 @@
+import type { Place } from '../core/index.js';
+import type { ConsoleAllowance, ScenarioPromise } from './promise.js';
+
+/** The operating system under test. */
+export type GuestKind = 'debian' | 'nixos';
+
+/** Which kind of stage 1 unlocks, rolls back and mounts. */
+export type StageOneKind = 'systemd';
+
+/** How a disk is attached to the machine. */
+export type DiskBus = 'virtio' | 'nvme';
+
+/** What is done with the machine after the install: `boot` is the first power-on, `power-off` the end. */
+export type Step = 'boot' | 'reboot' | 'power-cut' | 'power-off';
+
+/** Text of a script that runs inside the machine under test, never on the host. */
+export interface Script {
+  /** The file that holds the text, as shown to a person; for an inline script the scenario file. */
+  readonly file: string;
+  readonly text: string;
+  /** Where the scenario names the script. */
+  readonly place: Place;
+}
+
+/** A LUKS device that stage 1 unlocks: `boot.initrd.luks.devices.<name>`. The harness makes up its passphrase. */
+export interface LuksDevice {
+  /** Name below /dev/mapper. */
+  readonly name: string;
+  readonly device: string;
+  readonly allowDiscards: boolean;
+  /** `systemd-cryptsetup@<escaped name>.service`, the unit that unlocks it. */
+  readonly unit: string;
+  readonly place: Place;
+}
+
+/** A mount: `fileSystems.<mountPoint>`. */
+export interface FileSystem {
+  readonly mountPoint: string;
+  readonly device: string;
+  readonly fsType: string;
+  readonly options: readonly string[];
+  /** Mounted in stage 1: asked for, or a mount point that NixOS always mounts there. */
+  readonly neededForBoot: boolean;
+  /** What the scenario itself says; some checks of NixOS modules look only at this. */
+  readonly explicitNeededForBoot: boolean;
+  /** From the option `subvol=`, without a leading slash. Empty for the top level. */
+  readonly subvolume?: string;
+  readonly place: Place;
+}
+
+export interface SwapDevice {
+  readonly device: string;
+  readonly place: Place;
+}
+
+/**
+ * What stage 1 runs before the root is mounted: `boot.initrd.systemd.services.<name>`, with
+ * `DefaultDependencies=no` and `Type=oneshot`.
+ */
+export interface Rollback {
+  /** Name of the unit without its suffix. */
+  readonly name: string;
+  /** `<name>.service` */
+  readonly unit: string;
+  readonly description: string;
+  readonly after: readonly string[];
+  readonly before: readonly string[];
+  readonly requires: readonly string[];
+  readonly wantedBy: readonly string[];
+  readonly requiredBy: readonly string[];
+  readonly script: Script;
+  readonly place: Place;
+}
+
+export interface PersistedDirectory {
+  readonly path: string;
+  /** The same directory in the persistent store: persistence root plus path. */
+  readonly source: string;
+  /** Owner, group and mode which the directory gets when it is created in the persistent store. */
+  readonly user: string;
+  readonly group: string;
+  /** Four octal digits, `0755` when the scenario says nothing. */
+  readonly mode: string;
+  readonly place: Place;
+}
+
+export interface PersistedFile {
+  readonly path: string;
+  readonly source: string;
+  /** `auto`: bind mount when the source exists, else a symbolic link. */
+  readonly method: 'auto' | 'symlink';
+  readonly place: Place;
+}
+
+/** `environment.persistence.<root>` */
+export interface Persistence {
+  readonly root: string;
+  readonly hideMounts: boolean;
+  readonly directories: readonly PersistedDirectory[];
+  readonly files: readonly PersistedFile[];
+  readonly place: Place;
+}
+
+/** `users.users.<name>` */
+export interface User {
+  readonly name: string;
+  readonly isNormalUser: boolean;
+  readonly uid?: number;
+  readonly hashedPasswordFile?: string;
+  readonly place: Place;
+}
+
+/** `services.openssh.hostKeys`; the SSH server makes a key that is not there. */
+export interface SshHostKey {
+  readonly path: string;
+  readonly type: 'ed25519' | 'rsa';
+  /** Only for rsa. */
+  readonly bits?: number;
+  readonly place: Place;
+}
+
+export interface SystemModel {
+  readonly hostName: string;
+  readonly stage1: StageOneKind;
+  readonly luks: readonly LuksDevice[];
+  /** Parents before what is mounted below them. */
+  readonly fileSystems: readonly FileSystem[];
+  readonly swapDevices: readonly SwapDevice[];
+  readonly rollback?: Rollback;
+  readonly persistence: readonly Persistence[];
+  readonly users: readonly User[];
+  readonly openssh: { readonly hostKeys: readonly SshHostKey[] };
+}
+
+export interface Disk {
+  readonly name: string;
+  readonly sizeMiB: number;
+  /** In a scenario the axis' first value; in a variant the variant's own. */
+  readonly bus: DiskBus;
+}
+
+/** A scenario file with everything it extends, all defaults filled in and all units parsed. */
+export interface Scenario {
+  /** Name of the folder that holds `scenario.yaml`, or the stem of a file with another name. */
+  readonly name: string;
+  readonly title: string;
+  /** As shown to a person: relative to the current directory when below it. */
+  readonly file: string;
+  /** URLs of the recipe. */
+  readonly sources: readonly string[];
+  readonly guests: readonly GuestKind[];
+  /** Every axis with its values; an axis that the file does not name has one value. */
+  readonly axes: { readonly disk: readonly DiskBus[] };
+  readonly machine: { readonly memoryMiB: number; readonly cpus: number };
+  /** The first is the one that the install script is to fill. */
+  readonly disks: readonly Disk[];
+  readonly install: Script;
+  readonly system: SystemModel;
+  readonly promises: readonly ScenarioPromise[];
+  readonly consoleAllow: readonly ConsoleAllowance[];
+  /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between. */
+  readonly steps: readonly Step[];
+  /** Budget of a whole variant, before it is scaled for a slow machine. */
+  readonly timeoutMs: number;
+}
+
+/** One point of a scenario's matrix. */
+export interface Variant {
+  /** `btrfs-luks-rollback[disk=nvme]` */
+  readonly id: string;
+  readonly axes: Readonly<Record<string, string>>;
+  /** The scenario with the axes applied. */
+  readonly scenario: Scenario;
+}

@@ -1,0 +1,129 @@
+import type { Place } from '../core/index.js';
+
+/** Console lines that are no failure, although they look like one. */
+export interface ConsoleAllowance {
+  /** Failure class as the console watcher names it, such as `unmount-failed`. */
+  readonly class: string;
+  /** Plain text that the line must contain; without it every line of the class is allowed. */
+  readonly match?: string;
+  /** Why it is harmless. */
+  readonly reason: string;
+  readonly place: Place;
+}
+
+interface PromiseBase {
+  /** `kind`, or `kind:path` for a promise about a path. Unique in a scenario. */
+  readonly id: string;
+  /** The promise as a sentence without a full stop: "/etc/nixos keeps its files". */
+  readonly title: string;
+  /** Where the promise was made, else the declaration that it follows from. */
+  readonly place: Place;
+}
+
+/** After every boot `/` is a new file system: a fresh tmpfs, or a subvolume made by the rollback of this boot. */
+export interface RootWipedPromise extends PromiseBase {
+  readonly kind: 'root-wiped';
+  readonly by: 'tmpfs' | 'rollback';
+}
+
+/** What was put below `path` is not there after the next boot. */
+export interface GonePromise extends PromiseBase {
+  readonly kind: 'gone';
+  readonly path: string;
+}
+
+/** What was put at or below `path` is unchanged after the next boot. */
+export interface KeptPromise extends PromiseBase {
+  readonly kind: 'kept';
+  readonly path: string;
+  readonly of: 'directory' | 'file' | 'volume';
+  /** The same thing in the persistent store; absent for a volume and for a path that nothing persists. */
+  readonly source?: string;
+  /** Owner, group and mode, only where the scenario states them. */
+  readonly user?: string;
+  readonly group?: string;
+  readonly mode?: string;
+}
+
+/** The mount is there, from where the layout says, with the options it says. */
+export interface MountedPromise extends PromiseBase {
+  readonly kind: 'mounted';
+  readonly mountPoint: string;
+  readonly device: string;
+  readonly fsType: string;
+  readonly subvolume?: string;
+  readonly options: readonly string[];
+}
+
+/** /etc/machine-id is the same after every boot. */
+export interface MachineIdPromise extends PromiseBase {
+  readonly kind: 'machine-id-stable';
+}
+
+/** The SSH host keys at `paths` are the same after every boot. */
+export interface SshHostKeysPromise extends PromiseBase {
+  readonly kind: 'ssh-host-keys-stable';
+  readonly paths: readonly string[];
+}
+
+/** Each boot's journal holds the rollback's own lines, in this order, and they agree with the disk. */
+export interface RollbackLogPromise extends PromiseBase {
+  readonly kind: 'rollback-log';
+  readonly unit: string;
+  /** Texts that lines of the unit must contain. May be empty: then there must only be a log. */
+  readonly lines: readonly string[];
+}
+
+/** In stage 1 each of the units is done before the next one begins, whatever the rollback's unit file says. */
+export interface RollbackOrderPromise extends PromiseBase {
+  readonly kind: 'rollback-order';
+  /** The units that unlock the root, the rollback, `sysroot.mount`. The units that unlock have no order among them. */
+  readonly units: readonly string[];
+}
+
+/** No unit is in the state `failed` once the system is up. */
+export interface NoFailedUnitsPromise extends PromiseBase {
+  readonly kind: 'no-failed-units';
+}
+
+/** Only root can look into the EFI system partition. */
+export interface EspPrivatePromise extends PromiseBase {
+  readonly kind: 'esp-private';
+  readonly mountPoint: string;
+  readonly mode: '0700';
+}
+
+/** All swap devices are in use. */
+export interface SwapActivePromise extends PromiseBase {
+  readonly kind: 'swap-active';
+  readonly devices: readonly string[];
+}
+
+/** The powered-off disk passes the checkers of its file systems and LUKS headers. */
+export interface DiskCleanPromise extends PromiseBase {
+  readonly kind: 'disk-clean';
+}
+
+/** The console shows no failure but the allowed ones. */
+export interface ConsoleCleanPromise extends PromiseBase {
+  readonly kind: 'console-clean';
+  readonly allow: readonly ConsoleAllowance[];
+}
+
+/** What a scenario says about its layout: made in the file, or following from what the file declares. */
+export type ScenarioPromise =
+  | RootWipedPromise
+  | GonePromise
+  | KeptPromise
+  | MountedPromise
+  | MachineIdPromise
+  | SshHostKeysPromise
+  | RollbackLogPromise
+  | RollbackOrderPromise
+  | NoFailedUnitsPromise
+  | EspPrivatePromise
+  | SwapActivePromise
+  | DiskCleanPromise
+  | ConsoleCleanPromise;
+
+export type PromiseKind = ScenarioPromise['kind'];

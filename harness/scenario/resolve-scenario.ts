@@ -1,0 +1,129 @@
+import { derivePromises, type ExplicitPromises } from './derive-promises.js';
+import type { StatedOwnership } from './derive-kept.js';
+import { placeOf, type Located } from './located.js';
+import type { Scenario, Script, SystemModel } from './model.js';
+import { suggest, type Problem } from './problem.js';
+import type { ConsoleAllowance, ScenarioPromise } from './promise.js';
+import { parseDurationMs, parseSizeMiB } from './quantity.js';
+import type { PromisesInput, ScenarioInput, SystemInput } from './schema.js';
+
+export interface ResolvedPromises {
+  readonly promises: readonly ScenarioPromise[];
+  readonly consoleAllow: readonly ConsoleAllowance[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Makes the promises of a scenario whose system is sound.
+ *
+ * @param system The system.
+ * @param options.input The system as written.
+ * @param options.promises The promises as written.
+ * @param options.root The scenario, for the places.
+ * @returns The promises, and a problem for each in `without` that would not be made anyway.
+ */
+export function resolvePromises(
+  system: SystemModel,
+  options: { readonly input: SystemInput; readonly promises: PromisesInput; readonly root: Located },
+): ResolvedPromises {
+  const { promises: input, root } = options;
+  const explicit = readExplicit(input, root);
+  const all = derivePromises(system, explicit, readOwnership(options.input));
+  const named = new Set([
+    ...explicit.kept.map((each) => `kept:${each.path}`),
+    ...explicit.gone.map((each) => `gone:${each.path}`),
+  ]);
+  const problems: Problem[] = [];
+  for (const id of Object.keys(input.without)) {
+    const place = placeOf(root, ['promises', 'without', id], 'key');
+    if (named.has(id)) {
+      problems.push({ place, message: `promises.without takes back "${id}", which promises itself makes` });
+    } else if (!all.some((promise) => promise.id === id)) {
+      const known = all.map((promise) => promise.id);
+      const advice = suggest(id, known) || ` Those that follow are: ${known.join(', ')}.`;
+      problems.push({
+        place,
+        message: `promises.without names "${id}", which does not follow from the system.${advice}`,
+      });
+    }
+  }
+  return {
+    promises: all.filter((promise) => input.without[promise.id] === undefined),
+    consoleAllow: explicit.consoleAllow,
+    problems,
+  };
+}
+
+function readExplicit(input: PromisesInput, root: Located): ExplicitPromises {
+  const placeAt = (...path: (string | number)[]) => placeOf(root, ['promises', ...path]);
+  return {
+    kept: input.kept.map((each, index) => {
+      const place = placeAt('kept', index);
+      if (typeof each === 'string') return { path: each, of: 'directory', place };
+      return 'file' in each
+        ? { path: each.file, of: 'file', place }
+        : { path: each.directory, of: 'directory', place };
+    }),
+    gone: input.gone.map((path, index) => ({ path, place: placeAt('gone', index) })),
+    ...(input.rollbackLog.length === 0
+      ? {}
+      : { rollbackLog: { lines: input.rollbackLog, place: placeAt('rollbackLog') } }),
+    consoleAllow: input.console.map(({ class: failureClass, match, reason }, index) => ({
+      class: failureClass,
+      ...(match === undefined ? {} : { match }),
+      reason,
+      place: placeAt('console', index),
+    })),
+    place: placeAt(),
+  };
+}
+
+function readOwnership(system: SystemInput): ReadonlyMap<string, StatedOwnership> {
+  const stated = new Map<string, StatedOwnership>();
+  for (const { directories } of Object.values(system.persistence)) {
+    for (const each of directories) {
+      if (typeof each === 'string') continue;
+      const { directory, user, group, mode } = each;
+      stated.set(directory, {
+        ...(user === undefined ? {} : { user }),
+        ...(group === undefined ? {} : { group }),
+        ...(mode === undefined ? {} : { mode: mode.padStart(4, '0') }),
+      });
+    }
+  }
+  return stated;
+}
+
+/** Makes the model of a scenario in which no problem was found. */
+export function resolveScenario(
+  input: ScenarioInput,
+  parts: {
+    readonly name: string;
+    readonly file: string;
+    readonly install: Script;
+    readonly system: SystemModel;
+    readonly promised: ResolvedPromises;
+  },
+): Scenario {
+  const bus = input.matrix.disk[0] ?? 'virtio';
+  return {
+    name: parts.name,
+    title: input.title,
+    file: parts.file,
+    sources: input.source,
+    guests: input.guests,
+    axes: { disk: input.matrix.disk },
+    machine: { memoryMiB: parseSizeMiB(input.machine.memory), cpus: input.machine.cpus },
+    disks: Object.entries(input.disks).map(([name, { size }]) => ({
+      name,
+      sizeMiB: parseSizeMiB(size),
+      bus,
+    })),
+    install: parts.install,
+    system: parts.system,
+    promises: parts.promised.promises,
+    consoleAllow: parts.promised.consoleAllow,
+    steps: input.steps,
+    timeoutMs: parseDurationMs(input.timeout),
+  };
+}

@@ -1,0 +1,231 @@
+import { z } from 'zod';
+import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
+
+/** No `.`, `..`, doubled or trailing slash, no control character. */
+const ABSOLUTE_PATH = /^(\/|(\/(?!\.{1,2}(\/|$))[^/\x00-\x1f\x7f]+)+)$/;
+const UNIT_NAME =
+  /^[A-Za-z0-9:_.\\@-]{1,240}\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
+
+/** What `extends` may look like; anything else is not followed. */
+export const EXTENDS_PATTERN = /^[^/\x00-\x1f][^\x00-\x1f]*\.ya?ml$/;
+
+const absolutePath = z
+  .string()
+  .regex(ABSOLUTE_PATH, 'must be an absolute path without ".", "..", doubled or trailing slashes');
+const fstabPath = absolutePath.regex(/^\S+$/, 'must not contain white space');
+const devicePath = z
+  .string()
+  .regex(/^\/dev\/\S+$/, 'must be the path of a device, such as /dev/disk/by-partlabel/swap');
+const line = z.string().regex(/^[^\r\n]*\S[^\r\n]*$/, 'must be one line of text, not empty');
+const unitName = z
+  .string()
+  .regex(UNIT_NAME, 'must be the full name of a systemd unit, such as sysroot.mount or initrd.target');
+const units = z.array(unitName);
+const account = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be the name of a user or group');
+
+const script = z.union([
+  line.meta({ description: 'Path of the script, relative to this file.' }),
+  z.strictObject({
+    text: z.string().regex(/\S/, 'must not be empty').meta({ description: 'The script itself.' }),
+  }),
+]);
+
+const fileSystem = z.strictObject({
+  device: z
+    .string()
+    .regex(/^\S+$/, 'must be a device, without white space')
+    .meta({ description: 'A path below /dev; the source of a bind mount; "none" for tmpfs.' }),
+  fsType: z.string().regex(/^[a-z0-9._-]+$/, 'must be a file system type, such as btrfs'),
+  options: z
+    .array(z.string().regex(/^[^\s,]+$/, 'must be a single mount option; write several as several items'))
+    .default([])
+    .meta({ description: 'Mount options, one per item.' }),
+  neededForBoot: z.boolean().default(false).meta({
+    description: 'Mount it in stage 1. Always so for /, /nix, /var, /var/log, /var/lib, /etc, /usr.',
+  }),
+});
+
+const rollback = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9:_.\\@-]{1,200}$/, 'must be the name of a systemd service')
+    .regex(/^(?!.*\.service$)/, 'must be given without ".service", as in NixOS')
+    .default('rollback')
+    .meta({ description: 'Name of the service, without ".service".' }),
+  description: line.default('Roll back the root file system'),
+  after: units.default([]),
+  before: units.default([]),
+  requires: units.default([]),
+  wantedBy: units.default([]).meta({ description: 'initrd.target: its failure does not stop the boot.' }),
+  requiredBy: units.default([]).meta({ description: 'Its failure stops the boot.' }),
+  script: script.meta({ description: 'Run with "bash -e" in stage 1, before the root is mounted.' }),
+});
+
+const persistedDirectory = z.union([
+  absolutePath,
+  z.strictObject({
+    directory: absolutePath,
+    user: account.optional(),
+    group: account.optional(),
+    mode: z
+      .string()
+      .regex(/^[0-7]{3,4}$/, 'must be an octal mode, such as "0750"')
+      .optional(),
+  }),
+]);
+
+const persistedFile = z.union([
+  absolutePath,
+  z.strictObject({ file: absolutePath, method: z.enum(['auto', 'symlink']).default('auto') }),
+]);
+
+const persistence = z.strictObject({
+  hideMounts: z.boolean().default(false),
+  directories: z.array(persistedDirectory).default([]),
+  files: z.array(persistedFile).default([]),
+});
+
+const system = z.strictObject({
+  hostName: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a host name')
+    .default('imperm'),
+  stage1: z.enum(['systemd']).default('systemd').meta({ description: 'Kind of stage 1.' }),
+  luks: z
+    .record(
+      z.string().regex(/^[A-Za-z0-9_.+-]+$/, 'must be a name below /dev/mapper'),
+      z.strictObject({ device: devicePath, allowDiscards: z.boolean().default(false) }),
+    )
+    .default({})
+    .meta({ description: 'boot.initrd.luks.devices. The passphrase is made up for every run.' }),
+  fileSystems: z.record(fstabPath, fileSystem).meta({ description: 'fileSystems, by mount point.' }),
+  swapDevices: z.array(z.strictObject({ device: devicePath })).default([]),
+  rollback: rollback
+    .nullable()
+    .default(null)
+    .meta({ description: 'boot.initrd.systemd.services.<name>, a oneshot without default dependencies.' }),
+  persistence: z
+    .record(absolutePath, persistence)
+    .default({})
+    .meta({ description: 'environment.persistence, by the root of the persistent store.' }),
+  users: z
+    .record(
+      account,
+      z.strictObject({
+        isNormalUser: z.boolean().default(false),
+        uid: z.int().min(0, 'must not be negative').max(65533, 'must be below 65534').optional(),
+        hashedPasswordFile: absolutePath.optional(),
+      }),
+    )
+    .default({})
+    .meta({ description: 'users.users' }),
+  openssh: z
+    .strictObject({
+      hostKeys: z
+        .array(
+          z.strictObject({
+            path: absolutePath,
+            type: z.enum(['ed25519', 'rsa']),
+            bits: z.int().min(2048, 'must be at least 2048').max(8192, 'must be at most 8192').optional(),
+          }),
+        )
+        .min(1, 'must name at least one key, or the server cannot start'),
+    })
+    .default({ hostKeys: [{ path: '/etc/ssh/ssh_host_ed25519_key', type: 'ed25519' }] })
+    .meta({ description: 'services.openssh' }),
+});
+
+const promises = z.strictObject({
+  kept: z
+    .array(
+      z.union([
+        absolutePath,
+        z.strictObject({ directory: absolutePath }),
+        z.strictObject({ file: absolutePath }),
+      ]),
+    )
+    .default([])
+    .meta({ description: 'More that must survive a boot; a plain path is a directory.' }),
+  gone: z
+    .array(absolutePath)
+    .default([])
+    .meta({ description: 'More directories that must be empty after a boot.' }),
+  rollbackLog: z
+    .array(line)
+    .default([])
+    .meta({ description: 'Texts that the log of the rollback must contain, in this order.' }),
+  without: z.record(z.string(), line).default({}).meta({
+    description: 'Promises that would follow from the system but are not made, each with the reason.',
+  }),
+  console: z
+    .array(
+      z.strictObject({
+        class: z
+          .string()
+          .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be a failure class, such as unmount-failed'),
+        match: line.optional().meta({ description: 'Text that the line contains.' }),
+        reason: line.meta({ description: 'Why it is harmless.' }),
+      }),
+    )
+    .default([])
+    .meta({ description: 'Console lines that look like a failure and are none.' }),
+});
+
+const disk = z.strictObject({
+  size: z.string().regex(SIZE_PATTERN, 'must be a size such as 12GiB (MiB, GiB or TiB)'),
+});
+
+/** A whole scenario, as written, without a scenario that it extends. Names are those of NixOS where one exists. */
+export const scenarioSchema = z.strictObject({
+  imperm: z.literal(1).meta({ description: 'Version of this format.' }),
+  title: line.meta({ description: 'The layout in one line.' }),
+  extends: z.string().regex(EXTENDS_PATTERN, 'must be the relative path of a .yaml file').optional().meta({
+    description:
+      'A scenario that this one differs from. Maps merge, lists and scalars replace, null removes.',
+  }),
+  source: z
+    .array(z.string().regex(/^https?:\/\/\S+$/, 'must be a URL'))
+    .default([])
+    .meta({ description: 'Where the recipe comes from.' }),
+  guests: z
+    .array(z.enum(['debian', 'nixos']))
+    .min(1, 'must name at least one guest')
+    .default(['debian', 'nixos'])
+    .meta({ description: 'Operating systems that the scenario is meant for.' }),
+  matrix: z
+    .strictObject({
+      disk: z
+        .array(z.enum(['virtio', 'nvme']))
+        .min(1, 'must name at least one value')
+        .default(['virtio']),
+    })
+    .default({ disk: ['virtio'] })
+    .meta({ description: 'Every combination is a variant of its own.' }),
+  machine: z
+    .strictObject({
+      memory: z.string().regex(SIZE_PATTERN, 'must be a size such as 2GiB (MiB, GiB or TiB)').default('2GiB'),
+      cpus: z.int().min(1, 'must be at least 1').max(64, 'must be at most 64').default(2),
+    })
+    .default({ memory: '2GiB', cpus: 2 }),
+  disks: z
+    .record(z.string().regex(/^[a-z][a-z0-9-]{0,19}$/, 'must be a short name in lower case'), disk)
+    .default({ main: { size: '12GiB' } })
+    .meta({ description: 'The first is the one to install on.' }),
+  install: script.meta({ description: 'Script that fills the disk; it runs inside the installer.' }),
+  system,
+  promises: promises.prefault({}),
+  steps: z
+    .array(z.enum(['boot', 'reboot', 'power-cut', 'power-off']))
+    .default(['boot', 'reboot', 'power-cut', 'power-off'])
+    .meta({ description: 'boot first, power-off last, reboot or power-cut between.' }),
+  timeout: z
+    .string()
+    .regex(DURATION_PATTERN, 'must be a duration such as 90s, 15m or 1h30m')
+    .default('10m')
+    .meta({ description: 'Budget of a whole variant; scaled up on slow machines.' }),
+});
+
+export type ScenarioInput = z.output<typeof scenarioSchema>;
+export type SystemInput = ScenarioInput['system'];
+export type PromisesInput = ScenarioInput['promises'];
+export type ScriptInput = ScenarioInput['install'];

@@ -1,0 +1,59 @@
+// npm run check: everything but the tests. Two lanes at the same time, because the linter takes as long as the
+// rest together; what a part prints is shown when it fails.
+import '../bin/check-node.mjs';
+import { spawn } from 'child_process';
+import path from 'path';
+
+import { PrepareError, ROOT, prepare } from '../bin/prepare.mjs';
+
+const CODE = 'harness/**/*.{ts,mjs,cjs,json}';
+const LANES = [
+  [['lint', 'eslint', '--config', 'harness/tooling/eslint.config.mjs', '--max-warnings', '0', 'harness']],
+  [
+    ['format', 'prettier', '--check', '--log-level', 'warn', CODE, 'package.json', 'tsconfig.json'],
+    ['layers', 'depcruise', '--config', 'harness/tooling/dependency-cruiser.cjs', 'harness'],
+    ['unused', 'knip', '--config', 'harness/tooling/knip.json', '--no-progress'],
+  ],
+];
+
+function runPart([title, program, ...args]) {
+  const startMs = Date.now();
+  const child = spawn(path.join(ROOT, 'node_modules', '.bin', program), args, {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => (output += text));
+  return new Promise((resolve) => {
+    const finish = (isGood) => {
+      console.log(
+        `${isGood ? 'ok    ' : 'FAILED'} ${title} (${((Date.now() - startMs) / 1000).toFixed(1)} s)`,
+      );
+      if (!isGood) console.log(output.trimEnd());
+      resolve(isGood);
+    };
+    child.on('error', (error) => {
+      output += error.message;
+      finish(false);
+    });
+    child.on('close', (code) => finish(code === 0));
+  });
+}
+
+try {
+  const startMs = Date.now();
+  prepare();
+  console.log(`ok     compile (${((Date.now() - startMs) / 1000).toFixed(1)} s)`);
+  const results = await Promise.all(
+    LANES.map(async (parts) => {
+      const isGood = [];
+      for (const part of parts) isGood.push(await runPart(part));
+      return isGood;
+    }),
+  );
+  process.exitCode = results.flat().every(Boolean) ? 0 : 1;
+} catch (error) {
+  console.error(error instanceof PrepareError ? `imperm: ${error.message}` : error);
+  process.exitCode = 1;
+}
