@@ -54,14 +54,18 @@ export function packagesFor(needs: readonly HostNeed[], manager: PackageManager)
  *
  * @param run Default `runProgram`.
  */
-export async function findMissing(needs: readonly HostNeed[], run: typeof runProgram = runProgram): Promise<HostNeed[]> {
+export async function findMissing(
+  needs: readonly HostNeed[],
+  run: typeof runProgram = runProgram,
+): Promise<HostNeed[]> {
   const missing = new Set<string>();
   for (const need of needs.filter((name) => name.startsWith('/'))) {
     await access(need).catch(() => missing.add(need));
   }
   const programs = needs.filter((name) => !name.startsWith('/'));
   // The shell knows where programs are found; sbin is not on everybody's path, and is on sudo's.
-  const script = 'PATH=$PATH:/usr/sbin:/sbin; for name; do command -v "$name" >/dev/null || echo "$name"; done';
+  const script =
+    'PATH=$PATH:/usr/sbin:/sbin; for name; do command -v "$name" >/dev/null || echo "$name"; done';
   const { stdout } = await run('sh', ['-c', script, 'sh', ...programs]);
   for (const name of stdout.split('\n')) missing.add(name);
   return needs.filter((need) => missing.has(need));

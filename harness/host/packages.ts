@@ -81,14 +81,17 @@ export async function ensurePackages(options: EnsurePackagesOptions): Promise<st
     });
 
   if (options.distro.family !== 'debian' && options.distro.family !== 'ubuntu') {
-    throw refuse(`imperm installs packages by itself on Debian and Ubuntu only, and this is ${options.distro.name}.`);
+    throw refuse(
+      `imperm installs packages by itself on Debian and Ubuntu only, and this is ${options.distro.name}.`,
+    );
   }
   if (!options.isRoot && (await findProgram('sudo', run)) === undefined) {
     throw refuse('only root can install packages, and there is no sudo. Run the command below as root.');
   }
   if (!options.assumeYes) {
     if (!options.interactive) throw refuse('nobody can be asked here. --yes installs it without asking.');
-    if (!(await options.ask(`Install ${listWords(packages)} (${command})?`))) throw refuse('installing it was declined.');
+    if (!(await options.ask(`Install ${listWords(packages)} (${command})?`)))
+      throw refuse('installing it was declined.');
   }
 
   const asRoot = async (args: readonly string[]): Promise<void> => {
@@ -135,8 +138,10 @@ async function findProgram(name: string, run: typeof runProgram): Promise<string
 
 /** Whether apt knows where to get every package: not on a fresh machine, whose package lists are empty. */
 async function areKnownToApt(packages: readonly string[], run: typeof runProgram): Promise<boolean> {
-  const { stdout } = await run('apt-cache', ['--names-only', 'policy', ...packages], { okExitCodes: [0, 100] });
-  return packages.every((name) => new RegExp(`^${name}:\\n.*\\n  Candidate: (?!\\(none\\))`, 'm').test(stdout));
+  const { stdout } = await run('apt-cache', ['policy', ...packages], { okExitCodes: [0, 100] });
+  return packages.every((name) =>
+    new RegExp(`^${name}:\\n.*\\n  Candidate: (?!\\(none\\))`, 'm').test(stdout),
+  );
 }
 
 /** "a", "a and b", "a, b and c". */

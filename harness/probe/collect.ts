@@ -57,7 +57,7 @@ export function collectBootEvidence(scenario: Scenario, boot: number, options: {
       command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT ${matches} MESSAGE_ID=${STARTUP_FINISHED}`,
     },
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
-    { name: 'subvolumes', command: 'btrfs subvolume list -uq / 2>/dev/null; true' },
+    { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
     { name: 'paths', command: watchedFind },
     { name: 'path-digests', command: `for path in ${digestPaths.map(quote).join(' ')}; do [ -f "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sha256sum -z; true` },
     { name: 'host-keys', command: keys.length === 0 ? 'true' : `sha256sum -z -- ${keys.map(quote).join(' ')} 2>/dev/null; true` },
@@ -77,7 +77,8 @@ export function collectPlanted(boot: number, options: { readonly folders: readon
   const canaries = listingCommands(options.folders);
   const sections: Section[] = [
     { name: 'plant', command: `bash -c ${quote(options.plantScript)} 2>&1` },
-    { name: 'subvolumes', command: 'btrfs subvolume list -uq / 2>/dev/null; true' },
+    { name: 'root', command: 'btrfs subvolume show / 2>/dev/null | head -n 1' },
+    { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
     { name: 'canaries', command: canaries.find },
     { name: 'canary-digests', command: canaries.digests },
     { name: 'canary-attributes', command: canaries.attributes },
@@ -92,7 +93,7 @@ export function collectPlanted(boot: number, options: { readonly folders: readon
           details: plant?.output.toString('utf8') ?? '',
         });
       }
-      return { boot, canaries: readCanaries(results), subvolumes: parseSubvolumes(text(results, 'subvolumes')) };
+      return { boot, canaries: readCanaries(results), subvolumes: parseSubvolumes(text(results, 'subvolumes'), text(results, 'root')) };
     },
   };
 }
@@ -139,7 +140,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
     failedUnits: lines(results, 'failed'),
     journal,
     ...(rootSubvolume === undefined ? {} : { rootSubvolume }),
-    subvolumes: parseSubvolumes(text(results, 'subvolumes')),
+    subvolumes: parseSubvolumes(text(results, 'subvolumes'), rootSubvolume?.path),
     paths: parseListing({ find: bytes(results, 'paths'), digests: bytes(results, 'path-digests'), attributes: Buffer.alloc(0) }),
     hostKeys: new Map(
       bytes(results, 'host-keys').toString('utf8').split('\0').filter((line) => line.length > 66).map((line) => [line.slice(66), line.slice(0, 64)]),
@@ -187,12 +188,16 @@ function parseJournalLine(line: string): JournalLine {
   };
 }
 
-/** @param output `ID 256 gen 9 top level 5 parent_uuid - uuid 0a… path root/srv` a line */
-export function parseSubvolumes(output: string): Subvolume[] {
+/**
+ * @param output `ID 256 gen 9 top level 5 parent_uuid - uuid 0a… path <FS_TREE>/home` a line, as `list -a` prints it:
+ * what lies below the subvolume that was asked about is given relative to it.
+ * @param asked Path of that subvolume from the top level.
+ */
+export function parseSubvolumes(output: string, asked = ''): Subvolume[] {
   return [...output.matchAll(/^ID (\d+) .*?parent_uuid (\S+)\s+uuid (\S+) path (.*)$/gm)].map(([, id, parent, uuid = '', path = '']) => ({
     id: Number(id),
     uuid,
-    path: path.replace(/^<FS_TREE>\//, ''),
+    path: path.startsWith('<FS_TREE>/') ? path.slice('<FS_TREE>/'.length) : [asked, path].filter((part) => part !== '' && part !== '/' && part !== '<FS_TREE>').join('/'),
     ...(parent === undefined || parent === '-' ? {} : { parentUuid: parent }),
   }));
 }
@@ -201,7 +206,7 @@ function parseRootSubvolume(output: string): BootEvidence['rootSubvolume'] {
   const field = (name: string): string | undefined => new RegExp(`^\\s*${name}:\\s+(.+)$`, 'm').exec(output)?.[1]?.trim();
   const uuid = field('UUID');
   if (uuid === undefined) return undefined;
-  const path = output.split('\n')[1]?.trim() ?? '';
+  const path = output.split('\n')[1]?.trim() ?? ''; // the first line is the type of the file system
   const created = field('Creation time') ?? '';
   return {
     uuid,

@@ -8,7 +8,6 @@ import {
   Cleanup,
   HarnessError,
   lastLines,
-  monotonicMs,
   type Redactor,
   type RunningProgram,
   startProgram,
@@ -57,7 +56,6 @@ export class QemuMachine implements AsyncDisposable {
   readonly #qemu: RunningProgram;
   readonly #keys: MachineKeys;
   readonly #cleanup: Cleanup;
-  readonly #spec: MachineSpec;
   readonly #slots: (string | undefined)[];
   readonly #fault: Promise<never>;
   readonly #poweredOff: Promise<void>;
@@ -65,7 +63,6 @@ export class QemuMachine implements AsyncDisposable {
   #shell: MachineShell | undefined;
   #stopping = false;
   #lastProcessorMs = 0;
-  #resets = 0;
 
   private constructor(parts: {
     spec: MachineSpec;
@@ -78,7 +75,6 @@ export class QemuMachine implements AsyncDisposable {
     nvramFile: string;
     logFile: string;
   }) {
-    this.#spec = parts.spec;
     this.console = parts.console;
     this.nvramFile = parts.nvramFile;
     this.#qmp = parts.qmp;
@@ -104,7 +100,6 @@ export class QemuMachine implements AsyncDisposable {
       this.#qmp.onEvent(({ event, data }) => {
         if (event === 'SHUTDOWN') resolve();
         if (event === 'RESET') {
-          this.#resets += 1;
           this.#endShell();
         }
         if (event === 'GUEST_PANICKED') this.fail({ kind: 'kernel-panic', text: 'The kernel panicked' });
@@ -206,11 +201,6 @@ export class QemuMachine implements AsyncDisposable {
     this.#raiseFault(new HarnessError('CONSOLE_FAILURE', fault.text, { details: this.console.tail() }));
   }
 
-  /** How often the machine was reset (a reboot is a reset) since power-on. */
-  get resets(): number {
-    return this.#resets;
-  }
-
   /** Settles when the agent in the machine waits to be asked. */
   waitForAgent(budget: Budget): Promise<void> {
     return this.until(this.#port.waitForGreeting(budget), budget);
@@ -227,6 +217,20 @@ export class QemuMachine implements AsyncDisposable {
     await this.#shell?.end();
     this.#endShell();
     await this.waitForAgent(budget);
+  }
+
+  /** Gives a command that ends the connection by its effect: a reboot. */
+  async sendCommand(command: string, budget: Budget): Promise<void> {
+    const shell = this.#shell;
+    if (shell === undefined) throw new HarnessError('MACHINE_UNREACHABLE', 'There is no connection to the machine');
+    await shell.execute(command, budget).catch((error: unknown) => {
+      if (!(error instanceof HarnessError) || error.code !== 'MACHINE_UNREACHABLE') throw error;
+    });
+  }
+
+  /** Settles at the next reset of the machine. Call it before causing the reset. */
+  async waitForReset(budget: Budget): Promise<void> {
+    await this.until(this.#qmp.waitForEvent(({ event }) => event === 'RESET'), budget);
   }
 
   /** Settles when the guest has powered itself off. */
@@ -322,14 +326,6 @@ export class QemuMachine implements AsyncDisposable {
   /** Time for ending things, whatever became of the run. */
   static stopBudget(): Budget {
     return Budget.start('the machine to stop', STOP_MS, new AbortController().signal);
-  }
-
-  get spec(): MachineSpec {
-    return this.#spec;
-  }
-
-  get elapsedMs(): number {
-    return monotonicMs();
   }
 }
 

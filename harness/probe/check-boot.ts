@@ -1,0 +1,44 @@
+import type { ScenarioPromise } from '../scenario/index.js';
+import { checkKept } from './check-kept.js';
+import { checkGone, checkRollbackLog, checkRollbackOrder, checkRootWiped } from './check-root.js';
+import { checkEspPrivate, checkFailedUnits, checkHostKeys, checkMachineId, checkMounted, checkSwapActive } from './check-system.js';
+import type { BootContext, Finding } from './finding.js';
+
+/** Everything a scenario promises of a running system, looked at in one boot. */
+export function checkBoot(context: BootContext): Finding[] {
+  return context.scenario.promises.flatMap((promise): Finding[] => {
+    const outcome = checkPromise(promise, context);
+    return outcome === undefined ? [] : [{ promise, boot: context.evidence.boot, ...outcome }];
+  });
+}
+
+function checkPromise(promise: ScenarioPromise, context: BootContext): Omit<Finding, 'promise' | 'boot'> | undefined {
+  switch (promise.kind) {
+    case 'root-wiped':
+      return checkRootWiped(promise, context);
+    case 'gone':
+      return checkGone(promise, context);
+    case 'kept':
+      return checkKept(promise, context);
+    case 'mounted':
+      return checkMounted(promise, context);
+    case 'machine-id-stable':
+      return checkMachineId(promise, context);
+    case 'ssh-host-keys-stable':
+      return checkHostKeys(promise, context);
+    case 'rollback-log':
+      return checkRollbackLog(promise, context);
+    case 'rollback-order':
+      return checkRollbackOrder(promise, context);
+    case 'no-failed-units':
+      return checkFailedUnits(promise, context);
+    case 'esp-private':
+      return checkEspPrivate(promise, context);
+    case 'swap-active':
+      return checkSwapActive(promise, context);
+    case 'disk-clean':
+    case 'console-clean':
+      // Looked at once, when the machine is off.
+      return undefined;
+  }
+}

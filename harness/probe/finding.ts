@@ -1,0 +1,50 @@
+import type { Scenario, ScenarioPromise } from '../scenario/index.js';
+import type { CanaryPlan } from './canary.js';
+import type { BootEvidence, DiskEvidence, Mount, PlantedEvidence, Subvolume } from './evidence.js';
+
+/** What became of a promise at one look. */
+export interface Finding {
+  readonly promise: ScenarioPromise;
+  readonly boot?: number;
+  readonly status: 'pass' | 'fail';
+  /** For a pass a short proof, for a failure the facts. */
+  readonly found: string;
+  readonly expected?: string;
+  /** Likely cause, in words a NixOS user understands. */
+  readonly cause?: string;
+  readonly evidence?: readonly string[];
+}
+
+/** Everything known when a boot is judged. */
+export interface BootContext {
+  readonly scenario: Scenario;
+  readonly evidence: BootEvidence;
+  /** Evidence of the boot before; absent for the first. */
+  readonly previous?: BootEvidence;
+  /** What earlier boots planted, oldest first. */
+  readonly planted: readonly { readonly plan: CanaryPlan; readonly evidence: PlantedEvidence }[];
+  /** Subvolumes right after the install. */
+  readonly installed: readonly Subvolume[];
+}
+
+export interface DiskContext {
+  readonly scenario: Scenario;
+  readonly evidence: DiskEvidence;
+  readonly installed: { readonly headers: ReadonlyMap<string, string> };
+  readonly planted: BootContext['planted'];
+}
+
+/** The mount that holds a path; of several at one place the last, which is the visible one. */
+export function findMount(mounts: readonly Mount[], path: string): Mount | undefined {
+  let best: Mount | undefined;
+  for (const mount of mounts) {
+    const below = mount.mountPoint === '/' || path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
+    if (below && (best === undefined || mount.mountPoint.length >= best.mountPoint.length)) best = mount;
+  }
+  return best;
+}
+
+/** "1 file", "2 files" */
+export function count(number: number, noun: string): string {
+  return `${String(number)} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,5 @@
+export { isCanaryPath, planCanaries, type CanaryPlan } from './canary.js';
+export { checkBoot } from './check-boot.js';
+export { collectBootEvidence, collectPlanted, type Collection } from './collect.js';
+export type { BootEvidence, DiskEvidence, PlantedEvidence, Subvolume } from './evidence.js';
+export { type BootContext, type DiskContext, type Finding } from './finding.js';

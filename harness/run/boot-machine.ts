@@ -1,0 +1,67 @@
+import { HarnessError } from '../core/index.js';
+import type { MachineShell, QemuMachine } from '../target/index.js';
+import { LIMITS_MS } from './budgets.js';
+import type { VariantContext } from './context.js';
+
+/** Firmware hands over to the boot loader. */
+const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;
+/** The first line of systemd in stage 1. */
+const STAGE1_BEGINS = /\[ {2}OK {2}\]|Starting [^\n]*\.\.\.|Welcome to/;
+const PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
+const SWITCH_ROOT = /Starting initrd-switch-root\.service|Reached target [^\n]*Switch Root/;
+/** systemd asks three times before it gives up; more often, nobody listens. */
+const MOST_PROMPTS = 6;
+
+export interface BootOptions {
+  readonly boot: number;
+  /** Where on the console this boot begins. */
+  readonly from: number;
+  readonly passphrase: string;
+  /** Whether the layout asks for a passphrase at all. */
+  readonly asks: boolean;
+}
+
+/**
+ * Follows one boot from the firmware to a system whose jobs are all done, typing the passphrase when the console asks
+ * for it.
+ *
+ * @throws {HarnessError} CONSOLE_FAILURE as soon as the console shows that the machine will not come up; TIMEOUT with
+ * the phase and the console's tail; WRONG_MACHINE.
+ */
+export async function followBoot(machine: QemuMachine, context: VariantContext, options: BootOptions): Promise<MachineShell> {
+  const { phases, budget, timeScale } = context;
+  const { boot } = options;
+  const lastSeen = (): string => machine.console.tail();
+  const limit = (label: string, ms: number): VariantContext['budget'] => budget.part(`${label} (boot ${String(boot)})`, ms * timeScale, { lastSeen });
+  let position = options.from;
+
+  await phases.run('firmware', async () => {
+    const part = limit('the firmware to find a boot loader', LIMITS_MS.firmware);
+    position = (await machine.until(machine.console.waitFor(FIRMWARE_DONE, part, position), part)).end;
+  }, boot);
+  await phases.run('kernel', async () => {
+    const part = limit('the boot loader and the kernel to start stage 1', LIMITS_MS.kernel);
+    await machine.until(machine.console.waitFor(STAGE1_BEGINS, part, position), part);
+  }, boot);
+  await phases.run('stage-1', async () => {
+    const part = limit('stage 1 to find, unlock and mount the root', LIMITS_MS.stage1);
+    const next = new RegExp(`(?<prompt>${PROMPT.source})|${SWITCH_ROOT.source}`, 'i');
+    for (let prompts = 0; ; prompts += 1) {
+      const { match, end } = await machine.until(machine.console.waitFor(next, part, position), part);
+      position = end;
+      if (match.groups?.['prompt'] === undefined) return;
+      if (!options.asks || prompts >= MOST_PROMPTS) {
+        throw new HarnessError('CONSOLE_FAILURE', `Stage 1 asks for a passphrase ${options.asks ? 'again and again' : 'although the layout declares no LUKS device'}: ${match[0]}`, { details: lastSeen() });
+      }
+      machine.console.type(`${options.passphrase}\n`);
+    }
+  }, boot);
+  return phases.run('stage-2', async () => {
+    const part = limit('the booted system to finish its jobs', LIMITS_MS.stage2);
+    await machine.waitForAgent(part);
+    const shell = await machine.openShell(part);
+    // Ends as soon as systemd has nothing left to start; whether units failed is for the checks to say.
+    await machine.until(shell.execute('systemctl is-system-running --wait', part), part);
+    return shell;
+  }, boot);
+}

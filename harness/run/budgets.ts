@@ -1,0 +1,23 @@
+/**
+ * How long the parts of a run may take on a machine with KVM, in milliseconds. All are multiplied by the
+ * accelerator's time scale. Generous: they only end what would never end.
+ */
+export const LIMITS_MS = {
+  restoreInstaller: 30_000,
+  coldInstaller: 120_000,
+  installScript: 300_000,
+  deploy: 120_000,
+  firmware: 30_000,
+  kernel: 30_000,
+  stage1: 90_000,
+  stage2: 120_000,
+  probe: 60_000,
+  shutdown: 60_000,
+  inspect: 120_000,
+} as const;
+
+/** The guest's own time-outs (systemd's default is 90 s), scaled like ours. */
+export const GUEST_TIMEOUT_S = 90;
+
+/** After this long without a byte on the console the silence is announced. */
+export const SILENCE_MS = 30_000;

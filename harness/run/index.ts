@@ -1,0 +1,3 @@
+export { prepareRun, type PrepareOptions } from './prepare.js';
+export { runVariant, type VariantPlace } from './run-variant.js';
+export type { RunContext } from './context.js';

@@ -1,0 +1,119 @@
+import { copyFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { HarnessError, lastLines } from '../core/index.js';
+import { CLOSE_DISK_SCRIPT, INSTALLER_DIR, makePayload, renderInstallScript } from '../guest/index.js';
+import { collectInstallEvidence, type InstallEvidence } from '../probe/index.js';
+import type { Scenario } from '../scenario/index.js';
+import type { MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
+import { LIMITS_MS } from './budgets.js';
+import type { VariantContext } from './context.js';
+import { openInstaller } from './installer.js';
+import { makeBoundary } from './boundary.js';
+
+/** Where the installer has the passphrase of all LUKS devices, without a line feed. */
+export const PASSPHRASE_FILE = `${INSTALLER_DIR}/luks-passphrase`;
+
+/** The machine's permanent parts: they stay when its power is off. */
+export interface MachineParts {
+  readonly disks: readonly MachineDisk[];
+  readonly nvramFile: string;
+  readonly passphrase: string;
+}
+
+/** Makes empty disks and a fresh variable store in a work folder. */
+export async function makeMachineParts(scenario: Scenario, context: VariantContext, workDir: string, passphrase: string): Promise<MachineParts> {
+  const { toolbox } = context.host;
+  const disks = await Promise.all(
+    scenario.disks.map(async ({ name, sizeMiB, bus }, index): Promise<MachineDisk> => {
+      const file = path.join(workDir, `${name}.qcow2`);
+      await toolbox.run('qemu-img', ['create', '-q', '-f', 'qcow2', file, `${String(sizeMiB)}M`], context.budget);
+      return { name, bus, file, format: 'qcow2', ...(index === 0 ? { bootIndex: 1 } : {}) };
+    }),
+  );
+  const nvramFile = path.join(workDir, 'nvram.fd');
+  await copyFile(toolbox.firmwareVars, nvramFile);
+  return { disks, nvramFile, passphrase };
+}
+
+/** Runs the scenario's install script and then puts the system on the disk, as `nixos-install` would. */
+export async function installSystem(scenario: Scenario, parts: MachineParts, context: VariantContext): Promise<InstallEvidence> {
+  const { phases, host, images, budget } = context;
+  const scale = context.timeScale;
+  const { machine, shell } = await phases.run('restore-installer', async () => {
+    const opened = await openInstaller({
+      host,
+      state: context.installer,
+      budget: budget.part('the installer to be restored', LIMITS_MS.restoreInstaller * scale),
+      redactor: context.redactor,
+      nvramFile: parts.nvramFile,
+      consoleFile: path.join(context.folder, 'installer-console.log'),
+      journalFile: path.join(context.folder, 'installer-journal.log'),
+      onConsoleLine: (line) => {
+        context.emit({ type: 'console', variant: context.variant, line: line.text });
+      },
+      onCleanupError: (what, error) => {
+        context.emit({ type: 'note', level: 'warn', text: `${what}: ${String(error)}` });
+      },
+    });
+    return opened;
+  });
+  await using running = machine;
+  const names = await phases.run('attach-disks', async () => {
+    const part = budget.part('the disks to appear', LIMITS_MS.restoreInstaller * scale);
+    const found: string[] = [];
+    for (const disk of parts.disks) found.push(await attachDisk(running, shell, disk, part));
+    // Last, so that the scenario's disks get the first names.
+    await attachDisk(running, shell, { name: 'system', bus: 'virtio', file: images.systemTar, format: 'raw', readOnly: true }, part);
+    return found;
+  });
+  const payload = await phases.run('make-system', () => makePayload(scenario, images, { toolbox: host.toolbox, workDir: path.dirname(parts.nvramFile), budget }));
+  await phases.run('install', async () => {
+    const part = budget.part('the install script', LIMITS_MS.installScript * scale);
+    await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, part, { input: parts.passphrase });
+    await shell.run(`cat >${INSTALLER_DIR}/install; chmod +x ${INSTALLER_DIR}/install`, part, { input: scenario.install.text });
+    const variables = [`DISK=${names[0] ?? ''}`, `LUKS_PASSPHRASE_FILE=${PASSPHRASE_FILE}`, 'LC_ALL=C.UTF-8', ...parts.disks.map(({ name }, index) => `DISK_${name.toUpperCase().replaceAll('-', '_')}=${names[index] ?? ''}`)];
+    const result = await running.until(shell.execute(`cd /; export ${variables.join(' ')}; ${INSTALLER_DIR}/install 2>&1`, part), part);
+    const output = context.redactor.clean(result.stdout.toString('utf8'));
+    await writeFile(path.join(context.folder, 'install.log'), output);
+    if (result.exitCode !== 0) {
+      throw new HarnessError('INSTALL_FAILED', `The install script ${scenario.install.file} ended with exit code ${String(result.exitCode)}`, {
+        place: scenario.install.place,
+        details: lastLines(output, 20),
+        hint: 'Its whole output is in install.log. `set -x` in the script shows which command it was.',
+      });
+    }
+  });
+  const evidence = await phases.run('deploy', async () => {
+    const part = budget.part('the system to be copied to the disk', LIMITS_MS.deploy * scale);
+    const esp = scenario.system.fileSystems.find(({ fsType }) => fsType === 'vfat')?.mountPoint ?? '/boot';
+    await shell.run(`cat >${INSTALLER_DIR}/payload.tar`, part, { input: payload.storeTar });
+    await shell.run(`cat >${INSTALLER_DIR}/stage-one`, part, { input: payload.stageOne });
+    const result = await running.until(shell.execute(`{ ${renderInstallScript(images, payload, esp)} } 2>&1`, part), part);
+    const output = context.redactor.clean(result.stdout.toString('utf8'));
+    await writeFile(path.join(context.folder, 'deploy.log'), output);
+    if (result.exitCode !== 0) {
+      throw new HarnessError('INSTALL_FAILED', `The system could not be installed: ${lastLines(output, 1)}`, {
+        place: scenario.install.place,
+        details: lastLines(output, 20),
+        hint: 'The install script has to leave the new system mounted below /mnt, the EFI system partition included.',
+      });
+    }
+    const collection = collectInstallEvidence(scenario, { boundary: makeBoundary() });
+    const collected = collection.parse((await shell.execute('bash -s', part, { input: collection.script })).stdout);
+    return collected;
+  });
+  await phases.run('close-disk', async () => {
+    const part = budget.part('the disk to be closed', LIMITS_MS.deploy * scale);
+    await shell.run(CLOSE_DISK_SCRIPT, part);
+    for (const { name } of parts.disks) await running.detachDisk(name, part);
+  });
+  return evidence;
+}
+
+/** Plugs a disk into a machine and waits until it has a name. @returns That name, `/dev/vda`. */
+export async function attachDisk(machine: QemuMachine, shell: MachineShell, disk: MachineDisk, budget: VariantContext['budget']): Promise<string> {
+  await machine.attachDisk(disk, budget);
+  const link = disk.bus === 'nvme' ? `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${disk.name}` : `/dev/disk/by-id/virtio-${disk.name}`;
+  return (await machine.until(shell.run(`udevadm wait --settle --timeout=${String(Math.ceil(budget.remainingMs / 1000))} ${link} && readlink -f ${link}`, budget), budget)).trim();
+}

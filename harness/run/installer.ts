@@ -1,0 +1,117 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import { Budget, cachedFolder, digestOf, HarnessError, monotonicMs, Redactor } from '../core/index.js';
+import type { GuestImages } from '../guest/index.js';
+import { type BootSource, type ConsoleLine, type MachineKeys, type MachineShell, type MachineSpec, makeMachineKeys, makeNonce, type QemuHost, QemuMachine } from '../target/index.js';
+import { LIMITS_MS } from './budgets.js';
+
+const MEMORY_MIB = 2048;
+const CPUS = 2;
+
+/** Loaded before the state is saved: every copy has it. */
+const PRELOAD = `set -e
+modprobe -a qemu_fw_cfg efivarfs btrfs ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 dm_crypt xts aesni_intel
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+for tool in cryptsetup btrfs parted bootctl mkfs.vfat sgdisk; do "$tool" --version >/dev/null 2>&1 || true; done
+`;
+
+/** The booted installer as a file: restored in a moment, as often as wanted, each time with fresh disks. */
+export interface InstallerState {
+  readonly boot: BootSource;
+  readonly keys: MachineKeys;
+}
+
+export interface PrepareInstallerOptions {
+  readonly host: QemuHost;
+  readonly images: GuestImages;
+  readonly cacheDir: string;
+  readonly signal: AbortSignal;
+  readonly onBuild: () => void;
+  readonly onWait: () => void;
+  readonly onConsoleLine: (line: ConsoleLine) => void;
+  readonly onCleanupError: (what: string, error: unknown) => void;
+}
+
+function machineSpec(boot: BootSource): MachineSpec {
+  return { memoryMiB: MEMORY_MIB, cpus: CPUS, boot, disks: [], nonce: makeNonce() };
+}
+
+/**
+ * The saved state from the cache, made by booting the installer once when there is none for these images, this QEMU
+ * and this accelerator.
+ */
+export async function prepareInstaller(options: PrepareInstallerOptions): Promise<InstallerState> {
+  const { host, images } = options;
+  const scale = host.accelerator.timeScale;
+  const cold = {
+    kernel: images.kernel,
+    initrd: images.installerInitrd,
+    // Emulated, the guards against processor faults cost a third of the time and protect nobody.
+    commandLine: `console=ttyS0 rdinit=/usr/lib/systemd/systemd ${scale > 1 ? 'mitigations=off ' : ''}systemd.show_status=1`,
+  };
+  const key = digestOf('1', images.key, host.toolbox.qemuVersion, host.toolbox.firmwareVersion, host.accelerator.kind, os.cpus()[0]?.model ?? '', cold.commandLine, PRELOAD, String(MEMORY_MIB), String(CPUS));
+  const budget = Budget.start('the installer to boot', LIMITS_MS.coldInstaller * scale, options.signal);
+  const { dir } = await cachedFolder({
+    cacheDir: options.cacheDir,
+    name: 'installer',
+    key,
+    budget,
+    onWait: options.onWait,
+    build: async (part) => {
+      options.onBuild();
+      const keys = makeMachineKeys();
+      await using machine = await QemuMachine.start(host, machineSpec({ from: 'kernel', ...cold }), {
+        budget,
+        keys,
+        redactor: new Redactor(),
+        consoleFile: path.join(part, 'console.log'),
+        journalFile: path.join(part, 'journal.log'),
+        onConsoleLine: options.onConsoleLine,
+        onCleanupError: options.onCleanupError,
+      });
+      await machine.waitForAgent(budget);
+      const shell = await machine.openShell(budget);
+      await shell.run(PRELOAD, budget);
+      await machine.closeShell(budget);
+      await machine.saveState(path.join(part, 'state'), budget);
+      await writeFile(path.join(part, 'keys.json'), JSON.stringify(keys), { mode: 0o600 });
+    },
+  });
+  return {
+    boot: { from: 'state', ...cold, stateFile: path.join(dir, 'state') },
+    keys: JSON.parse(await readFile(path.join(dir, 'keys.json'), 'utf8')) as MachineKeys,
+  };
+}
+
+export interface OpenInstallerOptions {
+  readonly host: QemuHost;
+  readonly state: InstallerState;
+  readonly budget: Budget;
+  readonly redactor: Redactor;
+  readonly nvramFile?: string;
+  readonly consoleFile: string;
+  readonly journalFile: string;
+  readonly onConsoleLine: (line: ConsoleLine) => void;
+  readonly onCleanupError: (what: string, error: unknown) => void;
+}
+
+/** A running copy of the installer and root's shell in it. */
+export async function openInstaller(options: OpenInstallerOptions): Promise<{ machine: QemuMachine; shell: MachineShell }> {
+  const spec = { ...machineSpec(options.state.boot), ...(options.nvramFile === undefined ? {} : { nvramFile: options.nvramFile }) };
+  const machine = await QemuMachine.start(options.host, spec, { ...options, keys: options.state.keys });
+  try {
+    const shell = await machine.openShell(options.budget);
+    // The saved clock stands still, and all copies hold the same host key: the nonce tells them apart.
+    const nonce = await shell.run(
+      `date -s @${String(Math.round((performance.timeOrigin + monotonicMs()) / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,
+      options.budget,
+    );
+    if (nonce !== spec.nonce) throw new HarnessError('WRONG_MACHINE', 'The installer that answers is not the one that was started');
+    return { machine, shell };
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+}
