@@ -31,7 +31,7 @@ function createCheckout(t: Test): { root: string; write: (name: string, body: st
   write('compiler/package.json', JSON.stringify({ name: 'typescript', version: '6.0.0' }));
   write('compiler/bin/tsc', `require(${JSON.stringify(COMPILER)});`);
   const dependencies = { typescript: 'file:compiler' };
-  const about = { name: 'imperm', version: '0.0.0', type: 'module', engines: { node: '>=20.20' } };
+  const about = { name: 'imperm', version: '0.0.0', type: 'module', engines: { node: '>=20' } };
   write(
     'package.json',
     JSON.stringify({ ...about, bin: 'harness/bin/imperm.mjs', devDependencies: dependencies }),

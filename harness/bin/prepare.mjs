@@ -98,7 +98,7 @@ function hasStamp(file, fingerprint) {
  * source changes it as well, which a comparison of times alone would miss.
  */
 export function sourceFingerprint() {
-  const hash = createHash('sha256').update(process.versions.node.split('.')[0]);
+  const hash = createHash('sha256');
   const files = [
     ...listFiles(path.join(ROOT, 'harness'), '.ts'),
     path.join(ROOT, 'tsconfig.json'),

@@ -129,7 +129,7 @@ t.test('memory', async (t) => {
 });
 
 t.test('space that is not there', async (t) => {
-  const checks = await look(t, {}, { cacheDir: '/proc/imperm', workDir: '/sys/imperm' });
+  const checks = await look(t, {}, { cacheDir: '/proc/imperm', workDir: '/proc/imperm/work' });
   t.match(checks.get('space-cache'), { status: 'fail', cure: /IMPERM_CACHE/ });
   t.match(checks.get('space-work'), { status: 'fail', cure: /IMPERM_WORK/ });
 });

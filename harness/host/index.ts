@@ -5,3 +5,4 @@ export { debianMirrorArguments } from './mirror.js';
 export { findMissing, hostNeeds, type HostNeed } from './needs.js';
 export { ensurePackages, installCommand, type EnsurePackagesOptions } from './packages.js';
 export { openToolbox, type OpenToolboxOptions, type ToolCommand, type Toolbox } from './toolbox.js';
+export { readAvailableMemory } from './memory.js';

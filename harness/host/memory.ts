@@ -2,8 +2,6 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 const MIB = 1024 * 1024;
-/** A cgroup without a limit says so in version 2, and names an absurd number in version 1. */
-const ABSURD_BYTES = 2 ** 60;
 
 export interface AvailableMemory {
   readonly availableMiB: number;
@@ -50,15 +48,15 @@ function foldersUpwards(mount: string, group: string): string[] {
 
 async function readLeft(folder: string, isUnified: boolean): Promise<number | undefined> {
   const limit = await readText(path.join(folder, isUnified ? 'memory.max' : 'memory.limit_in_bytes'));
-  const limitBytes = /^\d+$/.test(limit.trim()) ? Number(limit) : undefined;
-  if (limitBytes === undefined || limitBytes >= ABSURD_BYTES) return undefined;
+  // No limit is the word `max` in version 2, and a number beyond all memory in version 1.
+  if (!/^\d+$/.test(limit.trim())) return undefined;
   const usedBytes = Number(
     await readText(path.join(folder, isUnified ? 'memory.current' : 'memory.usage_in_bytes')),
   );
   // Cached files are counted as used and given back when needed.
   const stat = await readText(path.join(folder, 'memory.stat'));
   const cachedBytes = Number(/^(?:total_)?inactive_file (\d+)$/m.exec(stat)?.[1] ?? 0);
-  return limitBytes - usedBytes + cachedBytes;
+  return Number(limit) - usedBytes + cachedBytes;
 }
 
 async function readText(file: string): Promise<string> {

@@ -18,6 +18,7 @@ const PACKAGES = {
   setpriv: { apt: 'util-linux', dnf: 'util-linux', pacman: 'util-linux', nix: 'util-linux' },
   flock: { apt: 'util-linux', dnf: 'util-linux', pacman: 'util-linux', nix: 'util-linux' },
   unshare: { apt: 'util-linux', dnf: 'util-linux', pacman: 'util-linux', nix: 'util-linux' },
+  mount: { apt: 'mount', dnf: 'util-linux', pacman: 'util-linux', nix: 'util-linux' },
   newuidmap: { apt: 'uidmap', dnf: 'shadow-utils', pacman: 'shadow', nix: 'shadow' },
   tar: { apt: 'tar', dnf: 'tar', pacman: 'tar', nix: 'gnutar' },
   cpio: { apt: 'cpio', dnf: 'cpio', pacman: 'cpio', nix: 'cpio' },
@@ -40,7 +41,7 @@ export type PackageManager = keyof PackageNames;
  * @param isRoot Whether we are root, who needs no user namespace to unpack Debian packages.
  */
 export function hostNeeds(isRoot: boolean): HostNeed[] {
-  const needs: HostNeed[] = ['mmdebstrap', 'setpriv', 'flock', 'tar'];
+  const needs: HostNeed[] = ['mmdebstrap', 'mount', 'setpriv', 'flock', 'tar'];
   return isRoot ? needs : [...needs, 'unshare', 'newuidmap'];
 }
 

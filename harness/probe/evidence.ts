@@ -86,3 +86,10 @@ export interface DiskEvidence {
   /** Paths from the top level of the btrfs that hold a canary. */
   readonly canaryPaths: readonly string[];
 }
+
+/** What was read right after the install. */
+export interface InstallEvidence {
+  readonly subvolumes: readonly Subvolume[];
+  /** SHA-256 of each LUKS header, by the name of the device. */
+  readonly headers: ReadonlyMap<string, string>;
+}

@@ -27,7 +27,7 @@ export function renderSections(sections: readonly Section[], boundary: string): 
     'export LC_ALL=C.UTF-8',
     `begin() { printf '\\n@@%s %s\\n' ${boundary} "$1"; }`,
     `end() { printf '\\n@@%s = %s\\n' ${boundary} "$1"; }`,
-    ...sections.map(({ name, command }) => `begin ${name}; { ${command}\n}; end $?`),
+    ...sections.map(({ name, command }) => `begin ${name}; { ${command}\n} </dev/null; end $?`),
     'exit 0',
     '',
   ].join('\n');

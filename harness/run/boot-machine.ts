@@ -56,12 +56,15 @@ export async function followBoot(machine: QemuMachine, context: VariantContext, 
       machine.console.type(`${options.passphrase}\n`);
     }
   }, boot);
-  return phases.run('stage-2', async () => {
-    const part = limit('the booted system to finish its jobs', LIMITS_MS.stage2);
+  const shell = await phases.run('stage-2', async () => {
+    const part = limit('the booted system to answer', LIMITS_MS.stage2);
     await machine.waitForAgent(part);
-    const shell = await machine.openShell(part);
+    return machine.openShell(part);
+  }, boot);
+  await phases.run('settle', async () => {
+    const part = limit('the booted system to finish its jobs', LIMITS_MS.stage2);
     // Ends as soon as systemd has nothing left to start; whether units failed is for the checks to say.
     await machine.until(shell.execute('systemctl is-system-running --wait', part), part);
-    return shell;
   }, boot);
+  return shell;
 }

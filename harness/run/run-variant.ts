@@ -5,6 +5,7 @@ import path from 'node:path';
 import { asHarnessError, Budget, Cleanup, describeFailure, HarnessError, monotonicMs, Redactor, takeLease } from '../core/index.js';
 import { checkBoot, checkDisk, collectBootEvidence, collectPlanted, ConsoleWatch, type BootEvidence, type Finding, type InstallEvidence, type CanaryPlan, type PlantedEvidence, planCanaries } from '../probe/index.js';
 import type { BootRecord, CheckRecord, Verdict } from '../record/index.js';
+import type { PlanStep } from '../plan/index.js';
 import type { Scenario, Variant } from '../scenario/index.js';
 import { makeMachineKeys, makeNonce, type MachineShell, QemuMachine } from '../target/index.js';
 import { followBoot } from './boot-machine.js';
@@ -25,7 +26,7 @@ export interface VariantPlace {
 }
 
 /** Installs, boots and judges one variant. Everything it finds goes out as events; it never throws. */
-export async function runVariant(variant: Variant, run: RunContext, place: VariantPlace): Promise<void> {
+export async function runVariant(variant: Variant, steps: readonly PlanStep[], run: RunContext, place: VariantPlace): Promise<void> {
   const { scenario } = variant;
   const redactor = new Redactor();
   const emit = run.emit;
@@ -44,7 +45,7 @@ export async function runVariant(variant: Variant, run: RunContext, place: Varia
   let failure: HarnessError | undefined;
   try {
     await mkdir(place.folder, { recursive: true });
-    await session.run(place.workDir);
+    await session.run(steps, place.workDir);
   } catch (thrown) {
     failure = asHarnessError(thrown);
   }
@@ -94,7 +95,8 @@ class VariantSession {
     this.#watch = new ConsoleWatch(scenario.consoleAllow);
   }
 
-  async run(workDir: string): Promise<void> {
+  /** Does what the plan says. */
+  async run(steps: readonly PlanStep[], workDir: string): Promise<void> {
     await using cleanup = new Cleanup((what, error) => {
       this.#note(`${what}: ${describeFailure(error)}`);
     });
@@ -106,7 +108,7 @@ class VariantSession {
     const parts = await makeMachineParts(this.#scenario, this.#context, lease.dir, passphrase);
     const installed = await installSystem(this.#scenario, parts, this.#context);
     await this.#saveJson('install.json', installed);
-    const came = await this.#bootAll(parts, installed);
+    const came = await this.#bootAll(steps, parts, installed);
     await this.#cutPower();
     const disk = await this.#context.phases.run('inspect-disk', () => inspectPoweredOff(this.#scenario, parts, this.#context));
     await this.#saveJson('disk.json', disk);
@@ -115,28 +117,18 @@ class VariantSession {
   }
 
   /** All boots in turn. @returns False when one did not come up. */
-  async #bootAll(parts: MachineParts, installed: InstallEvidence): Promise<boolean> {
-    let boot = 0;
-    let from = 0;
-    let how: BootRecord['how'] = 'power-on';
-    for (const step of this.#scenario.steps) {
-      if (step === 'power-off') {
-        await this.#powerOff(boot);
-        return true;
-      }
-      if (step === 'reboot') {
-        from = await this.#reboot(boot);
-        how = 'reboot';
-      } else if (step === 'power-cut') {
+  async #bootAll(steps: readonly PlanStep[], parts: MachineParts, installed: InstallEvidence): Promise<boolean> {
+    for (const step of steps) {
+      if (step.kind === 'power-off') await this.#powerOff(step.boot);
+      if (step.kind !== 'boot') continue;
+      let from = 0;
+      if (step.how === 'reboot') {
+        from = await this.#reboot(step.boot - 1);
+      } else {
         await this.#cutPower();
-        how = 'power-cut';
-      }
-      if (this.#powered === undefined) {
-        from = 0;
         await this.#powerOn(parts);
       }
-      boot += 1;
-      if (!(await this.#bootOnce(boot, { how, from, passphrase: parts.passphrase, installed }))) return false;
+      if (!(await this.#bootOnce(step.boot, { how: step.how, from, passphrase: parts.passphrase, installed }))) return false;
     }
     return true;
   }
@@ -299,7 +291,7 @@ class VariantSession {
       found: error.message,
       cause: 'The lines of the console above the failure tell what stage 1 or the system was waiting for.',
       evidence: (error.details ?? '').split('\n').slice(-20),
-      files: ['console.log', 'journal.log', 'screen.png'].map((name) => path.join(path.basename(this.#context.folder), name).replace(/^[^/]+\//, '')),
+      files: ['console.log', 'journal.log', 'screen.png'],
     });
   }
 

@@ -65,8 +65,11 @@ export function derivePromises(
 function deriveWiped(system: SystemModel, explicit: ExplicitPromises): ScenarioPromise[] {
   const root = system.fileSystems.find((each) => each.mountPoint === '/');
   const isTmpfs = root?.fsType === 'tmpfs';
-  const place = isTmpfs ? root.place : system.rollback?.place;
   const gone = explicit.gone.map((each) => promiseGone(each.path, each.place));
+  // Who promises that / forgets everything promises a new root, whether or not anything makes one.
+  const place = isTmpfs
+    ? root.place
+    : (system.rollback?.place ?? gone.find((each) => each.path === '/')?.place);
   if (place === undefined) return gone;
   const rootPlace = gone.find((each) => each.path === '/')?.place ?? place;
   return [

@@ -457,6 +457,7 @@ t.test('every rule names the place and the reason', async (t) => {
     [', neededForBoot: true', '', '/persist/passwords', /the account would be locked/],
     ['/persist/system:\n', 'persist:\n', 'persist:\n', /^the key "persist" must be an absolute path/],
     ['[/etc/nixos, {', '[/etc/../nixos, {', '/etc/..', /must be an absolute path/],
+    ['[/etc/nixos, {', '["/etc/a\\nb", {', '"/etc/a', /must be an absolute path/],
     ['[/etc/nixos, {', '[etc/nixos, {', 'etc/nixos, {', /must be an absolute path/],
     [
       '[/etc/machine-id,',
@@ -471,7 +472,7 @@ t.test('every rule names the place and the reason', async (t) => {
       /persisted twice/,
     ],
     ['[/etc/nixos, {', '[/home, {', '/home, {', /is a mount of its own/],
-    ['"700"', '700', '700', /mode must be a text, not 700; put it in quotes: "700"/],
+    ['"700"', '0700', '0700', /mode must be a text, not 0700; put it in quotes: "0700"/],
     ['"700"', '"u=rwx"', '"u=rwx"', /must be an octal mode/],
     ['isNormalUser: true, ', '', 'alice', /must have "isNormalUser: true"/],
     ['type: ed25519', 'type: dsa', 'dsa', /must be one of ed25519, rsa/],
@@ -493,6 +494,24 @@ t.test('every rule names the place and the reason', async (t) => {
     ['[boot, reboot, power-off]', '[boot, reboot]', 'reboot]', /must end with power-off/],
     ['[boot, reboot, power-off]', '[boot, power-off]', 'steps', /needs a reboot or a power-cut/],
     ['[boot, reboot, power-off]', '[]', 'steps', /must begin with boot/],
+    ['alice: {', 'Alice: {', 'Alice', /^the key "Alice" must be the name of a user/],
+    ['install: install.sh', 'install: { text: "" }', '""', /^install.text must not be empty/],
+    ['/dev/disk/by-label/BOOT', '"/dev/a b"', '"/dev/a b"', /must be a device, without white space/],
+    ['fsType: vfat', 'fsType: "v fat"', '"v fat"', /must be a file system type/],
+    ['    after:', '    name: roll back\n    after:', 'roll back', /must be the name of a systemd service/],
+    ['  luks:', '  hostName: a_b\n  luks:', 'a_b', /must be a host name/],
+    ['cryptfs: {', 'crypt/fs: {', 'crypt/fs', /^the key "crypt\/fs" must be a name below \/dev\/mapper/],
+    ['uid: 1000', 'uid: -1', '-1', /^system.users.alice.uid must not be negative, not -1/],
+    ['uid: 1000', 'uid: 65534', '65534', /must be below 65534/],
+    ['type: ed25519', 'type: rsa, bits: 1024', '1024', /must be at least 2048/],
+    ['type: ed25519', 'type: rsa, bits: 16384', '16384', /must be at most 8192/],
+    ['{ hostKeys: [{', '{ hostKeys: [], x: [{', 'hostKeys', /must name at least one key/],
+    ['size: 512MiB', 'size: 512', '512 }', /must be a text, not 512; put it in quotes/],
+    ['size: 512MiB', 'size: 0MiB', '0MiB', /^disks.spare.size must be a size such as/],
+    ['disk: [virtio, nvme]', 'disk: []', 'disk:', /^matrix.disk must name at least one value/],
+    ['cpus: 4', 'cpus: 0', '0 }', /^machine.cpus must be at least 1/],
+    ['cpus: 4', 'cpus: 65', '65', /^machine.cpus must be at most 64/],
+    ['spare: {', 'Spare: {', 'Spare', /^the key "Spare" must be a short name/],
     ['1h30m5s', '90 minutes', '90 minutes', /must be a duration/],
     ['1h30m5s', '0s', '0s', /must be longer than nothing/],
     ['1h30m5s', '25h', '25h', /must not be longer than 24h/],
@@ -537,6 +556,10 @@ t.test('what is malformed brings no second complaint, and hides no other problem
       ['hostname', '/dev/mapper/z'],
     ],
     [edit('title: LUKS', 'titel: LUKS', edit('1h30m5s', '25h')), ['imperm', 'titel', '25h']],
+    [
+      edit('title: LUKS', 'titel: LUKS', edit('    /nix: {', '    /nixx: {')),
+      ['imperm', 'titel', 'fileSystems'],
+    ],
     [edit('[/etc/nixos]', `[${twelve}]`), ['x, /p3', 'y, /p0', '/p0]']],
     [
       edit('console: [{', 'console: [{}, { class: X, reason: y }, {', edit('1h30m5s', '25h')),
@@ -560,6 +583,7 @@ t.test('a wrong layout is no wrong scenario', async (t) => {
     ['systemd-cryptsetup@cryptfs', 'systemd-cryptsetup@crypfs'],
     ['/etc/machine-id,', '/etc/machine_id,'],
     ['umask=0077', 'umask=0000'],
+    ['/var/db/sudo', '/var/lib/my games (ü)'],
     ['  users:', '    /nix/persist: { directories: [/srv] }\n  users:'],
   ] as const) {
     const text = from.startsWith('before')
@@ -707,7 +731,7 @@ promises: { gone: [/], rollbackLog: null }
   t.same(scenario.machine, { memoryMiB: 3072, cpus: 1 });
   t.equal(scenario.install.text, 'true\n', 'a script is looked up beside the file that names it');
   t.notOk(scenario.system.rollback, 'null removes');
-  t.notMatch(ids(scenario).join(' '), /rollback|root-wiped|gone:\/opt/, 'lists replace');
+  t.notMatch(ids(scenario).join(' '), /rollback|gone:\/opt/, 'lists replace');
   const shown = (name: string): string => path.join(path.relative('', path.dirname(file)), name);
   const places = Object.fromEntries(
     scenario.promises.map(({ id, place }) => [
@@ -717,6 +741,7 @@ promises: { gone: [/], rollbackLog: null }
   );
   t.match(places, {
     'gone:/': `${shown('../bugs/small.yaml')}:${placeIn(small, '/], rollback')}`,
+    'root-wiped': `${shown('../bugs/small.yaml')}:${placeIn(small, '/], rollback')}`,
     'mounted:/srv': `${shown('../bugs/small.yaml')}:${placeIn(small, '/srv')}`,
     'mounted:/nix': `${shown('scenario.yaml')}:${placeIn(RECIPE, '/nix:')}`,
     'kept:/etc/nixos': `${shown('scenario.yaml')}:${placeIn(RECIPE, '/etc/nixos]')}`,

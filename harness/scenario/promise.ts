@@ -125,5 +125,3 @@ export type ScenarioPromise =
   | SwapActivePromise
   | DiskCleanPromise
   | ConsoleCleanPromise;
-
-export type PromiseKind = ScenarioPromise['kind'];

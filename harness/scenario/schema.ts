@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
 
 /** No `.`, `..`, doubled or trailing slash, no control character. */
-const ABSOLUTE_PATH = /^(\/|(\/(?!\.{1,2}(\/|$))[^/\x00-\x1f\x7f]+)+)$/;
+const ABSOLUTE_PATH = /^(\/|(\/(?!\.{1,2}(\/|$))[ -.0-~\u00a0-\uffff]+)+)$/;
 const UNIT_NAME =
   /^[A-Za-z0-9:_.\\@-]{1,240}\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
 
 /** What `extends` may look like; anything else is not followed. */
-export const EXTENDS_PATTERN = /^[^/\x00-\x1f][^\x00-\x1f]*\.ya?ml$/;
+export const EXTENDS_PATTERN = /^(?!\/)[ -~\u00a0-\uffff]+\.ya?ml$/;
 
 const absolutePath = z
   .string()

@@ -1,23 +1,18 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
 import type { Socket } from 'node:net';
-import { StringDecoder } from 'node:string_decoder';
 
-import { type Budget, monotonicMs, type Redactor } from '../core/index.js';
-
-// CSI and OSC sequences, single-character escapes, and control characters other than tab and newline.
-// eslint-disable-next-line no-control-regex
-const CONTROL = /\u001b\[[0-9;?=]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-Z\\-_()][0-9A-B]?|[\u0000-\u0008\u000b-\u001f\u007f]/g;
+import { type Budget, HarnessError, monotonicMs, type Redactor } from '../core/index.js';
+import { LogFile } from './log-file.js';
+import { waitForClose } from './socket.js';
+import { TerminalLines } from './terminal-lines.js';
 
 /** systemd's running light, redrawn twice a second while it waits: says nothing once, let alone a hundred times. */
 const RUNNING_LIGHT = /^\[[ *]{6}\] /;
 
-/** Text of a console without control sequences. */
-export function cleanConsoleText(text: string): string {
-  return text.replaceAll(CONTROL, '');
-}
-
-/** How much text a pattern may stretch over. */
+/** How much text a pattern may stretch over, in characters. */
 const MATCH_WINDOW = 4096;
+
+/** Text that is searched again at every chunk is kept short: a machine that never stops talking must not slow us down. */
+const RECENT_LIMIT = 8 * MATCH_WINDOW;
 
 export interface ConsoleLine {
   /** Milliseconds since power-on. */
@@ -32,6 +27,13 @@ export interface ConsoleOptions {
   readonly onLine?: (line: ConsoleLine) => void;
 }
 
+/** Where a pattern matched. */
+export interface ConsoleMatch {
+  readonly match: RegExpExecArray;
+  /** Position behind the match. */
+  readonly end: number;
+}
+
 /**
  * A machine's serial console: every line with its time in a file, and patterns matched while it runs, also on a line
  * that has not ended yet (a prompt).
@@ -39,36 +41,45 @@ export interface ConsoleOptions {
 export class MachineConsole {
   readonly #socket: Socket;
   readonly #options: ConsoleOptions;
-  readonly #log: WriteStream;
+  readonly #log: LogFile;
+  readonly #terminal: TerminalLines;
   readonly #startMs = monotonicMs();
   readonly #lines: ConsoleLine[] = [];
   readonly #waiters = new Set<() => void>();
-  readonly #decoder = new StringDecoder('utf8');
   readonly #closed: Promise<void>;
-  #text = '';
-  #lineStart = 0;
-  #heldBack = '';
+  readonly #over: Promise<never>;
+  /** All ended lines: the older ones in blocks, then the recent ones. */
+  readonly #older: string[] = [];
+  #olderLength = 0;
+  #recent = '';
   #lastByteMs = monotonicMs();
 
   constructor(socket: Socket, options: ConsoleOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#log = createWriteStream(options.logFile, { flags: 'a' });
+    this.#log = new LogFile(options.logFile);
+    this.#terminal = new TerminalLines((text) => {
+      this.#endLine(text);
+    });
     socket.on('data', (chunk: Buffer) => {
-      this.#receive(chunk);
+      this.#lastByteMs = monotonicMs();
+      this.#terminal.write(chunk);
+      this.#wakeAll();
     });
-    socket.on('error', () => undefined);
-    this.#closed = new Promise((resolve) => {
-      socket.once('close', () => {
-        this.#endLine();
-        this.#log.end(resolve);
-      });
+    const ended = waitForClose(socket).then(() => {
+      this.#terminal.end();
+      this.#wakeAll();
     });
+    this.#closed = ended.then(() => this.#log.close());
+    this.#over = ended.then(() => {
+      throw new HarnessError('MACHINE_DIED', 'The machine closed its console', { details: this.tail() });
+    });
+    for (const promise of [this.#closed, this.#over]) promise.catch(() => undefined);
   }
 
   /** Position behind everything received so far; pass it to `waitFor` to look only at what comes later. */
   get position(): number {
-    return this.#text.length;
+    return this.#olderLength + this.#recent.length + this.#terminal.unfinished.length;
   }
 
   /** Milliseconds since the last byte. */
@@ -91,30 +102,30 @@ export class MachineConsole {
 
   /** The last lines, as shown below an error. */
   tail(count = 25): string {
-    const pending = this.#text.slice(this.#lineStart).trim();
-    return [...this.#lines.slice(-count).map(formatLine), ...(pending === '' ? [] : [`[      … ] ${pending}`])].join('\n');
+    const unfinished = this.#options.redactor.clean(this.#terminal.unfinished).trim();
+    return [...this.#lines.slice(-count).map(formatLine), ...(unfinished === '' ? [] : [`[      … ] ${unfinished}`])].join('\n');
   }
 
-  /** The first match at or behind `from`, as soon as there is one. */
-  async waitFor(pattern: RegExp, budget: Budget, from = 0): Promise<{ match: RegExpExecArray; end: number }> {
-    let searched = from;
+  /**
+   * The first match at or behind `from`, as soon as there is one.
+   *
+   * @param from A `position`; default 0, everything since power-on.
+   * @throws {HarnessError} MACHINE_DIED when the machine ends before it says so; TIMEOUT; INTERRUPTED.
+   */
+  async waitFor(pattern: RegExp, budget: Budget, from = 0): Promise<ConsoleMatch> {
+    let start = from;
     let wake: (() => void) | undefined;
-    const find = (): { match: RegExpExecArray; end: number } | undefined => {
-      const start = Math.max(from, searched - MATCH_WINDOW);
-      const match = pattern.exec(this.#text.slice(start));
-      searched = this.#text.length;
-      return match === null ? undefined : { match, end: start + match.index + match[0].length };
-    };
-    const found = new Promise<{ match: RegExpExecArray; end: number }>((resolve) => {
+    const found = new Promise<ConsoleMatch>((resolve) => {
       wake = () => {
-        const result = find();
+        const result = this.#find(pattern, start);
         if (result !== undefined) resolve(result);
+        start = Math.max(from, this.position - MATCH_WINDOW);
       };
       this.#waiters.add(wake);
       wake();
     });
     try {
-      return await budget.race(found);
+      return await budget.race(Promise.race([found, this.#over]));
     } finally {
       if (wake !== undefined) this.#waiters.delete(wake);
     }
@@ -125,32 +136,40 @@ export class MachineConsole {
     this.#socket.write(text);
   }
 
-  /** Settles when the log file is complete. */
+  /**
+   * Settles when the log file is complete. The machine must have ended: what it said last is still read.
+   *
+   * @throws {HarnessError} HOST_UNFIT when the file could not be written.
+   */
   async close(): Promise<void> {
-    this.#socket.destroy();
+    this.#socket.end();
     await this.#closed;
   }
 
-  #receive(chunk: Buffer): void {
-    this.#lastByteMs = monotonicMs();
-    let raw = this.#heldBack + this.#decoder.write(chunk);
-    // An escape sequence may be cut in two: keep its beginning for the next chunk.
-    const escape = raw.lastIndexOf('\u001b');
-    // eslint-disable-next-line no-control-regex
-    const cut = escape >= 0 && raw.length - escape < 32 && !/^\u001b(?:\[[0-9;?=]*[ -/]*[@-~]|[^[\]])/.test(raw.slice(escape));
-    this.#heldBack = cut ? raw.slice(escape) : '';
-    if (cut) raw = raw.slice(0, escape);
-    for (const part of cleanConsoleText(raw).split(/(\n)/)) {
-      if (part === '\n') this.#endLine();
-      else this.#text += part;
-    }
+  #wakeAll(): void {
     for (const wake of [...this.#waiters]) wake();
   }
 
-  #endLine(): void {
-    const text = this.#options.redactor.clean(this.#text.slice(this.#lineStart).trimEnd());
-    this.#text += '\n';
-    this.#lineStart = this.#text.length;
+  #find(pattern: RegExp, from: number): ConsoleMatch | undefined {
+    const isRecent = from >= this.#olderLength;
+    const offset = isRecent ? this.#olderLength : 0;
+    const text = (isRecent ? '' : this.#older.join('')) + this.#recent + this.#terminal.unfinished;
+    // Started inside the text and not on a copy of its end: `^` means the beginning of a line and nothing else.
+    const search = new RegExp(pattern, pattern.flags.replace('g', '') + 'g');
+    search.lastIndex = from - offset;
+    const match = search.exec(text);
+    return match === null ? undefined : { match, end: offset + search.lastIndex };
+  }
+
+  #endLine(shown: string): void {
+    this.#recent += `${shown}\n`;
+    if (this.#recent.length > RECENT_LIMIT) {
+      const older = this.#recent.slice(0, -MATCH_WINDOW);
+      this.#older.push(older);
+      this.#olderLength += older.length;
+      this.#recent = this.#recent.slice(older.length);
+    }
+    const text = this.#options.redactor.clean(shown.trimEnd());
     if (text === '' || RUNNING_LIGHT.test(text)) return;
     const line = { atMs: this.elapsedMs, text };
     this.#lines.push(line);

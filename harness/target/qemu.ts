@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
-import { createWriteStream } from 'node:fs';
 import path from 'node:path';
 
 import {
@@ -16,7 +15,8 @@ import {
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { AgentPort } from './agent-port.js';
-import { cleanConsoleText, type ConsoleLine, MachineConsole } from './console.js';
+import { type ConsoleLine, MachineConsole } from './console.js';
+import { JournalRecorder } from './journal.js';
 import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
 import { processorMs } from './processor-time.js';
 import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
@@ -141,6 +141,11 @@ export class QemuMachine implements AsyncDisposable {
           firmwareStrings: await writeFirmwareStrings(lease.dir, spec, options.keys),
         }),
       );
+      // Closed after QEMU has ended, and therefore pushed before it: what the machine said last is then still read.
+      let machineConsole: MachineConsole | undefined;
+      let journal: JournalRecorder | undefined;
+      cleanup.push('closing the console', () => machineConsole?.close());
+      cleanup.push('closing the journal', () => journal?.close());
       const qemu = startProgram(args, { logFile, env });
       cleanup.push('stopping QEMU', async () => {
         qemu.kill('SIGKILL');
@@ -161,7 +166,7 @@ export class QemuMachine implements AsyncDisposable {
           error instanceof HarnessError && error.code === 'MACHINE_DIED' ? budget.race(died) : Promise.reject(error as Error),
         );
       const serial = await orDeath(sockets.serial.accept(budget));
-      const machineConsole = new MachineConsole(serial, {
+      machineConsole = new MachineConsole(serial, {
         logFile: options.consoleFile,
         redactor: options.redactor,
         onLine: (line) => {
@@ -171,12 +176,7 @@ export class QemuMachine implements AsyncDisposable {
         },
       });
       let machine: QemuMachine | undefined;
-      cleanup.push('closing the console', () => machineConsole.close());
-      const journal = await orDeath(sockets.journal.accept(budget));
-      const journalFile = createWriteStream(options.journalFile, { flags: 'a' });
-      journal.on('error', () => undefined);
-      journal.on('data', (chunk: Buffer) => journalFile.write(options.redactor.clean(cleanConsoleText(chunk.toString('utf8')))));
-      cleanup.push('closing the journal', () => new Promise<void>((resolve) => { journal.destroy(); journalFile.end(resolve); }));
+      journal = new JournalRecorder(await orDeath(sockets.journal.accept(budget)), { logFile: options.journalFile, redactor: options.redactor });
       const port = new AgentPort(await orDeath(sockets.agent.accept(budget)));
       const qmp = await orDeath(sockets.qmp.accept(budget).then((socket) => QmpClient.start(socket, budget)));
       cleanup.push('closing the control channel', () => {
@@ -193,7 +193,10 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Waits for `promise`; the end of the machine or a fault on its console ends the wait at once. */
   until<T>(promise: Promise<T>, budget: Budget): Promise<T> {
-    return budget.race(Promise.race([promise, this.#fault]));
+    // A socket that closes is only how a death is noticed first; QEMU's own words follow with its end.
+    const orFault = (error: unknown): Promise<never> =>
+      error instanceof HarnessError && error.code === 'MACHINE_DIED' && !this.#stopping ? this.#fault : Promise.reject(error as Error);
+    return budget.race(Promise.race([promise, this.#fault]).catch(orFault));
   }
 
   /** Ends every wait on this machine with an error that shows the console. */
@@ -214,8 +217,10 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Closes the shell and waits until the agent greets again: the state in which a machine can be saved. */
   async closeShell(budget: Budget): Promise<void> {
-    await this.#shell?.end();
-    this.#endShell();
+    // Not `#endShell`: the port stays as it is, or a quick greeting would be forgotten.
+    const shell = this.#shell;
+    this.#shell = undefined;
+    if (shell !== undefined) await this.until(shell.end(), budget);
     await this.waitForAgent(budget);
   }
 

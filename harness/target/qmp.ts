@@ -31,11 +31,11 @@ export class QmpClient {
     socket.on('data', (chunk: string) => {
       this.#receive(chunk);
     });
-    const end = (): void => {
-      this.#end();
-    };
-    socket.on('error', end);
-    socket.on('close', end);
+    socket.on('error', () => undefined); // 'close' follows
+    socket.on('close', () => {
+      this.#end(new HarnessError('MACHINE_DIED', 'QEMU closed its control channel'));
+    });
+    if (socket.closed) this.#end(new HarnessError('MACHINE_DIED', 'QEMU closed its control channel'));
   }
 
   /** Waits for QEMU's greeting and leaves negotiation mode. */
@@ -46,10 +46,14 @@ export class QmpClient {
   }
 
   /**
-   * @throws {HarnessError} TOOL_FAILED with QEMU's own words when it refuses; MACHINE_DIED when QEMU has gone.
+   * @returns What QEMU returns.
+   * @throws {HarnessError} TOOL_FAILED with QEMU's own words when it refuses, or when what it says makes no sense.
+   * @throws {HarnessError} MACHINE_DIED when QEMU has gone.
+   * @throws {HarnessError} TIMEOUT; INTERRUPTED.
    */
   async execute(command: string, args: Readonly<Record<string, unknown>>, budget: Budget): Promise<unknown> {
     if (this.#closed !== undefined) throw this.#closed;
+    budget.check(); // before anything is sent
     const id = this.#nextId++;
     const reply = new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, command });
@@ -89,7 +93,15 @@ export class QmpClient {
     for (let end = this.#buffer.indexOf('\n'); end >= 0; end = this.#buffer.indexOf('\n')) {
       const line = this.#buffer.slice(0, end).trim();
       this.#buffer = this.#buffer.slice(end + 1);
-      if (line !== '') this.#dispatch(JSON.parse(line) as QmpReply);
+      if (line === '') continue;
+      const reply = parseReply(line);
+      if (reply === undefined) {
+        // Which command it was meant for cannot be known: no answer can be trusted any more.
+        this.#end(new HarnessError('TOOL_FAILED', 'QEMU sent something on its control channel that is not QMP', { details: line.slice(0, 500) }));
+        this.#socket.destroy();
+        return;
+      }
+      this.#dispatch(reply);
     }
   }
 
@@ -107,9 +119,19 @@ export class QmpClient {
     }
   }
 
-  #end(): void {
-    this.#closed ??= new HarnessError('MACHINE_DIED', 'QEMU closed its control channel');
+  #end(error: HarnessError): void {
+    this.#closed ??= error;
     for (const pending of this.#pending.values()) pending.reject(this.#closed);
     this.#pending.clear();
+    this.#listeners.clear();
+  }
+}
+
+function parseReply(line: string): QmpReply | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as QmpReply) : undefined;
+  } catch {
+    return undefined;
   }
 }

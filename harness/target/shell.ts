@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 
 import ssh2 from 'ssh2';
@@ -31,7 +30,7 @@ export interface CommandResult {
 }
 
 export interface ExecuteOptions {
-  /** Standard input: a text, bytes, or a stream. */
+  /** Standard input; absent: none. */
   readonly input?: string | Buffer;
 }
 
@@ -63,7 +62,10 @@ export class MachineShell {
    * MACHINE_UNREACHABLE; TIMEOUT.
    */
   static async connect(stream: Duplex, keys: MachineKeys, budget: Budget): Promise<MachineShell> {
+    budget.check();
     const client = new ssh2.Client();
+    // Made now, so that an end right behind the opening is not missed.
+    const shell = new MachineShell(client);
     const expected = Buffer.from(keys.hostPublic.split(' ')[1] ?? '', 'base64');
     let wrongMachine = false;
     const ready = new Promise<void>((resolve, reject) => {
@@ -97,7 +99,7 @@ export class MachineShell {
       client.destroy();
       throw error;
     }
-    return new MachineShell(client);
+    return shell;
   }
 
   /** Rejects when the connection has ended. */
@@ -112,34 +114,21 @@ export class MachineShell {
    */
   async execute(command: string, budget: Budget, options: ExecuteOptions = {}): Promise<CommandResult> {
     if (this.#ended !== undefined) throw this.#ended;
-    const run = async (): Promise<CommandResult> => {
-      const channel = await new Promise<ssh2.ClientChannel>((resolve, reject) => {
-        this.#client.exec(command, (error, opened) => {
-          if (error === undefined) resolve(opened);
-          else reject(error);
-        });
-      });
-      const stdout: Buffer[] = [];
-      const stderr: Buffer[] = [];
-      channel.on('data', (chunk: Buffer) => stdout.push(chunk));
-      channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-      let exitCode: number | undefined;
-      let signal: string | undefined;
-      channel.on('exit', (code: number | null, name?: string) => {
-        exitCode = code ?? undefined;
-        signal = name;
-      });
-      const closed = once(channel, 'close');
-      channel.end(options.input ?? '');
-      await closed;
-      if (exitCode === undefined && signal === undefined) {
-        throw new HarnessError('MACHINE_UNREACHABLE', `The machine gave no exit code for: ${firstLine(command)}`);
-      }
-      return { exitCode: exitCode ?? 255, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
-    };
-    const running = run();
-    running.catch(() => undefined);
-    return budget.race(Promise.race([running, this.#end]));
+    budget.check();
+    let channel: ssh2.ClientChannel | undefined;
+    let isWanted = true;
+    const result = this.#start(command, (opened) => {
+      channel = opened;
+      if (!isWanted) opened.close();
+      return collectResult(opened, command, options);
+    });
+    try {
+      return await budget.race(Promise.race([result, this.#end]));
+    } catch (error) {
+      isWanted = false;
+      channel?.close(); // or it would count as one of the few that sshd allows
+      throw error;
+    }
   }
 
   /**
@@ -160,15 +149,56 @@ export class MachineShell {
 
   /** Says good-bye: the machine's end of the connection ends too. */
   async end(): Promise<void> {
-    const closed = once(this.#client, 'close');
+    if (this.#ended !== undefined) return;
     this.#client.end();
-    await closed;
+    await this.#end.catch(() => undefined);
   }
 
   /** Ends our side only; for a machine that is gone. */
   close(): void {
     this.#client.destroy();
   }
+
+  /** @param use Called in the very moment of the opening: a quick command may have ended a moment later. */
+  #start<T>(command: string, use: (channel: ssh2.ClientChannel) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const refuse = (cause: unknown): void => {
+        reject(new HarnessError('MACHINE_UNREACHABLE', `The machine did not take the command: ${firstLine(command)}`, { cause }));
+      };
+      try {
+        this.#client.exec(command, (error, opened) => {
+          if (error === undefined) resolve(use(opened));
+          else refuse(error);
+        });
+      } catch (error) {
+        refuse(error); // the connection has just ended
+      }
+    });
+  }
+}
+
+async function collectResult(channel: ssh2.ClientChannel, command: string, options: ExecuteOptions): Promise<CommandResult> {
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  channel.on('data', (chunk: Buffer) => stdout.push(chunk));
+  channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  channel.on('error', () => undefined); // input that the command did not read; its exit code says how it went
+  let exitCode: number | undefined;
+  let signal: string | undefined;
+  channel.on('exit', (code: number | null, name?: string) => {
+    exitCode = code ?? undefined;
+    signal = name;
+  });
+  await new Promise<void>((resolve) => {
+    channel.once('close', () => {
+      resolve();
+    });
+    channel.end(options.input ?? '');
+  });
+  if (exitCode === undefined && signal === undefined) {
+    throw new HarnessError('MACHINE_UNREACHABLE', `The machine gave no exit code for: ${firstLine(command)}`);
+  }
+  return { exitCode: exitCode ?? 255, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
 }
 
 function firstLine(command: string): string {

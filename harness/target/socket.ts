@@ -31,6 +31,8 @@ export class ListeningSocket {
     const accepted = new Promise<Socket>((resolve, reject) => {
       server.once('connection', (socket) => {
         server.close();
+        // The machine may be gone before anybody asks for its socket; an error that nobody hears ends the process.
+        socket.on('error', () => undefined);
         resolve(socket);
       });
       server.once('error', reject);
@@ -52,4 +54,10 @@ export class ListeningSocket {
     this.#server.close();
     await Promise.race([this.#accepted.then((socket) => socket.destroy()), Promise.resolve()]).catch(() => undefined);
   }
+}
+
+/** Settles when a socket has closed and everything that came before has been read; at once if that is so already. */
+export function waitForClose(socket: Socket): Promise<void> {
+  socket.on('error', () => undefined);
+  return socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once('close', () => { resolve(); }));
 }

@@ -18,8 +18,11 @@ const LANES = [
 
 function runPart([title, program, ...args]) {
   const startMs = Date.now();
+  // The tools write to a pipe, whatever is at the end of it.
+  const color = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: '0' };
   const child = spawn(path.join(ROOT, 'node_modules', '.bin', program), args, {
     cwd: ROOT,
+    env: { ...process.env, ...color },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -103,8 +103,6 @@ export default tseslint.config(
       // At most two positional arguments and one options object.
       'max-params': ['error', 3],
       'no-console': 'error',
-      // Consoles speak in control characters.
-      'no-control-regex': 'off',
       'prefer-const': 'error',
     },
   },
@@ -126,6 +124,7 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       'max-lines': 'off',
+      'no-control-regex': 'off',
       // A test may play the outside world: a peer, a server, a signal, an environment.
       'no-restricted-imports': 'off',
       ...restrictedSyntax(unitRules, exportRules),

@@ -94,6 +94,7 @@ t.test('every way to fail is a failure, and told', async (t) => {
       t.equal(code, 1);
       t.match(lastLine, /^\d+ passed, [1-9]\d* failed$/);
       t.match(output, told);
+      if (title === 'an assertion') t.equal(output.split('✗').length - 1, 1, 'and told once');
       t.match(output, /ok {5}harness\/a\/good/);
     });
   }

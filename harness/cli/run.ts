@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { asHarnessError, EXIT, type Environment, HarnessError, reapLeases } from '../core/index.js';
+import { planVariant, type Plan } from '../plan/index.js';
+import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
+import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
+import { prepareRun, runVariant } from '../run/index.js';
+import { readAvailableMemory } from '../host/index.js';
+import { renderError, type HostOptions } from './main.js';
+import { type SelectOptions, selectVariants } from './select.js';
+import { ensureHostPackages } from './set-up.js';
+import { withSignals } from './signals.js';
+
+export interface RunOptions extends HostOptions, SelectOptions {
+  readonly tap: boolean;
+  readonly reports: string;
+  readonly verbose: boolean;
+}
+
+export interface RunSurroundings {
+  readonly environment: Environment;
+  readonly version: string;
+  /** The command line, for the record. */
+  readonly words: readonly string[];
+}
+
+/** Runs scenarios and writes reports. @returns The exit code. */
+export async function run(names: readonly string[], options: RunOptions, surroundings: RunSurroundings): Promise<number> {
+  const { environment, version } = surroundings;
+  // Before anything is started: a scenario with a mistake in it costs nobody a minute.
+  const variants = await selectVariants(names, options);
+  return withSignals(async (signal) => {
+    await ensureHostPackages(options, environment, signal);
+    await reapLeases(environment.workDir);
+    const runId = `${new Date().toISOString().slice(0, 19).replaceAll(':', '').replace('T', '-')}-${randomBytes(2).toString('hex')}`;
+    const folder = path.join(path.resolve(options.reports), runId);
+    await mkdir(folder, { recursive: true });
+    const color = process.stderr.isTTY && !environment.noColor;
+    const bus = createEventBus();
+    const recorder = createRecorder({ version });
+    bus.subscribe(recorder);
+    bus.subscribe(
+      createLiveReporter({
+        stream: process.stderr,
+        isTty: process.stderr.isTTY && !environment.ci,
+        columns: () => process.stderr.columns || 80,
+        color,
+        verbose: options.verbose,
+      }),
+    );
+    const emit = (event: RunEvent): void => {
+      bus.emit(event);
+    };
+    emit({ type: 'run-start', run: runId, command: ['imperm', ...surroundings.words].join(' '), folder });
+    let failure: HarnessError | undefined;
+    try {
+      const context = await prepareRun({ environment, tools: options.tools, accelerator: options.accel, signal, emit });
+      const { memoryMiB } = { memoryMiB: (await readAvailableMemory()).availableMiB };
+      for (const variant of variants) {
+        if (signal.aborted) break;
+        const plan = planVariant(variant, { target: 'qemu', guests: ['debian'], memoryMiB });
+        await runPlan(plan, folder);
+      }
+      async function runPlan(plan: Plan, runFolder: string): Promise<void> {
+        const { id } = plan.variant;
+        const relativeFolder = id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').replace(/-$/, '');
+        const place = { folder: path.join(runFolder, relativeFolder), relativeFolder, workDir: environment.workDir, repeat: repeatCommand(plan) };
+        if ('skip' in plan) {
+          const { scenario, axes } = plan.variant;
+          emit({ type: 'variant-start', variant: id, scenario: { name: scenario.name, title: scenario.title, file: scenario.file }, axes, guest: 'debian', target: 'qemu', folder: relativeFolder, repeat: place.repeat });
+          emit({ type: 'variant-end', variant: id, verdict: 'skip', reason: plan.skip, machineCpuMs: 0 });
+          return;
+        }
+        await runVariant(plan.variant, plan.steps, context, place);
+      }
+    } catch (thrown) {
+      failure = asHarnessError(thrown);
+    }
+    emit({ type: 'run-end', interrupted: signal.aborted });
+    bus.close();
+    const record = recorder.record();
+    const { notes } = await writeReports(record, folder);
+    await linkLatest(folder);
+    const out = options.tap ? process.stderr : process.stdout;
+    if (options.tap) process.stdout.write(renderTap(record));
+    if (record.variants.length > 0) {
+      out.write(`\n${renderSummary(record, { color: out.isTTY && !environment.noColor, width: out.columns || 100, folder: path.relative(process.cwd(), folder) || '.', proofs: options.verbose })}\n`);
+    }
+    for (const note of notes) process.stderr.write(`imperm: ${note}\n`);
+    if (failure !== undefined && failure.code !== 'INTERRUPTED') {
+      process.stderr.write(renderError(failure));
+      return failure.exitCode;
+    }
+    return signal.aborted ? EXIT.interrupted : exitCodeOf(record);
+  });
+}
+
+function repeatCommand(plan: Plan): string {
+  const { scenario, axes } = plan.variant;
+  const variant = Object.entries(axes).map(([axis, value]) => `--variant ${axis}=${value}`);
+  return ['npx imperm run', scenario.file, ...variant].join(' ');
+}

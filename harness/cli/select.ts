@@ -1,0 +1,48 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+
+import { distance } from 'fastest-levenshtein';
+
+import { HarnessError, repositoryRoot } from '../core/index.js';
+import { expandVariants, findScenarios, loadScenarios, type Variant } from '../scenario/index.js';
+
+export const SCENARIOS_DIR = path.join(repositoryRoot, 'scenarios');
+/** What `npm start` runs. */
+const DEFAULT_SCENARIO = 'btrfs-luks-rollback';
+
+export interface SelectOptions {
+  readonly all?: boolean;
+  /** `axis=value`, several times. */
+  readonly variant?: readonly string[];
+}
+
+/**
+ * The variants that were asked for.
+ *
+ * @throws {HarnessError} USAGE for a name that is neither a scenario nor a file; SCENARIO_INVALID.
+ */
+export async function selectVariants(names: readonly string[], options: SelectOptions): Promise<readonly Variant[]> {
+  const files = options.all === true ? await findScenarios(SCENARIOS_DIR) : await Promise.all((names.length === 0 ? [DEFAULT_SCENARIO] : names).map(findScenario));
+  const scenarios = await loadScenarios(files);
+  const filter = Object.fromEntries(
+    (options.variant ?? []).map((text) => {
+      const [axis = '', value] = text.split('=');
+      if (value === undefined) throw new HarnessError('USAGE', `--variant takes axis=value, not "${text}"`);
+      return [axis, value];
+    }),
+  );
+  return scenarios.flatMap((scenario) => expandVariants(scenario, filter));
+}
+
+async function findScenario(name: string): Promise<string> {
+  const candidates = [name, path.join(name, 'scenario.yaml'), path.join(SCENARIOS_DIR, name, 'scenario.yaml'), path.join(SCENARIOS_DIR, `${name}.yaml`)];
+  for (const candidate of candidates) {
+    const info = await stat(candidate).catch(() => undefined);
+    if (info?.isFile() === true) return candidate;
+  }
+  const known = (await findScenarios(SCENARIOS_DIR)).map((file) => path.basename(path.dirname(file)));
+  const [closest] = [...known].sort((a, b) => distance(a, name) - distance(b, name));
+  throw new HarnessError('USAGE', `There is no scenario or file "${name}"`, {
+    hint: closest !== undefined && distance(closest, name) <= 4 ? `Did you mean ${closest}? \`imperm list\` shows all.` : '`imperm list` shows all scenarios; a file is named by its path.',
+  });
+}

@@ -1,0 +1,1 @@
+export { planVariant, renderPlan, type Plan, type PlanStep, type TargetFacts } from './plan.js';

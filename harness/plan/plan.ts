@@ -1,0 +1,78 @@
+import { formatPlace } from '../core/index.js';
+import type { Variant } from '../scenario/index.js';
+
+/** What the host and the target offer. */
+export interface TargetFacts {
+  readonly target: 'qemu';
+  /** Guests that can be installed here. */
+  readonly guests: readonly string[];
+  /** Memory that machines may take. */
+  readonly memoryMiB: number;
+}
+
+/** One thing that is done, in order. */
+export type PlanStep =
+  | { readonly kind: 'install'; readonly script: string }
+  | { readonly kind: 'boot'; readonly boot: number; readonly how: 'power-on' | 'reboot' | 'power-cut' }
+  | { readonly kind: 'power-off'; readonly boot: number }
+  | { readonly kind: 'inspect' };
+
+export type Plan =
+  | { readonly variant: Variant; readonly steps: readonly PlanStep[] }
+  /** It cannot run here; nothing has been started. */
+  | { readonly variant: Variant; readonly skip: string };
+
+/** What will be done for a variant, or why it cannot be. Starts nothing and asks nothing. */
+export function planVariant(variant: Variant, facts: TargetFacts): Plan {
+  const { scenario } = variant;
+  if (!scenario.guests.some((guest) => facts.guests.includes(guest))) {
+    return { variant, skip: `it is for the guest ${scenario.guests.join(', ')}, which cannot be installed here (here: ${facts.guests.join(', ')})` };
+  }
+  if (scenario.machine.memoryMiB > facts.memoryMiB) {
+    return { variant, skip: `its machine needs ${String(scenario.machine.memoryMiB)} MiB of memory, this host has ${String(facts.memoryMiB)} MiB left` };
+  }
+  const steps: PlanStep[] = [{ kind: 'install', script: scenario.install.file }];
+  let boot = 0;
+  for (const step of scenario.steps) {
+    if (step === 'power-off') {
+      steps.push({ kind: 'power-off', boot });
+    } else {
+      boot += 1;
+      steps.push({ kind: 'boot', boot, how: step === 'boot' ? 'power-on' : step });
+    }
+  }
+  return { variant, steps: [...steps, { kind: 'inspect' }] };
+}
+
+const HOW = {
+  'power-on': 'power on',
+  reboot: 'reboot in good order',
+  'power-cut': 'cut the power, then power on',
+};
+
+/** A plan as text: the steps, and every promise with the place where it was made. */
+export function renderPlan(plan: Plan): string {
+  const { scenario, id } = plan.variant;
+  if ('skip' in plan) return `${id}: skipped, ${plan.skip}\n`;
+  const disks = scenario.disks.map(({ name, sizeMiB, bus }) => `${name} ${String(sizeMiB / 1024)} GiB on ${bus}`).join(', ');
+  const lines = plan.steps.map((step) => {
+    switch (step.kind) {
+      case 'install':
+        return `install with ${step.script}`;
+      case 'boot':
+        return `boot ${String(step.boot)}: ${HOW[step.how]}, unlock, gather evidence, plant canaries`;
+      case 'power-off':
+        return 'power off in good order';
+      case 'inspect':
+        return 'read the powered-off disk in another machine';
+    }
+  });
+  return [
+    `${id}: ${scenario.title}`,
+    `  machine: ${String(scenario.machine.memoryMiB)} MiB, ${String(scenario.machine.cpus)} processors, disks: ${disks}`,
+    ...lines.map((line, index) => `  ${String(index + 1).padStart(2)}. ${line}`),
+    `  promises (${String(scenario.promises.length)}):`,
+    ...scenario.promises.map((promise) => `    ${promise.title}  [${promise.id}]  ${formatPlace(promise.place)}`),
+    '',
+  ].join('\n');
+}

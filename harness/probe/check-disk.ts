@@ -1,0 +1,60 @@
+import type { ScenarioPromise } from '../scenario/index.js';
+import { count, type DiskContext, type Finding } from './finding.js';
+
+/** Everything a scenario promises of the powered-off disk, seen from another machine. */
+export function checkDisk(context: DiskContext): Finding[] {
+  return context.scenario.promises.flatMap((promise): Finding[] => {
+    if (promise.kind === 'disk-clean') return [checkDiskClean(promise, context)];
+    if (promise.kind === 'gone' && promise.path === '/') return checkGoneFromDisk(promise, context);
+    return [];
+  });
+}
+
+function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding {
+  const { luks, fileSystems, partitionTable } = context.evidence;
+  const faults = [
+    ...(partitionTable.valid ? [] : [{ what: 'the partition table has faults', output: partitionTable.output }]),
+    ...luks.filter(({ valid }) => !valid).map(({ name, output }) => ({ what: `the LUKS header of ${name} cannot be read`, output })),
+    ...luks
+      .filter(({ name, headerDigest }) => context.installed.headers.get(name) !== headerDigest)
+      .map(({ name }) => ({ what: `the LUKS header of ${name} is not the one that the install wrote`, output: '' })),
+    ...fileSystems.filter(({ clean }) => !clean).map(({ device, fsType, output }) => ({ what: `the ${fsType} on ${device} has faults`, output })),
+  ];
+  const [first] = faults;
+  if (first === undefined) {
+    return {
+      promise,
+      status: 'pass',
+      found: `partition table, ${count(luks.length, 'LUKS header')} and ${fileSystems.map(({ fsType }) => fsType).join(', ')} without faults`,
+    };
+  }
+  return {
+    promise,
+    status: 'fail',
+    expected: 'the checkers of the partition table, LUKS and every file system find nothing',
+    found: faults.map(({ what }) => what).join('; '),
+    evidence: first.output.split('\n').filter((line) => line !== '').slice(-12),
+  };
+}
+
+/** The system may hide what is still there (a mount over it, a subvolume set aside): the disk does not. */
+function checkGoneFromDisk(promise: ScenarioPromise, context: DiskContext): Finding[] {
+  const lastBoot = context.planted.at(-1)?.plan.boot;
+  if (lastBoot === undefined || lastBoot < 2) return [];
+  const root = context.scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.subvolume;
+  if (root === undefined) return [];
+  const old = context.evidence.canaryPaths.filter((path) => {
+    const boot = Number(/imperm-canary-(\d+)/.exec(path)?.[1]);
+    return path.startsWith(`${root}/`) && boot < lastBoot;
+  });
+  if (old.length === 0) return [{ promise, status: 'pass', found: `nothing of the boots before the last is on the powered-off disk below ${root}` }];
+  return [
+    {
+      promise,
+      status: 'fail',
+      expected: `nothing that was planted before boot ${String(lastBoot)} is left in the subvolume ${root}`,
+      found: `${count(old.length, 'path')}: ${old.slice(0, 4).join(', ')}`,
+      cause: 'The wipe left it behind on the disk, even where the running system does not show it.',
+    },
+  ];
+}

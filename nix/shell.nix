@@ -1,0 +1,21 @@
+# What `imperm` needs on NixOS or any machine with Nix:  nix-shell nix/shell.nix
+# mmdebstrap makes the Debian guest; QEMU and firmware are imperm's own unless it is started with `--tools host`.
+{
+  pkgs ? import <nixpkgs> { },
+}:
+pkgs.mkShell {
+  packages = [
+    pkgs.nodejs_22
+    pkgs.mmdebstrap
+    pkgs.debian-archive-keyring or pkgs.dpkg
+    pkgs.apt
+    pkgs.dpkg
+    pkgs.util-linux
+    pkgs.gnutar
+    pkgs.zstd
+    pkgs.qemu
+    pkgs.OVMF.fd
+    pkgs.swtpm
+    pkgs.btrfs-progs
+  ];
+}
