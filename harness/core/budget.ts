@@ -29,14 +29,14 @@ export class Budget {
   readonly #options: BudgetOptions;
   readonly signal: AbortSignal;
 
-  private constructor(label: string, limitMs: number, signal: AbortSignal, options: BudgetOptions) {
+  private constructor(label: string, limitMs: number, options: BudgetOptions & { readonly signal: AbortSignal }) {
     this.#label = label;
     this.#startMs = monotonicMs();
     this.#deadlineMs = this.#startMs + limitMs;
-    this.signal = signal;
+    this.signal = options.signal;
     this.#options = options;
     // One signal ends a whole run: any number of waits listen to it, and Node warns from the eleventh on.
-    setMaxListeners(0, signal);
+    setMaxListeners(0, options.signal);
   }
 
   /**
@@ -44,7 +44,7 @@ export class Budget {
    * @param limitMs Milliseconds from now.
    */
   static start(label: string, limitMs: number, signal: AbortSignal, options: BudgetOptions = {}): Budget {
-    return new Budget(label, limitMs, signal, options);
+    return new Budget(label, limitMs, { ...options, signal });
   }
 
   get label(): string {
@@ -62,7 +62,7 @@ export class Budget {
 
   /** A part of this budget: at most `limitMs`, never more than is left. */
   part(label: string, limitMs: number, options: BudgetOptions = this.#options): Budget {
-    return new Budget(label, Math.min(limitMs, this.remainingMs), this.signal, options);
+    return new Budget(label, Math.min(limitMs, this.remainingMs), { ...options, signal: this.signal });
   }
 
   /** The error to throw when the time is over. */

@@ -1,11 +1,10 @@
-import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { Budget, digestOf, takeLease } from '../core/index.js';
+import { type Budget, digestOf, startProgram, takeLease } from '../core/index.js';
 import type { Toolbox } from '../host/index.js';
 import { ListeningSocket } from './socket.js';
-import { startProgram } from '../core/index.js';
 
 /** How a machine's processor is made. */
 export interface Accelerator {
@@ -52,7 +51,7 @@ interface KvmProof {
 async function proveKvm(options: ChooseAcceleratorOptions): Promise<KvmProof> {
   const accessible = await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
     () => undefined,
-    (error: NodeJS.ErrnoException) => error.code,
+    (error: unknown) => (error as NodeJS.ErrnoException).code,
   );
   if (accessible === 'ENOENT') return { works: false, reason: 'This host has no /dev/kvm.' };
   if (accessible !== undefined) {
@@ -63,7 +62,10 @@ async function proveKvm(options: ChooseAcceleratorOptions): Promise<KvmProof> {
   if (known !== undefined) return JSON.parse(known) as KvmProof;
   const proof = await tryFirmware(options);
   await mkdir(options.cacheDir, { recursive: true });
-  await writeFile(file, JSON.stringify(proof));
+  // Complete from the first moment: another run may read it at any time.
+  const part = `${file}.${String(process.pid)}`;
+  await writeFile(part, JSON.stringify(proof));
+  await rename(part, file);
   return proof;
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import {
@@ -17,11 +17,12 @@ import type { Accelerator } from './accelerator.js';
 import { AgentPort } from './agent-port.js';
 import { type ConsoleLine, MachineConsole } from './console.js';
 import { JournalRecorder } from './journal.js';
+import { writeFirmwareStrings } from './firmware-strings.js';
 import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
 import { processorMs } from './processor-time.js';
 import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
 import { QmpClient } from './qmp.js';
-import { type MachineKeys, MachineShell } from './shell.js';
+import type { MachineKeys, MachineShell } from './shell.js';
 import { ListeningSocket } from './socket.js';
 
 /** QEMU itself starts, connects its sockets and answers within this; nothing of the guest is in it. */
@@ -142,8 +143,8 @@ export class QemuMachine implements AsyncDisposable {
         }),
       );
       // Closed after QEMU has ended, and therefore pushed before it: what the machine said last is then still read.
-      let machineConsole: MachineConsole | undefined;
-      let journal: JournalRecorder | undefined;
+      let machineConsole: MachineConsole | undefined = undefined;
+      let journal: JournalRecorder | undefined = undefined;
       cleanup.push('closing the console', () => machineConsole?.close());
       cleanup.push('closing the journal', () => journal?.close());
       const qemu = startProgram(args, { logFile, env });
@@ -175,7 +176,7 @@ export class QemuMachine implements AsyncDisposable {
           if (fault !== undefined) machine?.fail(fault);
         },
       });
-      let machine: QemuMachine | undefined;
+      let machine: QemuMachine | undefined = undefined;
       journal = new JournalRecorder(await orDeath(sockets.journal.accept(budget)), { logFile: options.journalFile, redactor: options.redactor });
       const port = new AgentPort(await orDeath(sockets.agent.accept(budget)));
       const qmp = await orDeath(sockets.qmp.accept(budget).then((socket) => QmpClient.start(socket, budget)));
@@ -194,9 +195,11 @@ export class QemuMachine implements AsyncDisposable {
   /** Waits for `promise`; the end of the machine or a fault on its console ends the wait at once. */
   until<T>(promise: Promise<T>, budget: Budget): Promise<T> {
     // A socket that closes is only how a death is noticed first; QEMU's own words follow with its end.
-    const orFault = (error: unknown): Promise<never> =>
-      error instanceof HarnessError && error.code === 'MACHINE_DIED' && !this.#stopping ? this.#fault : Promise.reject(error as Error);
-    return budget.race(Promise.race([promise, this.#fault]).catch(orFault));
+    return budget.race(
+      Promise.race([promise, this.#fault]).catch((error: unknown) =>
+        error instanceof HarnessError && error.code === 'MACHINE_DIED' && !this.#stopping ? this.#fault : Promise.reject(error as Error),
+      ),
+    );
   }
 
   /** Ends every wait on this machine with an error that shows the console. */
@@ -289,7 +292,7 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Cuts the power and removes everything of this machine but its disks. */
   async stop(): Promise<void> {
-    void this.processorMs;
+    this.#lastProcessorMs = this.processorMs;
     this.#stopping = true;
     this.#endShell();
     await this.#cleanup.release();
@@ -337,24 +340,4 @@ export class QemuMachine implements AsyncDisposable {
 /** A name for one power-on. Always of the same length: a restored machine reads it in the place of the saved one. */
 export function makeNonce(): string {
   return randomBytes(12).toString('hex');
-}
-
-async function writeFirmwareStrings(dir: string, spec: MachineSpec, keys: MachineKeys): Promise<string[]> {
-  const credentials = {
-    'imperm.host-key': keys.hostPrivate,
-    'imperm.authorized-keys': `${keys.clientPublic}\n`,
-    'imperm.nonce': spec.nonce,
-    ...spec.credentials,
-  };
-  const strings = Object.entries(credentials).map(
-    ([name, value]) => `io.systemd.credential.binary:${name}=${Buffer.from(value).toString('base64')}`,
-  );
-  if (spec.extraCommandLine !== undefined) strings.push(`io.systemd.boot.kernel-cmdline-extra=${spec.extraCommandLine}`);
-  return Promise.all(
-    strings.map(async (text, index) => {
-      const file = path.join(dir, `firmware-string-${String(index)}`);
-      await writeFile(file, text, { mode: 0o600 });
-      return file;
-    }),
-  );
 }

@@ -130,7 +130,7 @@ export class QmpClient {
 function parseReply(line: string): QmpReply | undefined {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? (value as QmpReply) : undefined;
+    return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined;
   }

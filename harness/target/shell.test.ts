@@ -50,6 +50,7 @@ class FakeMachine {
     this.#keys = parts.keys;
     this.#exec = parts.exec;
     this.socket.on('error', () => undefined);
+    this.socket.on('close', () => this.#connection?.destroy());
     this.socket.on('data', (chunk: Buffer) => {
       this.#hear(chunk);
     });
@@ -127,7 +128,8 @@ class FakeMachine {
         });
       });
     });
-    server.injectSocket(connection as Socket);
+    const played: unknown = connection; // ssh2 needs no more of a socket than that
+    server.injectSocket(played as Socket);
   }
 }
 

@@ -89,7 +89,7 @@ export class TerminalLines {
         return character <= '~';
       case 'string':
         if (character === '\u001b') this.#state = 'string-escape';
-        else if (/[\u0007\u0018\u001a\u009c]/.test(character)) this.#state = 'text';
+        else if ('\u0007\u0018\u001a\u009c'.includes(character)) this.#state = 'text';
         return true;
       case 'string-escape':
         if (character === '\\') this.#state = 'text';

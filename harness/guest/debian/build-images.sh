@@ -115,7 +115,7 @@ link_tree "$system"
   chmod 0755 etc usr boot
 )
 # Each of these only costs time on a root that is new at every boot, or waits for something a test machine lacks.
-mask "$system" apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+mask "$system" systemd-networkd.service systemd-networkd.socket systemd-network-generator.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
   systemd-firstboot.service systemd-pcrphase.service systemd-pcrphase-sysinit.service ldconfig.service systemd-update-done.service \
   systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-boot-random-seed.service systemd-pstore.service \
   systemd-boot-update.service systemd-bless-boot.service getty@tty1.service
@@ -136,7 +136,7 @@ link_tree "$installer"
   copy_overlay installer .
   ln -sf usr/lib/systemd/systemd init
 )
-mask "$installer" ssh.service ssh.socket apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+mask "$installer" ssh.service ssh.socket systemd-networkd.service systemd-networkd.socket systemd-network-generator.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
   systemd-firstboot.service systemd-pcrphase.service systemd-pcrphase-sysinit.service ldconfig.service systemd-update-done.service \
   systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-pstore.service getty@tty1.service systemd-logind.service
 make_cpio "$installer" "$out/installer.cpio.zst" 9
