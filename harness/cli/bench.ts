@@ -7,7 +7,7 @@ import { planVariant } from '../plan/index.js';
 import type { PhaseRecord, RunEvent } from '../record/index.js';
 import { openInstaller, prepareRun, type RunContext, runVariant } from '../run/index.js';
 import { ANY_HOST } from './list.js';
-import type { HostOptions } from './main.js';
+import type { HostOptions } from './options.js';
 import { selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
@@ -30,12 +30,14 @@ export interface BenchOptions extends HostOptions {
 /** Measures what people wait for. Prints figures and their ratio to the goal; judges nothing. */
 export function bench(options: BenchOptions, environment: Environment): Promise<number> {
   const runs = Number(options.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new HarnessError('USAGE', `--runs takes a whole number from 1, not "${options.runs}"`);
+  if (!Number.isInteger(runs) || runs < 1)
+    throw new HarnessError('USAGE', `--runs takes a whole number from 1, not "${options.runs}"`);
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-bench-'));
     try {
-      const prepare = (emit: (event: RunEvent) => void): Promise<RunContext> => prepareRun({ environment, tools: options.tools, accelerator: options.accel, signal, emit });
+      const prepare = (emit: (event: RunEvent) => void): Promise<RunContext> =>
+        prepareRun({ environment, tools: options.tools, accelerator: options.accel, signal, emit });
       await prepare(show);
       const startMs = monotonicMs();
       const context = await prepare(() => undefined);
@@ -44,7 +46,11 @@ export function bench(options: BenchOptions, environment: Environment): Promise<
       figures.command.values.push(...(await measureCommands(context, folder)));
       for (let run = 1; run <= runs; run += 1) {
         process.stderr.write(`run ${String(run)} of ${String(runs)}\n`);
-        await measureVariant(context, { folder: path.join(folder, String(run)), workDir: environment.workDir }, figures);
+        await measureVariant(
+          context,
+          { folder: path.join(folder, String(run)), workDir: environment.workDir },
+          figures,
+        );
       }
       process.stdout.write(render(Object.values(figures), context));
       return EXIT.ok;
@@ -58,10 +64,26 @@ function show(event: RunEvent): void {
   if (event.type === 'note') process.stderr.write(`${event.text}\n`);
 }
 
-type FigureName = 'setUp' | 'installer' | 'install' | 'powerOn' | 'reboot' | 'command' | 'evidence' | 'acting' | 'overhead' | 'wall' | 'processor';
+type FigureName =
+  | 'setUp'
+  | 'installer'
+  | 'install'
+  | 'powerOn'
+  | 'reboot'
+  | 'command'
+  | 'evidence'
+  | 'acting'
+  | 'overhead'
+  | 'wall'
+  | 'processor';
 
 function makeFigures(): Record<FigureName, Figure> {
-  const figure = (name: string, goal: number, unit: Figure['unit'] = 's'): Figure => ({ name, goal, unit, values: [] });
+  const figure = (name: string, goal: number, unit: Figure['unit'] = 's'): Figure => ({
+    name,
+    goal,
+    unit,
+    values: [],
+  });
   return {
     setUp: figure('set-up, everything in the cache', 1),
     installer: figure('installer restored, fresh disk ready', 2),
@@ -78,7 +100,11 @@ function makeFigures(): Record<FigureName, Figure> {
 }
 
 async function measureCommands(context: RunContext, folder: string): Promise<number[]> {
-  const budget = Budget.start('commands to be measured', COMMANDS_LIMIT_MS * context.timeScale, context.signal);
+  const budget = Budget.start(
+    'commands to be measured',
+    COMMANDS_LIMIT_MS * context.timeScale,
+    context.signal,
+  );
   const { machine, shell } = await openInstaller({
     host: context.host,
     state: context.installer,
@@ -99,10 +125,15 @@ async function measureCommands(context: RunContext, folder: string): Promise<num
   return times;
 }
 
-async function measureVariant(context: RunContext, place: { folder: string; workDir: string }, figures: Record<FigureName, Figure>): Promise<void> {
+async function measureVariant(
+  context: RunContext,
+  place: { folder: string; workDir: string },
+  figures: Record<FigureName, Figure>,
+): Promise<void> {
   const [variant] = await selectVariants([], {});
   const plan = variant === undefined ? undefined : planVariant(variant, ANY_HOST);
-  if (plan === undefined || 'skip' in plan) throw new HarnessError('INTERNAL', 'Internal error: the default scenario cannot be planned');
+  if (plan === undefined || 'skip' in plan)
+    throw new HarnessError('INTERNAL', 'Internal error: the default scenario cannot be planned');
   const phases: PhaseRecord[] = [];
   let verdict = '';
   let processorMs = 0;
@@ -114,19 +145,28 @@ async function measureVariant(context: RunContext, place: { folder: string; work
       processorMs = event.machineCpuMs;
     }
   };
-  await runVariant(plan.variant, plan.steps, { ...context, emit }, { ...place, relativeFolder: '.', repeat: '' });
+  await runVariant(
+    { ...context, emit },
+    { variant: plan.variant, steps: plan.steps, ...place, relativeFolder: '.', repeat: '' },
+  );
   const wallMs = monotonicMs() - startMs;
-  if (verdict !== 'pass') throw new HarnessError('HOST_UNFIT', `The measured variant did not pass: ${verdict}`);
+  if (verdict !== 'pass')
+    throw new HarnessError('HOST_UNFIT', `The measured variant did not pass: ${verdict}`);
   const total = (names: readonly string[], boot?: number): number =>
-    phases.filter(({ name, boot: of }) => names.includes(name) && (boot === undefined || of === boot)).reduce((sum, { durationMs }) => sum + durationMs, 0) / 1000;
+    phases
+      .filter(({ name, boot: of }) => names.includes(name) && (boot === undefined || of === boot))
+      .reduce((sum, { durationMs }) => sum + durationMs, 0) / 1000;
   const toAnswer = ['firmware', 'kernel', 'stage-1', 'stage-2'];
   figures.installer.values.push(total(['restore-installer', 'attach-disks']));
   figures.install.values.push(total(['make-system', 'install', 'deploy', 'close-disk']));
   figures.powerOn.values.push(total(toAnswer, 1));
   figures.reboot.values.push(total(['shutdown'], 1) + total(toAnswer, 2));
-  for (const { name, durationMs } of phases) if (name === 'probe') figures.evidence.values.push(durationMs / 1000);
+  for (const { name, durationMs } of phases)
+    if (name === 'probe') figures.evidence.values.push(durationMs / 1000);
   for (const boot of [1, 2, 3]) figures.acting.values.push(await readActingMs(place.folder, boot));
-  const machineS = total([...new Set(phases.map(({ name }) => name))].filter((name) => name !== 'make-system'));
+  const machineS = total(
+    [...new Set(phases.map(({ name }) => name))].filter((name) => name !== 'make-system'),
+  );
   figures.overhead.values.push((1 - machineS / (wallMs / 1000)) * 100);
   figures.wall.values.push(wallMs / 1000);
   figures.processor.values.push(processorMs / 1000);
@@ -134,7 +174,10 @@ async function measureVariant(context: RunContext, place: { folder: string; work
 
 /** By the guest's own clock: from "Startup finished" to the moment at which it answers the harness. */
 async function readActingMs(folder: string, boot: number): Promise<number> {
-  const evidence = JSON.parse(await readFile(path.join(folder, `boot-${String(boot)}.json`), 'utf8')) as { uptimeS: number; startupFinishedUs?: number };
+  const evidence = JSON.parse(await readFile(path.join(folder, `boot-${String(boot)}.json`), 'utf8')) as {
+    uptimeS: number;
+    startupFinishedUs?: number;
+  };
   return evidence.uptimeS * 1000 - (evidence.startupFinishedUs ?? Number.NaN) / 1000;
 }
 
@@ -143,7 +186,8 @@ function render(figures: readonly Figure[], context: RunContext): string {
   const rows = figures.map(({ name, unit, goal, values }) => {
     const sorted = [...values].sort((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-    const cell = (value: number | undefined): string => `${(value ?? Number.NaN).toFixed(unit === 's' ? 2 : 1)} ${unit}`.padStart(10);
+    const cell = (value: number | undefined): string =>
+      `${(value ?? Number.NaN).toFixed(unit === 's' ? 2 : 1)} ${unit}`.padStart(10);
     return `${name.padEnd(48)}${cell(sorted[0])}${cell(median)}${cell(sorted.at(-1))}${cell(goal)}${(median / goal).toFixed(2).padStart(8)}`;
   });
   return [

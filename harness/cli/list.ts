@@ -4,7 +4,11 @@ import { expandVariants, loadScenarios } from '../scenario/index.js';
 import { SCENARIOS_DIR, type SelectOptions, selectVariants } from './select.js';
 
 /** A plan made without looking at the host: nothing is refused for lack of memory. */
-export const ANY_HOST: TargetFacts = { target: 'qemu', guests: ['debian'], memoryMiB: Number.POSITIVE_INFINITY };
+export const ANY_HOST: TargetFacts = {
+  target: 'qemu',
+  guests: ['debian'],
+  memoryMiB: Number.POSITIVE_INFINITY,
+};
 
 export async function plan(names: readonly string[], options: SelectOptions): Promise<void> {
   for (const variant of await selectVariants(names, options)) {
@@ -20,7 +24,9 @@ export async function list(): Promise<void> {
     const name = files[index]?.name ?? scenario.name;
     process.stdout.write(`${name}\n  ${scenario.title}\n`);
     for (const variant of expandVariants(scenario)) {
-      const axes = Object.entries(variant.axes).map(([axis, value]) => `${axis}=${value}`).join(' ');
+      const axes = Object.entries(variant.axes)
+        .map(([axis, value]) => `${axis}=${value}`)
+        .join(' ');
       process.stdout.write(`    imperm run ${name} --variant ${axes}\n`);
     }
   }

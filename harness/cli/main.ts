@@ -3,23 +3,26 @@ import path from 'node:path';
 
 import { Command, CommanderError, Option } from 'commander';
 
-import { asHarnessError, EXIT, formatPlace, HarnessError, readEnvironment, reapLeases, repositoryRoot } from '../core/index.js';
+import { asHarnessError, EXIT, readEnvironment, reapLeases, repositoryRoot } from '../core/index.js';
 import { doctor } from './doctor.js';
 import { list, plan } from './list.js';
+import type { HostOptions } from './options.js';
+import { renderError } from './render-error.js';
 import { run } from './run.js';
 import { setUp } from './set-up.js';
 
-/** Options that several commands share. */
-export interface HostOptions {
-  readonly accel: 'auto' | 'kvm' | 'tcg';
-  readonly tools: 'private' | 'host';
-  readonly yes: boolean;
-}
-
 function withHostOptions(command: Command): Command {
   return command
-    .addOption(new Option('--accel <kind>', 'how machines are run; auto takes KVM when it is proved to work').choices(['auto', 'kvm', 'tcg']).default('auto'))
-    .addOption(new Option('--tools <whose>', "imperm's own QEMU, firmware and tools, or the host's").choices(['private', 'host']).default('private'))
+    .addOption(
+      new Option('--accel <kind>', 'how machines are run; auto takes KVM when it is proved to work')
+        .choices(['auto', 'kvm', 'tcg'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--tools <whose>', "imperm's own QEMU, firmware and tools, or the host's")
+        .choices(['private', 'host'])
+        .default('private'),
+    )
     .option('-y, --yes', 'install missing host packages without asking', false);
 }
 
@@ -45,25 +48,36 @@ Exit codes: 0 as promised, 1 a layout broke a promise, 2 a scenario or the comma
 /** The whole command line. @returns The exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment = readEnvironment();
-  const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as { version: string };
+  const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   let exitCode: number = EXIT.ok;
   const program = new Command('imperm')
-    .description('Installs an impermanence layout in a virtual machine, reboots it, and proves what is wiped and what is kept.')
+    .description(
+      'Installs an impermanence layout in a virtual machine, reboots it, and proves what is wiped and what is kept.',
+    )
     .version(manifest.version)
     .showHelpAfterError('(imperm --help shows what there is)')
     .addHelpText('after', EXAMPLES)
     .exitOverride();
-  const command = (name: string, description: string): Command => program.command(name).description(description).exitOverride();
+  const command = (name: string, description: string): Command =>
+    program.command(name).description(description).exitOverride();
 
-  withRunOptions(command('start', 'set up whatever is missing and run the default scenario')).action(async (options: Parameters<typeof run>[1]) => {
-    exitCode = await run([], options, { environment, version: manifest.version, words: ['start'] });
-  });
+  withRunOptions(command('start', 'set up whatever is missing and run the default scenario')).action(
+    async (options: Parameters<typeof run>[1]) => {
+      exitCode = await run([], options, { environment, version: manifest.version, words: ['start'] });
+    },
+  );
   withRunOptions(command('run', 'run scenarios: names below scenarios/, or files'))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
     .addHelpText('after', EXAMPLES)
     .action(async (names: string[], options: Parameters<typeof run>[1]) => {
-      exitCode = await run(names, options, { environment, version: manifest.version, words: ['run', ...names] });
+      exitCode = await run(names, options, {
+        environment,
+        version: manifest.version,
+        words: ['run', ...names],
+      });
     });
   command('plan', 'show what a run would do, and do nothing')
     .argument('[scenario...]')
@@ -73,20 +87,30 @@ export async function main(argv: readonly string[]): Promise<number> {
       await plan(names, options);
     });
   command('list', 'list scenarios and their variants').action(list);
-  withHostOptions(command('doctor', 'look at what this host has and lacks, with the cure for each lack')).action(async (options: HostOptions) => {
+  withHostOptions(
+    command('doctor', 'look at what this host has and lacks, with the cure for each lack'),
+  ).action(async (options: HostOptions) => {
     exitCode = await doctor(options, environment);
   });
-  withHostOptions(command('setup', 'build everything a run needs, once')).option('-q, --quiet', 'say nothing when there is nothing to do', false).action(async (options: HostOptions & { quiet: boolean }) => {
-    await setUp(options, environment);
-  });
+  withHostOptions(command('setup', 'build everything a run needs, once'))
+    .option('-q, --quiet', 'say nothing when there is nothing to do', false)
+    .action(async (options: HostOptions & { quiet: boolean }) => {
+      await setUp(options, environment);
+    });
   command('reap', 'end and remove what a killed run has left behind, and only that').action(async () => {
     const { folders, processes, inUse } = await reapLeases(environment.workDir);
-    process.stdout.write(`${String(processes)} processes ended, ${String(folders)} folders removed, ${String(inUse)} in use by running imperms left alone\n`);
+    process.stdout.write(
+      `${String(processes)} processes ended, ${String(folders)} folders removed, ${String(inUse)} in use by running imperms left alone\n`,
+    );
   });
-  withHostOptions(command('bench', 'measure set-up, install, boot and command times, as ratios to their goals')).option('--runs <n>', 'how often the default variant is run', '3').action(async (options: HostOptions & { runs: string }) => {
-    const { bench } = await import('./bench.js');
-    exitCode = await bench(options, environment);
-  });
+  withHostOptions(
+    command('bench', 'measure set-up, install, boot and command times, as ratios to their goals'),
+  )
+    .option('--runs <n>', 'how often the default variant is run', '3')
+    .action(async (options: HostOptions & { runs: string }) => {
+      const { bench } = await import('./bench.js');
+      exitCode = await bench(options, environment);
+    });
 
   try {
     await program.parseAsync([...argv], { from: 'user' });
@@ -97,14 +121,4 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(renderError(error));
     return error.exitCode;
   }
-}
-
-/** An error as a person reads it: what, where, the facts, the next step. */
-export function renderError(error: HarnessError): string {
-  return [
-    `imperm: ${error.place === undefined ? '' : `${formatPlace(error.place)}: `}${error.message} [${error.code}]`,
-    ...(error.details === undefined ? [] : error.details.split('\n').map((line) => `  ${line}`)),
-    ...(error.hint === undefined ? [] : [error.hint]),
-    '',
-  ].join('\n');
 }

@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import { asHarnessError, EXIT, type Environment, HarnessError, reapLeases } from '../core/index.js';
+import type { HarnessError} from '../core/index.js';
+import { asHarnessError, EXIT, type Environment, reapLeases } from '../core/index.js';
 import { planVariant, type Plan } from '../plan/index.js';
 import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
 import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
 import { prepareRun, runVariant } from '../run/index.js';
 import { readAvailableMemory } from '../host/index.js';
-import { renderError, type HostOptions } from './main.js';
+import type { HostOptions } from './options.js';
+import { renderError } from './render-error.js';
 import { type SelectOptions, selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
@@ -27,7 +29,11 @@ export interface RunSurroundings {
 }
 
 /** Runs scenarios and writes reports. @returns The exit code. */
-export async function run(names: readonly string[], options: RunOptions, surroundings: RunSurroundings): Promise<number> {
+export async function run(
+  names: readonly string[],
+  options: RunOptions,
+  surroundings: RunSurroundings,
+): Promise<number> {
   const { environment, version } = surroundings;
   // Before anything is started: a scenario with a mistake in it costs nobody a minute.
   const variants = await selectVariants(names, options);
@@ -56,7 +62,13 @@ export async function run(names: readonly string[], options: RunOptions, surroun
     emit({ type: 'run-start', run: runId, command: ['imperm', ...surroundings.words].join(' '), folder });
     let failure: HarnessError | undefined;
     try {
-      const context = await prepareRun({ environment, tools: options.tools, accelerator: options.accel, signal, emit });
+      const context = await prepareRun({
+        environment,
+        tools: options.tools,
+        accelerator: options.accel,
+        signal,
+        emit,
+      });
       const { memoryMiB } = { memoryMiB: (await readAvailableMemory()).availableMiB };
       for (const variant of variants) {
         if (signal.aborted) break;
@@ -66,14 +78,28 @@ export async function run(names: readonly string[], options: RunOptions, surroun
       async function runPlan(plan: Plan, runFolder: string): Promise<void> {
         const { id } = plan.variant;
         const relativeFolder = id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').replace(/-$/, '');
-        const place = { folder: path.join(runFolder, relativeFolder), relativeFolder, workDir: environment.workDir, repeat: repeatCommand(plan) };
+        const place = {
+          folder: path.join(runFolder, relativeFolder),
+          relativeFolder,
+          workDir: environment.workDir,
+          repeat: repeatCommand(plan),
+        };
         if ('skip' in plan) {
           const { scenario, axes } = plan.variant;
-          emit({ type: 'variant-start', variant: id, scenario: { name: scenario.name, title: scenario.title, file: scenario.file }, axes, guest: 'debian', target: 'qemu', folder: relativeFolder, repeat: place.repeat });
+          emit({
+            type: 'variant-start',
+            variant: id,
+            scenario: { name: scenario.name, title: scenario.title, file: scenario.file },
+            axes,
+            guest: 'debian',
+            target: 'qemu',
+            folder: relativeFolder,
+            repeat: place.repeat,
+          });
           emit({ type: 'variant-end', variant: id, verdict: 'skip', reason: plan.skip, machineCpuMs: 0 });
           return;
         }
-        await runVariant(plan.variant, plan.steps, context, place);
+        await runVariant(context, { variant: plan.variant, steps: plan.steps, ...place });
       }
     } catch (thrown) {
       failure = asHarnessError(thrown);
@@ -86,7 +112,9 @@ export async function run(names: readonly string[], options: RunOptions, surroun
     const out = options.tap ? process.stderr : process.stdout;
     if (options.tap) process.stdout.write(renderTap(record));
     if (record.variants.length > 0) {
-      out.write(`\n${renderSummary(record, { color: out.isTTY && !environment.noColor, width: out.columns || 100, folder: path.relative(process.cwd(), folder) || '.', proofs: options.verbose })}\n`);
+      out.write(
+        `\n${renderSummary(record, { color: out.isTTY && !environment.noColor, width: out.columns || 100, folder: path.relative(process.cwd(), folder) || '.', proofs: options.verbose })}\n`,
+      );
     }
     for (const note of notes) process.stderr.write(`imperm: ${note}\n`);
     if (failure !== undefined && failure.code !== 'INTERRUPTED') {

@@ -21,8 +21,14 @@ export interface SelectOptions {
  *
  * @throws {HarnessError} USAGE for a name that is neither a scenario nor a file; SCENARIO_INVALID.
  */
-export async function selectVariants(names: readonly string[], options: SelectOptions): Promise<readonly Variant[]> {
-  const files = options.all === true ? await findScenarios(SCENARIOS_DIR) : await Promise.all((names.length === 0 ? [DEFAULT_SCENARIO] : names).map(findScenario));
+export async function selectVariants(
+  names: readonly string[],
+  options: SelectOptions,
+): Promise<readonly Variant[]> {
+  const files =
+    options.all === true
+      ? await findScenarios(SCENARIOS_DIR)
+      : await Promise.all((names.length === 0 ? [DEFAULT_SCENARIO] : names).map(findScenario));
   const scenarios = await loadScenarios(files);
   const filter = Object.fromEntries(
     (options.variant ?? []).map((text) => {
@@ -35,7 +41,12 @@ export async function selectVariants(names: readonly string[], options: SelectOp
 }
 
 async function findScenario(name: string): Promise<string> {
-  const candidates = [name, path.join(name, 'scenario.yaml'), path.join(SCENARIOS_DIR, name, 'scenario.yaml'), path.join(SCENARIOS_DIR, `${name}.yaml`)];
+  const candidates = [
+    name,
+    path.join(name, 'scenario.yaml'),
+    path.join(SCENARIOS_DIR, name, 'scenario.yaml'),
+    path.join(SCENARIOS_DIR, `${name}.yaml`),
+  ];
   for (const candidate of candidates) {
     const info = await stat(candidate).catch(() => undefined);
     if (info?.isFile() === true) return candidate;
@@ -43,6 +54,9 @@ async function findScenario(name: string): Promise<string> {
   const known = (await findScenarios(SCENARIOS_DIR)).map((file) => path.basename(path.dirname(file)));
   const [closest] = [...known].sort((a, b) => distance(a, name) - distance(b, name));
   throw new HarnessError('USAGE', `There is no scenario or file "${name}"`, {
-    hint: closest !== undefined && distance(closest, name) <= 4 ? `Did you mean ${closest}? \`imperm list\` shows all.` : '`imperm list` shows all scenarios; a file is named by its path.',
+    hint:
+      closest !== undefined && distance(closest, name) <= 4
+        ? `Did you mean ${closest}? \`imperm list\` shows all.`
+        : '`imperm list` shows all scenarios; a file is named by its path.',
   });
 }

@@ -5,13 +5,17 @@ import { ensurePackages, hostNeeds, readDistro } from '../host/index.js';
 import { createEventBus } from '../record/index.js';
 import { createLiveReporter } from '../report/index.js';
 import { prepareRun } from '../run/index.js';
-import type { HostOptions } from './main.js';
+import type { HostOptions } from './options.js';
 import { withSignals } from './signals.js';
 
 const PACKAGES_LIMIT_MS = 900_000;
 
 /** Host packages that a run cannot do without; installed after a yes. */
-export async function ensureHostPackages(options: HostOptions, environment: Environment, signal: AbortSignal): Promise<void> {
+export async function ensureHostPackages(
+  options: HostOptions,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<void> {
   const isRoot = process.getuid?.() === 0;
   await ensurePackages({
     needs: options.tools === 'host' ? hostNeeds(isRoot) : hostNeeds(isRoot),
@@ -39,9 +43,23 @@ export async function setUp(options: HostOptions, environment: Environment): Pro
   await withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     const bus = createEventBus();
-    bus.subscribe(createLiveReporter({ stream: process.stderr, isTty: process.stderr.isTTY && !environment.ci, columns: () => process.stderr.columns || 80 }));
+    bus.subscribe(
+      createLiveReporter({
+        stream: process.stderr,
+        isTty: process.stderr.isTTY && !environment.ci,
+        columns: () => process.stderr.columns || 80,
+      }),
+    );
     try {
-      await prepareRun({ environment, tools: options.tools, accelerator: options.accel, signal, emit: (event) => { bus.emit(event); } });
+      await prepareRun({
+        environment,
+        tools: options.tools,
+        accelerator: options.accel,
+        signal,
+        emit: (event) => {
+          bus.emit(event);
+        },
+      });
     } finally {
       bus.close();
     }

@@ -18,7 +18,11 @@ function startBudget(limitMs: number, signal = new AbortController().signal): Bu
 async function runModule(body: string): Promise<{ stdout: string; stderr: string; elapsedMs: number }> {
   const startMs = monotonicMs();
   const source = `import { Budget } from ${JSON.stringify(core)}; const signal = new AbortController().signal; ${body}`;
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+    '--input-type=module',
+    '-e',
+    source,
+  ]);
   return { stdout, stderr, elapsedMs: monotonicMs() - startMs };
 }
 
@@ -43,7 +47,10 @@ void t.test('a part of a budget ends with the budget', async (t) => {
 
 void t.test('a timeout says what was waited for, how long, and what was seen last', async (t) => {
   let seen = 'at the start';
-  const budget = Budget.start('the moon', 300, new AbortController().signal, { lastSeen: () => seen, hint: 'Look up.' });
+  const budget = Budget.start('the moon', 300, new AbortController().signal, {
+    lastSeen: () => seen,
+    hint: 'Look up.',
+  });
   seen = 'a cloud';
   await t.rejects(budget.race(never), {
     name: 'HarnessError',
@@ -54,7 +61,10 @@ void t.test('a timeout says what was waited for, how long, and what was seen las
     exitCode: 69,
   });
   t.equal(startBudget(90_000).timeoutError().message, 'Gave up after 90 s waiting for the moon');
-  await t.rejects(budget.part('a star', 1, { lastSeen: () => '' }).race(never), { message: /a star/, details: undefined });
+  await t.rejects(budget.part('a star', 1, { lastSeen: () => '' }).race(never), {
+    message: /a star/,
+    details: undefined,
+  });
 });
 
 void t.test('a race gives the result or the error of the promise, and leaves no listener', async (t) => {
@@ -118,10 +128,24 @@ void t.test('polling looks until there is something, and no longer than its time
   const look = (): string | undefined => (++looks === 3 ? 'found' : undefined);
   t.equal(await startBudget(60_000).poll(look, 1), 'found');
   t.equal(looks, 3);
-  t.equal(await startBudget(60_000).poll(() => (looks++ < 5 ? undefined : 0), 1), 0, 'nothing but undefined means nothing');
-  await t.rejects(startBudget(30).poll(() => undefined, 5), { code: 'TIMEOUT' });
-  await t.rejects(startBudget(30).poll(() => undefined, 60_000), { code: 'TIMEOUT' });
-  await t.rejects(startBudget(30).poll(() => never, 5), { code: 'TIMEOUT' }, 'a look that hangs');
+  t.equal(
+    await startBudget(60_000).poll(() => (looks++ < 5 ? undefined : 0), 1),
+    0,
+    'nothing but undefined means nothing',
+  );
+  await t.rejects(
+    startBudget(30).poll(() => undefined, 5),
+    { code: 'TIMEOUT' },
+  );
+  await t.rejects(
+    startBudget(30).poll(() => undefined, 60_000),
+    { code: 'TIMEOUT' },
+  );
+  await t.rejects(
+    startBudget(30).poll(() => never, 5),
+    { code: 'TIMEOUT' },
+    'a look that hangs',
+  );
   await t.rejects(
     startBudget(60_000).poll(() => Promise.reject(new Error('blind')), 5),
     { message: 'blind' },
@@ -183,7 +207,11 @@ void t.test('Cleanup releases in reverse order, whatever fails', async (t) => {
   // Two at once, as when Ctrl-C is pressed while a run ends.
   const releases = [cleanup.release(), cleanup.release()];
   await releases[1];
-  t.strictSame(order, ['fourth', 'pushed meanwhile', 'third', 'first'], 'the second call ends when all is released');
+  t.strictSame(
+    order,
+    ['fourth', 'pushed meanwhile', 'third', 'first'],
+    'the second call ends when all is released',
+  );
   await releases[0];
   t.strictSame(failures, ['third: also broken', 'second: TOOL_FAILED: broken']);
 

@@ -29,7 +29,11 @@ export class Budget {
   readonly #options: BudgetOptions;
   readonly signal: AbortSignal;
 
-  private constructor(label: string, limitMs: number, options: BudgetOptions & { readonly signal: AbortSignal }) {
+  private constructor(
+    label: string,
+    limitMs: number,
+    options: BudgetOptions & { readonly signal: AbortSignal },
+  ) {
     this.#label = label;
     this.#startMs = monotonicMs();
     this.#deadlineMs = this.#startMs + limitMs;
@@ -101,7 +105,9 @@ export class Budget {
     const limit = (async (): Promise<never> => {
       for (;;) {
         try {
-          await delay(Math.min(Math.max(this.remainingMs, 1), LONGEST_TIMER_MS), undefined, { signal: stop.signal });
+          await delay(Math.min(Math.max(this.remainingMs, 1), LONGEST_TIMER_MS), undefined, {
+            signal: stop.signal,
+          });
         } catch (cause) {
           if (this.signal.aborted) throw interruptedError(this.signal);
           throw cause;
@@ -131,7 +137,9 @@ export class Budget {
       this.check(); // before the look: nothing is begun that nobody waits for
       const result = await this.race(Promise.resolve(look()));
       if (result !== undefined) return result;
-      await delay(Math.min(everyMs, this.remainingMs + 1), undefined, { signal: this.signal }).catch(() => undefined);
+      await delay(Math.min(everyMs, this.remainingMs + 1), undefined, { signal: this.signal }).catch(
+        () => undefined,
+      );
     }
   }
 }

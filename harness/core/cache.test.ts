@@ -1,6 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -44,9 +54,12 @@ class Speaker {
       const say = (word) => process.stdout.write(word + '\\n');
       const forever = () => new Promise(() => setInterval(() => {}, 60_000));
       ${body}`;
-    this.child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.exited = once(this.child, 'close');
-    if (this.child.stdout !== null) createInterface(this.child.stdout).on('line', (word) => this.words.push(word));
+    if (this.child.stdout !== null)
+      createInterface(this.child.stdout).on('line', (word) => this.words.push(word));
   }
 
   async hear(word: string): Promise<void> {
@@ -64,7 +77,13 @@ function options(cacheDir: string, build: CachedOptions['build']): CachedOptions
 }
 
 void t.test('a digest depends on every part and on where it ends', async (t) => {
-  const digests = [digestOf('ab', 'c'), digestOf('a', 'bc'), digestOf('abc'), digestOf('ab', 'c', ''), digestOf('ab', 'd')];
+  const digests = [
+    digestOf('ab', 'c'),
+    digestOf('a', 'bc'),
+    digestOf('abc'),
+    digestOf('ab', 'c', ''),
+    digestOf('ab', 'd'),
+  ];
   t.equal(new Set(digests).size, digests.length);
   t.equal(digestOf('ab', Buffer.from('c')), digests[0]);
   for (const digest of digests) t.match(digest, /^[0-9a-f]{20}$/);
@@ -183,8 +202,13 @@ void t.test('who waits for another builder can give up', async (t) => {
   const onWait = (): void => {
     controller.abort();
   };
-  await t.rejects(cachedFolder({ ...wanted, budget: startBudget(60_000, controller.signal), onWait }), { code: 'INTERRUPTED' });
-  await t.rejects(cachedFolder({ ...wanted, budget: startBudget(200) }), { code: 'TIMEOUT', message: /the other builder/ });
+  await t.rejects(cachedFolder({ ...wanted, budget: startBudget(60_000, controller.signal), onWait }), {
+    code: 'INTERRUPTED',
+  });
+  await t.rejects(cachedFolder({ ...wanted, budget: startBudget(200) }), {
+    code: 'TIMEOUT',
+    message: /the other builder/,
+  });
   release?.();
   t.equal((await builder).built, true, 'which does not disturb the builder');
   t.equal((await cachedFolder(wanted)).built, false);
@@ -247,7 +271,11 @@ void t.test('reaping ends what a dead owner left, and nothing else', async (t) =
   t.ok(isAlive(later));
   t.strictSame(await readdir(workDir), [path.basename(mine.dir)]);
   t.strictSame(await reapLeases(workDir), { folders: 0, processes: 0, inUse: 1 });
-  t.strictSame(await reapLeases(newFolder()), { folders: 0, processes: 0, inUse: 0 }, 'no work folder, no work');
+  t.strictSame(
+    await reapLeases(newFolder()),
+    { folders: 0, processes: 0, inUse: 0 },
+    'no work folder, no work',
+  );
 });
 
 void t.test('reaping removes only leases', async (t) => {

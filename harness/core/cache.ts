@@ -60,7 +60,8 @@ export async function cachedFolder(options: CachedOptions): Promise<{ dir: strin
 async function removeParts(dir: string): Promise<void> {
   const prefix = `${path.basename(dir)}.part`;
   for (const name of await readdir(path.dirname(dir))) {
-    if (name.startsWith(prefix)) await rm(path.join(path.dirname(dir), name), { recursive: true, force: true }).catch(() => undefined);
+    if (name.startsWith(prefix))
+      await rm(path.join(path.dirname(dir), name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

@@ -26,7 +26,9 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
   return {
     ci: value('CI') !== undefined && value('CI') !== 'false' && value('CI') !== '0',
     noColor: value('NO_COLOR') !== undefined,
-    cacheDir: path.resolve(value('IMPERM_CACHE') ?? path.join(value('XDG_CACHE_HOME') ?? path.join(home, '.cache'), 'imperm')),
+    cacheDir: path.resolve(
+      value('IMPERM_CACHE') ?? path.join(value('XDG_CACHE_HOME') ?? path.join(home, '.cache'), 'imperm'),
+    ),
     // /tmp is often in memory and XDG_RUNTIME_DIR always is: disks do not belong there. Unix socket paths end at 107 bytes.
     workDir: path.resolve(value('IMPERM_WORK') ?? `/var/tmp/imperm-${String(os.userInfo().uid)}`),
     debianMirror: value('IMPERM_DEBIAN_MIRROR'),

@@ -13,6 +13,13 @@ export {
 } from './process.js';
 export { Redactor } from './redact.js';
 export { cachedFolder, digestOf, type CachedOptions } from './cache.js';
-export { formatIdentity, identityOf, isAlive, ownIdentity, parseIdentity, type ProcessIdentity } from './identity.js';
+export {
+  formatIdentity,
+  identityOf,
+  isAlive,
+  ownIdentity,
+  parseIdentity,
+  type ProcessIdentity,
+} from './identity.js';
 export { reapLeases, takeLease, type Lease, type ReapResult } from './lease.js';
 export { repositoryRoot } from './repository.js';

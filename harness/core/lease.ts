@@ -3,7 +3,14 @@ import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/pr
 import path from 'node:path';
 
 import { HarnessError } from './errors.js';
-import { formatIdentity, identityOf, isAlive, ownIdentity, parseIdentity, type ProcessIdentity } from './identity.js';
+import {
+  formatIdentity,
+  identityOf,
+  isAlive,
+  ownIdentity,
+  parseIdentity,
+  type ProcessIdentity,
+} from './identity.js';
 
 const OWNER_FILE = 'owner';
 const PROCESSES_DIR = 'processes';
@@ -115,7 +122,9 @@ async function notedProcesses(dir: string): Promise<ProcessIdentity[]> {
   const names = await readdir(path.join(dir, PROCESSES_DIR)).catch(() => []);
   const identities: ProcessIdentity[] = [];
   for (const name of names) {
-    const identity = parseIdentity(await readFile(path.join(dir, PROCESSES_DIR, name), 'utf8').catch(() => ''));
+    const identity = parseIdentity(
+      await readFile(path.join(dir, PROCESSES_DIR, name), 'utf8').catch(() => ''),
+    );
     if (identity !== undefined) identities.push(identity);
   }
   return identities;

@@ -52,11 +52,15 @@ export async function takeLock(file: string, options: TakeLockOptions): Promise<
 
 /** Node cannot lock. flock locks the file that we opened and handed to it, and the lock stays when flock has ended. */
 async function tryLock(handle: FileHandle, args: readonly string[], budget: Budget): Promise<boolean> {
-  const { exitCode } = await runProgram('flock', [...args, '--conflict-exit-code', String(HELD_BY_ANOTHER), '3'], {
-    budget,
-    descriptors: [handle.fd],
-    okExitCodes: [0, HELD_BY_ANOTHER],
-  });
+  const { exitCode } = await runProgram(
+    'flock',
+    [...args, '--conflict-exit-code', String(HELD_BY_ANOTHER), '3'],
+    {
+      budget,
+      descriptors: [handle.fd],
+      okExitCodes: [0, HELD_BY_ANOTHER],
+    },
+  );
   return exitCode === 0;
 }
 

@@ -49,42 +49,66 @@ function waitForDeath(identity: ProcessIdentity): Promise<true> {
 void t.test('runProgram gives output and exit code', async (t) => {
   for (const options of [{}, { budget: startBudget() }]) {
     const script = 'printf "out\\nput"; printf err >&2; exit "$1"';
-    t.strictSame(await runProgram('sh', ['-c', script, 'sh', '0'], options), { stdout: 'out\nput', stderr: 'err', exitCode: 0 });
-    t.match(await runProgram('sh', ['-c', script, 'sh', '7'], { ...options, okExitCodes: [0, 7] }), { exitCode: 7 });
-    await t.rejects(runProgram('sh', ['-c', script, 'sh', '0'], { ...options, okExitCodes: [7] }), { code: 'TOOL_FAILED' });
-    t.equal((await runProgram('printf', ['%s', '$HOME; "\'*'], options)).stdout, '$HOME; "\'*', 'there is no shell');
+    t.strictSame(await runProgram('sh', ['-c', script, 'sh', '0'], options), {
+      stdout: 'out\nput',
+      stderr: 'err',
+      exitCode: 0,
+    });
+    t.match(await runProgram('sh', ['-c', script, 'sh', '7'], { ...options, okExitCodes: [0, 7] }), {
+      exitCode: 7,
+    });
+    await t.rejects(runProgram('sh', ['-c', script, 'sh', '0'], { ...options, okExitCodes: [7] }), {
+      code: 'TOOL_FAILED',
+    });
+    t.equal(
+      (await runProgram('printf', ['%s', '$HOME; "\'*'], options)).stdout,
+      '$HOME; "\'*',
+      'there is no shell',
+    );
     t.equal((await runProgram('printenv', ['WORD'], { ...options, env: { WORD: 'here' } })).stdout, 'here');
     t.equal((await runProgram('pwd', [], { ...options, cwd: '/usr' })).stdout, '/usr');
   }
 });
 
-void t.test('the error of runProgram names the program, how it ended, and shows its last lines', async (t) => {
-  const script = 'seq 1 40; echo bad news >&2; exit 3';
-  for (const options of [{}, { budget: startBudget() }]) {
-    await t.rejects(runProgram('sh', ['-c', script], { ...options, tailLines: 3 }), {
-      name: 'HarnessError',
-      code: 'TOOL_FAILED',
-      message: `sh -c ${script} failed: exit code 3`,
-      details: '39\n40\nbad news',
-    });
-    const { details } = (await runProgram('sh', ['-c', script], options).catch((error: unknown) => error)) as HarnessError;
-    t.equal(details?.split('\n').length, 15);
-    await t.rejects(runProgram('sh', ['-c', 'kill -SEGV $$'], options), { code: 'TOOL_FAILED', message: /failed: SIGSEGV$/ });
-    await t.rejects(runProgram('/nowhere/program', ['--help'], options), {
-      code: 'TOOL_FAILED',
-      message: /^\/nowhere\/program --help failed: .*(ENOENT|No such file)/,
-    });
-    await t.rejects(runProgram('true', [], { ...options, cwd: '/nowhere' }), { code: 'TOOL_FAILED' });
-    await t.rejects(runProgram('sh', ['-c', 'exit 127'], options), { message: /exit code 127/ });
-  }
-});
+void t.test(
+  'the error of runProgram names the program, how it ended, and shows its last lines',
+  async (t) => {
+    const script = 'seq 1 40; echo bad news >&2; exit 3';
+    for (const options of [{}, { budget: startBudget() }]) {
+      await t.rejects(runProgram('sh', ['-c', script], { ...options, tailLines: 3 }), {
+        name: 'HarnessError',
+        code: 'TOOL_FAILED',
+        message: `sh -c ${script} failed: exit code 3`,
+        details: '39\n40\nbad news',
+      });
+      const { details } = (await runProgram('sh', ['-c', script], options).catch(
+        (error: unknown) => error,
+      )) as HarnessError;
+      t.equal(details?.split('\n').length, 15);
+      await t.rejects(runProgram('sh', ['-c', 'kill -SEGV $$'], options), {
+        code: 'TOOL_FAILED',
+        message: /failed: SIGSEGV$/,
+      });
+      await t.rejects(runProgram('/nowhere/program', ['--help'], options), {
+        code: 'TOOL_FAILED',
+        message: /^\/nowhere\/program --help failed: .*(ENOENT|No such file)/,
+      });
+      await t.rejects(runProgram('true', [], { ...options, cwd: '/nowhere' }), { code: 'TOOL_FAILED' });
+      await t.rejects(runProgram('sh', ['-c', 'exit 127'], options), { message: /exit code 127/ });
+    }
+  },
+);
 
 void t.test('runProgram feeds standard input', async (t) => {
   const bytes = Buffer.alloc(2 ** 20, 'The quick brown fox. ');
   for (const options of [{}, { budget: startBudget() }]) {
     t.equal((await runProgram('cat', [], { ...options, input: 'häßlich' })).stdout, 'häßlich');
     t.equal((await runProgram('cat', [], { ...options, input: bytes })).stdout, bytes.toString());
-    t.equal((await runProgram('true', [], { ...options, input: bytes })).exitCode, 0, 'which the program need not read');
+    t.equal(
+      (await runProgram('true', [], { ...options, input: bytes })).exitCode,
+      0,
+      'which the program need not read',
+    );
     t.equal((await runProgram('cat', [], options)).stdout, '', 'which is empty when there is none');
   }
 });
@@ -105,9 +129,12 @@ void t.test('an abort ends even what ignores it, and does not wait for what has 
   const pids = newFile();
   const controller = new AbortController();
   const script = `setsid sleep 300 & echo $! >>${pids}; trap "" TERM; echo $$ >>${pids}; while :; do sleep 300; done`;
-  const failed = t.rejects(runProgram('sh', ['-c', script], { budget: startBudget(60_000, controller.signal) }), {
-    code: 'INTERRUPTED',
-  });
+  const failed = t.rejects(
+    runProgram('sh', ['-c', script], { budget: startBudget(60_000, controller.signal) }),
+    {
+      code: 'INTERRUPTED',
+    },
+  );
   const [left, stubborn] = await readIdentities(pids, 2);
   t.teardown(() => process.kill(left?.pid ?? 0, 'SIGKILL'));
   await startBudget().poll(async () => (await sessionOf(left?.pid)) === left?.pid || undefined, 10);
@@ -117,14 +144,20 @@ void t.test('an abort ends even what ignores it, and does not wait for what has 
   t.ok(monotonicMs() - startMs < AT_ONCE_MS);
   t.notOk(isAlive(stubborn));
   t.ok(isAlive(left), 'what is in a session of its own is not ours, but does not keep us waiting either');
-  await t.rejects(runProgram('touch', [`${pids}-too-late`], { budget: startBudget(1000, controller.signal) }), { code: 'INTERRUPTED' });
+  await t.rejects(
+    runProgram('touch', [`${pids}-too-late`], { budget: startBudget(1000, controller.signal) }),
+    { code: 'INTERRUPTED' },
+  );
   await t.rejects(readFile(`${pids}-too-late`), { code: 'ENOENT' }, 'nothing is begun after an abort');
 });
 
 void t.test('startProgram writes output to a file and tells the end', async (t) => {
   const logFile = newFile();
   await writeFile(logFile, 'before\n');
-  const program = startProgram(['sh', '-c', 'echo out; echo err >&2; exec sleep 300'], { logFile, env: { WORD: 'x' } });
+  const program = startProgram(['sh', '-c', 'echo out; echo err >&2; exec sleep 300'], {
+    logFile,
+    env: { WORD: 'x' },
+  });
   await startBudget().poll(async () => (await readFile(logFile, 'utf8')).includes('err') || undefined, 10);
   t.ok(identityOf(program.pid));
   t.equal(await sessionOf(program.pid), program.pid, 'a Ctrl-C at the terminal does not reach it');
@@ -168,8 +201,12 @@ void t.test('a process is known by its number and its start', async (t) => {
   const own = parseIdentity(ownIdentity());
   t.equal(own?.pid, process.pid);
   t.ok(isAlive(own));
-  t.strictSame(parseIdentity(`${formatIdentity({ pid: 12, startTicks: '345' })}\n`), { pid: 12, startTicks: '345' });
-  for (const text of ['', '12', '12 ', 'x 345', '12 345 6', '-1 5']) t.equal(parseIdentity(text), undefined, JSON.stringify(text));
+  t.strictSame(parseIdentity(`${formatIdentity({ pid: 12, startTicks: '345' })}\n`), {
+    pid: 12,
+    startTicks: '345',
+  });
+  for (const text of ['', '12', '12 ', 'x 345', '12 345 6', '-1 5'])
+    t.equal(parseIdentity(text), undefined, JSON.stringify(text));
   t.notOk(isAlive({ pid: process.pid, startTicks: '1' }), 'another one had this number');
   t.notOk(isAlive(undefined));
 

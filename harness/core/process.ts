@@ -102,7 +102,9 @@ function chooseStreams(options: RunProgramOptions): Options {
   if (options.terminal === true) return { stdio: 'inherit' };
   // Any open descriptor works; execa's types only name the first few.
   const descriptors = (options.descriptors ?? []) as 3[];
-  const stdio: Options = { stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...descriptors] };
+  const stdio: Options = {
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...descriptors],
+  };
   return options.input === undefined ? stdio : { ...stdio, input: options.input };
 }
 
@@ -148,7 +150,11 @@ export interface ProgramEnd {
  */
 export function startProgram(
   args: readonly string[],
-  options: { readonly logFile: string; readonly cwd?: string; readonly env?: Readonly<Record<string, string>> },
+  options: {
+    readonly logFile: string;
+    readonly cwd?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  },
 ): RunningProgram {
   const log = openSync(options.logFile, 'a');
   // Any open descriptor works; execa's types only name the first few.

@@ -2,16 +2,36 @@ import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promi
 import path from 'node:path';
 
 import { type Budget, cachedFolder, digestOf, repositoryRoot, runProgram } from '../core/index.js';
-import { debianMirrorArguments, type Toolbox } from '../host/index.js';
+import { runMmdebstrap, type Toolbox } from '../host/index.js';
 import { hashStorePath, type StorePath } from './store.js';
 
 const SUITE = 'trixie';
 
 /** Everything that the installed system, the installer or the making of stage 1 needs. */
 const PACKAGES = [
-  'acl', 'attr', 'btrfs-progs', 'cpio', 'cryptsetup-bin', 'dbus', 'dosfstools', 'dracut-core', 'e2fsprogs', 'gdisk', 'kmod',
-  'less', 'libpam-systemd', 'linux-image-cloud-amd64', 'openssh-server', 'parted', 'systemd-boot', 'systemd-boot-efi',
-  'systemd-cryptsetup', 'systemd-sysv', 'udev', 'xz-utils', 'zstd',
+  'acl',
+  'attr',
+  'btrfs-progs',
+  'cpio',
+  'cryptsetup-bin',
+  'dbus',
+  'dosfstools',
+  'dracut-core',
+  'e2fsprogs',
+  'gdisk',
+  'kmod',
+  'less',
+  'libpam-systemd',
+  'linux-image-cloud-amd64',
+  'openssh-server',
+  'parted',
+  'systemd-boot',
+  'systemd-boot-efi',
+  'systemd-cryptsetup',
+  'systemd-sysv',
+  'udev',
+  'xz-utils',
+  'zstd',
 ];
 
 /** Never used inside a machine, and a third of the files. */
@@ -51,7 +71,7 @@ export interface BuildImagesOptions {
  * @throws {HarnessError} TOOL_FAILED with the output of what failed.
  */
 export async function buildImages(options: BuildImagesOptions): Promise<GuestImages> {
-  const key = digestOf('1', SUITE, EPOCH, ...PACKAGES, ...LEFT_OUT, ...(await readSources(SOURCES)));
+  const key = digestOf('2', SUITE, EPOCH, ...PACKAGES, ...LEFT_OUT, ...(await readSources(SOURCES)));
   const { dir } = await cachedFolder({
     cacheDir: options.cacheDir,
     name: 'debian',
@@ -82,25 +102,29 @@ async function build(out: string, options: BuildImagesOptions): Promise<void> {
     'chroot "$1" bash /imperm/build-images.sh',
     'cp -r "$1/imperm/out/." "$IMPERM_OUT/"',
   ].join('; ');
-  await runProgram(
-    'mmdebstrap',
-    [
-      '--quiet', '--variant=minbase', '--format=null', `--include=${PACKAGES.join(',')}`,
+  await runMmdebstrap({
+    args: [
+      '--quiet',
+      '--variant=minbase',
+      '--format=null',
+      `--include=${PACKAGES.join(',')}`,
       ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
-      `--customize-hook=${hook}`, SUITE, '/dev/null', ...(await debianMirrorArguments(options.mirror)),
+      `--customize-hook=${hook}`,
+      SUITE,
+      '/dev/null',
     ],
-    {
-      budget: options.budget,
-      tailLines: 40,
-      // INITRD=No: the kernel package would make an initrd that nobody uses.
-      env: { INITRD: 'No', SOURCE_DATE_EPOCH: EPOCH, IMPERM_SOURCES: SOURCES, IMPERM_OUT: out },
-    },
-  );
+    mirror: options.mirror,
+    budget: options.budget,
+    // INITRD=No: the kernel package would make an initrd that nobody uses.
+    env: { INITRD: 'No', SOURCE_DATE_EPOCH: EPOCH, IMPERM_SOURCES: SOURCES, IMPERM_OUT: out },
+  });
   // Real Nix computes the store path. Its archive form knows no owners and no modes but "executable", so the path
   // stays right although the archive keeps the real ones (setuid, 0600).
   const folder = path.join(out, 'debian-system');
   await mkdir(folder);
-  await runProgram('tar', ['-xf', path.join(out, 'system.tar'), '-C', folder, '--no-same-owner'], { budget: options.budget });
+  await runProgram('tar', ['-xf', path.join(out, 'system.tar'), '-C', folder, '--no-same-owner'], {
+    budget: options.budget,
+  });
   await runProgram('chmod', ['-R', 'u+rwX', folder], { budget: options.budget });
   const system = await hashStorePath(options.toolbox, folder, [], options.budget);
   await writeFile(path.join(out, 'system.json'), JSON.stringify(system));
@@ -114,6 +138,11 @@ async function readSources(folder: string): Promise<string[]> {
     .filter((entry) => !entry.isDirectory())
     .map((entry) => ({ file: path.join(entry.parentPath, entry.name), link: entry.isSymbolicLink() }))
     .sort((a, b) => (a.file < b.file ? -1 : 1));
-  const contents = await Promise.all(files.map(async ({ file, link }) => [path.relative(folder, file), link ? await readlink(file) : await readFile(file, 'utf8')]));
+  const contents = await Promise.all(
+    files.map(async ({ file, link }) => [
+      path.relative(folder, file),
+      link ? await readlink(file) : await readFile(file, 'utf8'),
+    ]),
+  );
   return contents.flat();
 }

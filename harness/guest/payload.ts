@@ -36,7 +36,11 @@ export async function makePayload(
   await mkdir(options.workDir, { recursive: true });
   const scratch = await mkdtemp(path.join(options.workDir, 'payload-'));
   try {
-    const addPath = async (name: string, tree: ReturnType<typeof makeSystemTree>, references: readonly string[]): Promise<StorePath> => {
+    const addPath = async (
+      name: string,
+      tree: ReturnType<typeof makeSystemTree>,
+      references: readonly string[],
+    ): Promise<StorePath> => {
       const folder = path.join(scratch, name);
       await writeTree(folder, tree);
       const hashed = await hashStorePath(toolbox, folder, references, budget);
@@ -63,7 +67,18 @@ export async function makePayload(
     const tar = path.join(scratch, 'store.tar');
     await runProgram(
       'tar',
-      ['-cf', tar, '-C', root, '--owner=0', '--group=0', '--numeric-owner', '--sort=name', '--mtime=@1', 'nix'],
+      [
+        '-cf',
+        tar,
+        '-C',
+        root,
+        '--owner=0',
+        '--group=0',
+        '--numeric-owner',
+        '--sort=name',
+        '--mtime=@1',
+        'nix',
+      ],
       { budget },
     );
     const stageOne = makeCpio(makeStageOneTree(scenario.system, rollbackPath?.path));
@@ -79,9 +94,14 @@ export async function makePayload(
       stageOne,
       bootFiles,
       bootEntry: [
-        'title NixOS-shaped Debian', 'sort-key nixos', `version Generation 1 NixOS-shaped Debian, Linux ${release}`,
-        `linux /EFI/nixos/${bootFiles.kernel}`, `initrd /EFI/nixos/${bootFiles.initrd}`, `initrd /EFI/nixos/${bootFiles.stageOne}`,
-        `options init=${system.path}/init ${KERNEL_PARAMETERS}`, '',
+        'title NixOS-shaped Debian',
+        'sort-key nixos',
+        `version Generation 1 NixOS-shaped Debian, Linux ${release}`,
+        `linux /EFI/nixos/${bootFiles.kernel}`,
+        `initrd /EFI/nixos/${bootFiles.initrd}`,
+        `initrd /EFI/nixos/${bootFiles.stageOne}`,
+        `options init=${system.path}/init ${KERNEL_PARAMETERS}`,
+        '',
       ].join('\n'),
     };
   } finally {

@@ -11,7 +11,7 @@ export interface StorePath {
   readonly path: string;
   /** SHA-256 of its archive form, in base 16. */
   readonly narHash: string;
-  readonly narSize: number;
+  readonly narSizeBytes: number;
   /** Store paths that it needs; its own is not among them. */
   readonly references: readonly string[];
 }
@@ -21,13 +21,18 @@ export interface StorePath {
  *
  * @param folder Its last component is the name of the path.
  */
-export async function hashStorePath(toolbox: Toolbox, folder: string, references: readonly string[], budget: Budget): Promise<StorePath> {
+export async function hashStorePath(
+  toolbox: Toolbox,
+  folder: string,
+  references: readonly string[],
+  budget: Budget,
+): Promise<StorePath> {
   const scratch = await mkdtemp(path.join(path.dirname(folder), 'nix-'));
   try {
-    const storePath = (await nix(toolbox, scratch, ['--add', folder], budget)).trim();
+    const storePath = (await nix(toolbox, scratch, { args: ['--add', folder], budget })).trim();
     // One line each: path, hash, size, deriver, number of references, references.
-    const [, hash, size] = (await nix(toolbox, scratch, ['--dump-db'], budget)).split('\n');
-    return { path: storePath, narHash: hash ?? '', narSize: Number(size), references };
+    const [, hash, size] = (await nix(toolbox, scratch, { args: ['--dump-db'], budget })).split('\n');
+    return { path: storePath, narHash: hash ?? '', narSizeBytes: Number(size), references };
   } finally {
     await runProgram('chmod', ['-R', 'u+w', scratch]);
     await rm(scratch, { recursive: true, force: true });
@@ -40,14 +45,22 @@ export async function hashStorePath(toolbox: Toolbox, folder: string, references
  */
 export async function makeNixState(
   toolbox: Toolbox,
-  options: { readonly folder: string; readonly paths: readonly StorePath[]; readonly system: string; readonly budget: Budget },
+  options: {
+    readonly folder: string;
+    readonly paths: readonly StorePath[];
+    readonly system: string;
+    readonly budget: Budget;
+  },
 ): Promise<void> {
   const registration = options.paths
-    .map(({ path: storePath, narHash, narSize, references }) =>
-      [storePath, narHash, String(narSize), '', String(references.length), ...references].map((line) => `${line}\n`).join(''),
+    .map(({ path: storePath, narHash, narSizeBytes, references }) =>
+      [storePath, narHash, String(narSizeBytes), '', String(references.length), ...references]
+        .map((line) => `${line}\n`)
+        .join(''),
     )
     .join('');
-  await nix(toolbox, options.folder, ['--load-db'], options.budget, registration);
+  const { budget } = options;
+  await nix(toolbox, options.folder, { args: ['--load-db'], budget, input: registration });
   const state = path.join(options.folder, 'nix/var/nix');
   await mkdir(path.join(state, 'profiles'), { recursive: true });
   await mkdir(path.join(state, 'gcroots'), { recursive: true });
@@ -68,10 +81,21 @@ export async function writeTree(folder: string, tree: Tree): Promise<void> {
   }
 }
 
-async function nix(toolbox: Toolbox, root: string, args: readonly string[], budget: Budget, input?: string): Promise<string> {
+async function nix(
+  toolbox: Toolbox,
+  root: string,
+  options: { readonly args: readonly string[]; readonly budget: Budget; readonly input?: string },
+): Promise<string> {
+  const { args, budget, input } = options;
   return toolbox.run('nix-store', ['--store', root, ...args], budget, {
     // Neither the user's settings nor the system's: no daemon, no build users, no network.
-    env: { NIX_CONF_DIR: '/nonexistent', NIX_USER_CONF_FILES: '/dev/null', NIX_CONFIG: 'build-users-group =\nsubstituters =\nsandbox = false', NIX_REMOTE: '', HOME: root },
+    env: {
+      NIX_CONF_DIR: '/nonexistent',
+      NIX_USER_CONF_FILES: '/dev/null',
+      NIX_CONFIG: 'build-users-group =\nsubstituters =\nsandbox = false',
+      NIX_REMOTE: '',
+      HOME: root,
+    },
     ...(input === undefined ? {} : { input }),
   });
 }

@@ -35,7 +35,14 @@ function usersTable(system: SystemModel): string {
 function persistenceTable(persistence: readonly Persistence[]): string {
   return persistence
     .flatMap(({ directories, files }) => [
-      ...directories.map((entry) => ['directory', entry.source, entry.path, entry.user, entry.group, entry.mode]),
+      ...directories.map((entry) => [
+        'directory',
+        entry.source,
+        entry.path,
+        entry.user,
+        entry.group,
+        entry.mode,
+      ]),
       ...files.map((entry) => ['file', entry.source, entry.path, entry.method]),
     ])
     .map((fields) => `${fields.join('\t')}\n`)
@@ -50,9 +57,17 @@ const DEFAULT_HOST_KEYS: SystemModel['openssh']['hostKeys'][number][] = [
 function sshEntries(system: SystemModel): [string, TreeEntry][] {
   const keys = system.openssh.hostKeys.length === 0 ? DEFAULT_HOST_KEYS : system.openssh.hostKeys;
   const unit = [
-    '[Unit]', 'Description=SSH Host Keys Generation', 'Before=ssh.service', '',
-    '[Service]', 'Type=oneshot',
-    ...keys.map((key) => `ExecStart=/usr/lib/imperm/sshd-keygen ${key.type} ${key.path}${key.bits === undefined ? '' : ` ${String(key.bits)}`}`), '',
+    '[Unit]',
+    'Description=SSH Host Keys Generation',
+    'Before=ssh.service',
+    '',
+    '[Service]',
+    'Type=oneshot',
+    ...keys.map(
+      (key) =>
+        `ExecStart=/usr/lib/imperm/sshd-keygen ${key.type} ${key.path}${key.bits === undefined ? '' : ` ${String(key.bits)}`}`,
+    ),
+    '',
   ].join('\n');
   return [
     ['/etc/ssh/sshd_config.d/nixos.conf', file(keys.map((key) => `HostKey ${key.path}\n`).join(''))],
@@ -66,9 +81,16 @@ function sshEntries(system: SystemModel): [string, TreeEntry][] {
  * boot, which fails; the impermanence module lets it try only at the first (impermanence#229).
  */
 function machineIdEntries(system: SystemModel): [string, TreeEntry][] {
-  const persisted = system.persistence.some(({ files }) => files.some(({ path }) => path === '/etc/machine-id'));
+  const persisted = system.persistence.some(({ files }) =>
+    files.some(({ path }) => path === '/etc/machine-id'),
+  );
   if (!persisted) return [];
-  return [['/etc/systemd/system/systemd-machine-id-commit.service.d/persisted.conf', file('[Unit]\nConditionFirstBoot=true\n')]];
+  return [
+    [
+      '/etc/systemd/system/systemd-machine-id-commit.service.d/persisted.conf',
+      file('[Unit]\nConditionFirstBoot=true\n'),
+    ],
+  ];
 }
 
 /**
@@ -123,15 +145,23 @@ export function makeStageOneTree(system: SystemModel, rollbackProgram: string | 
     entries.push(
       [program, file(renderRollbackProgram(rollback), true)],
       [`/etc/systemd/system/${rollback.unit}`, file(renderRollbackUnit(rollback, program))],
-      ...rollback.wantedBy.map((target): [string, TreeEntry] => [`/etc/systemd/system/${target}.wants/${rollback.unit}`, link(`../${rollback.unit}`)]),
-      ...rollback.requiredBy.map((target): [string, TreeEntry] => [`/etc/systemd/system/${target}.requires/${rollback.unit}`, link(`../${rollback.unit}`)]),
+      ...rollback.wantedBy.map((target): [string, TreeEntry] => [
+        `/etc/systemd/system/${target}.wants/${rollback.unit}`,
+        link(`../${rollback.unit}`),
+      ]),
+      ...rollback.requiredBy.map((target): [string, TreeEntry] => [
+        `/etc/systemd/system/${target}.requires/${rollback.unit}`,
+        link(`../${rollback.unit}`),
+      ]),
     );
   }
   return new Map(entries);
 }
 
 /** The rollback's program as a store path of its own, as NixOS makes it. */
-export function makeRollbackTree(system: SystemModel): { readonly name: string; readonly tree: Tree } | undefined {
+export function makeRollbackTree(
+  system: SystemModel,
+): { readonly name: string; readonly tree: Tree } | undefined {
   const { rollback } = system;
   if (rollback === undefined) return undefined;
   return {

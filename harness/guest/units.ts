@@ -1,4 +1,10 @@
-import type { FileSystem, PersistedDirectory, Persistence, Rollback, SystemModel } from '../scenario/index.js';
+import type {
+  FileSystem,
+  PersistedDirectory,
+  Persistence,
+  Rollback,
+  SystemModel,
+} from '../scenario/index.js';
 
 /** Options of a mount as they stand in an fstab. Early mounts carry the mark that makes systemd leave them alone. */
 function mountOptions(fileSystem: FileSystem): string {
@@ -8,14 +14,22 @@ function mountOptions(fileSystem: FileSystem): string {
 
 /** A field of an fstab. */
 function escapeField(text: string): string {
-  return text.replaceAll(/[ \t\n\\#]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  return text.replaceAll(
+    /[ \t\n\\#]/g,
+    (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`,
+  );
 }
 
 /** File systems whose checker does nothing at boot. */
 const UNCHECKED = new Set(['btrfs', 'tmpfs', 'zfs', 'overlay', 'bcachefs', 'none']);
 
 function fstabLine(fileSystem: FileSystem): string {
-  const pass = UNCHECKED.has(fileSystem.fsType) || fileSystem.device === 'none' ? '0' : fileSystem.mountPoint === '/' ? '1' : '2';
+  const pass =
+    UNCHECKED.has(fileSystem.fsType) || fileSystem.device === 'none'
+      ? '0'
+      : fileSystem.mountPoint === '/'
+        ? '1'
+        : '2';
   const { device, mountPoint, fsType } = fileSystem;
   return `${escapeField(device)} ${escapeField(mountPoint)} ${fsType} ${escapeField(mountOptions(fileSystem))} 0 ${pass}\n`;
 }

@@ -7,7 +7,10 @@ import t from 'tap';
 import { debianMirrorArguments } from './mirror.js';
 
 /** Writes apt's files, named as below /etc/apt, and asks for the mirror. */
-async function askFor(t: { teardown: (release: () => unknown) => void }, files: Record<string, string>): Promise<string[]> {
+async function askFor(
+  t: { teardown: (release: () => unknown) => void },
+  files: Record<string, string>,
+): Promise<string[]> {
   const dir = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
   t.teardown(() => rm(dir, { recursive: true, force: true }));
   for (const [name, text] of Object.entries(files)) {
@@ -20,14 +23,22 @@ async function askFor(t: { teardown: (release: () => unknown) => void }, files: 
 const MIRROR = ['http://mirror.example/debian'];
 
 void t.test('the mirror that was asked for wins', async (t) => {
-  t.strictSame(await debianMirrorArguments('http://my.example/anything', '/nowhere'), ['http://my.example/anything']);
+  t.strictSame(await debianMirrorArguments('http://my.example/anything', '/nowhere'), [
+    'http://my.example/anything',
+  ]);
 });
 
 void t.test('no answer lets mmdebstrap take its default', async (t) => {
   t.strictSame(await debianMirrorArguments(undefined, '/nowhere'), []);
   t.strictSame(await askFor(t, { 'sources.list': 'deb http://deb.debian.org/debian trixie main\n' }), []);
   t.strictSame(await askFor(t, { 'sources.list': 'deb https://deb.debian.org/debian/ trixie main\n' }), []);
-  t.strictSame(await askFor(t, { 'sources.list.d/ubuntu.sources': 'Types: deb\nURIs: http://archive.ubuntu.com/ubuntu\nSuites: noble\nComponents: main\n' }), []);
+  t.strictSame(
+    await askFor(t, {
+      'sources.list.d/ubuntu.sources':
+        'Types: deb\nURIs: http://archive.ubuntu.com/ubuntu\nSuites: noble\nComponents: main\n',
+    }),
+    [],
+  );
 });
 
 void t.test('lines of sources.list', async (t) => {
@@ -45,11 +56,16 @@ void t.test('lines of sources.list', async (t) => {
     t.strictSame(await askFor(t, { 'sources.list': line }), MIRROR, line);
     t.strictSame(await askFor(t, { 'sources.list.d/any.list': line }), MIRROR, `in a folder: ${line}`);
   }
-  t.strictSame(await askFor(t, { 'sources.list.d/any.list.save': lines[0] ?? '' }), [], 'apt does not read it either');
+  t.strictSame(
+    await askFor(t, { 'sources.list.d/any.list.save': lines[0] ?? '' }),
+    [],
+    'apt does not read it either',
+  );
 });
 
 void t.test('paragraphs of deb822', async (t) => {
-  const debian = 'Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie trixie-updates\nComponents: main\n';
+  const debian =
+    'Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie trixie-updates\nComponents: main\n';
   const paragraphs = [
     debian,
     `${debian}Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n`,
@@ -60,19 +76,32 @@ void t.test('paragraphs of deb822', async (t) => {
     `${debian.replaceAll('/debian', '/debian-security')}\n \n${debian}`,
     `${debian.replaceAll('mirror', 'vendor')}Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDME\n\n${debian}`,
   ];
-  for (const text of paragraphs) t.strictSame(await askFor(t, { 'sources.list.d/debian.sources': text }), MIRROR, text);
+  for (const text of paragraphs)
+    t.strictSame(await askFor(t, { 'sources.list.d/debian.sources': text }), MIRROR, text);
 });
 
 void t.test('archives of vendors are not Debian, though they may be called so', async (t) => {
   const vendors = {
-    'sources.list.d/a-docker.list': 'deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] https://download.docker.com/linux/debian trixie stable\n',
+    'sources.list.d/a-docker.list':
+      'deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] https://download.docker.com/linux/debian trixie stable\n',
     'sources.list.d/b-docker.list': 'deb https://download.docker.com/linux/debian trixie stable\n',
-    'sources.list.d/c-gitlab.list': 'deb [signed-by=/usr/share/keyrings/gitlab.gpg] https://packages.gitlab.com/gitlab/gitlab-ce/debian trixie main\n',
+    'sources.list.d/c-gitlab.list':
+      'deb [signed-by=/usr/share/keyrings/gitlab.gpg] https://packages.gitlab.com/gitlab/gitlab-ce/debian trixie main\n',
     'sources.list.d/d-wine.sources':
       'Types: deb\nURIs: https://dl.winehq.org/wine-builds/debian\nSuites: trixie\nComponents: main\nSigned-By: /etc/apt/keyrings/winehq.key\n',
-    'sources.list.d/e-node.sources': 'Types: deb\nURIs: https://deb.nodesource.com/node_20.x\nSuites: nodistro\nComponents: main\n',
+    'sources.list.d/e-node.sources':
+      'Types: deb\nURIs: https://deb.nodesource.com/node_20.x\nSuites: nodistro\nComponents: main\n',
   };
   t.strictSame(await askFor(t, vendors), []);
-  t.strictSame(await askFor(t, { ...vendors, 'sources.list.d/z.list': 'deb http://mirror.example/debian trixie main\n' }), MIRROR);
-  t.strictSame(await askFor(t, { ...vendors, 'sources.list': 'deb http://mirror.example/debian trixie main\n' }), MIRROR);
+  t.strictSame(
+    await askFor(t, {
+      ...vendors,
+      'sources.list.d/z.list': 'deb http://mirror.example/debian trixie main\n',
+    }),
+    MIRROR,
+  );
+  t.strictSame(
+    await askFor(t, { ...vendors, 'sources.list': 'deb http://mirror.example/debian trixie main\n' }),
+    MIRROR,
+  );
 });

@@ -9,7 +9,10 @@ import path from 'node:path';
  * @param aptFolder Where apt's configuration lies.
  * @returns Arguments for the end of mmdebstrap's command line.
  */
-export async function debianMirrorArguments(asked: string | undefined, aptFolder = '/etc/apt'): Promise<string[]> {
+export async function debianMirrorArguments(
+  asked: string | undefined,
+  aptFolder = '/etc/apt',
+): Promise<string[]> {
   if (asked !== undefined) return [asked];
   const url = await hostMirror(aptFolder);
   // mmdebstrap's own default also brings the security archive; it is used when the host uses the default mirror.
@@ -27,7 +30,10 @@ interface Source {
 async function hostMirror(aptFolder: string): Promise<string | undefined> {
   const folder = path.join(aptFolder, 'sources.list.d');
   const names = await readdir(folder).catch(() => []);
-  const files = [path.join(aptFolder, 'sources.list'), ...names.sort().map((name) => path.join(folder, name))];
+  const files = [
+    path.join(aptFolder, 'sources.list'),
+    ...names.sort().map((name) => path.join(folder, name)),
+  ];
   for (const file of files.filter((name) => /\.(list|sources)$/.test(name))) {
     const text = await readFile(file, 'utf8').catch(() => '');
     for (const source of file.endsWith('.sources') ? sourcesOfDeb822(text) : sourcesOfList(text)) {
@@ -46,23 +52,46 @@ function isDebian(url: string, source: Source): boolean {
 
 /** Lines as `deb [signed-by=/key] https://host/debian trixie main contrib`. */
 function sourcesOfList(text: string): Source[] {
-  return [...text.matchAll(/^[ \t]*deb[ \t]+(?:\[([^\]]*)\][ \t]*)?([^#\n]*)/gm)].map(([, settings = '', words = '']) => {
-    const [url = '', , ...components] = words.trim().split(/\s+/);
-    return { urls: [withoutSlash(url)], components, signedBy: /signed-by=(\S+)/i.exec(settings)?.[1] ?? '' };
-  });
+  return [...text.matchAll(/^[ \t]*deb[ \t]+(?:\[([^\]]*)\][ \t]*)?([^#\n]*)/gm)].map(
+    ([, settings = '', words = '']) => {
+      const [url = '', , ...components] = words.trim().split(/\s+/);
+      return {
+        urls: [withoutSlash(url)],
+        components,
+        signedBy: /signed-by=(\S+)/i.exec(settings)?.[1] ?? '',
+      };
+    },
+  );
 }
 
 /** Paragraphs of fields, which may go on over indented lines. */
 function sourcesOfDeb822(text: string): Source[] {
   const lines = text.split('\n').filter((line) => !line.startsWith('#'));
-  return lines.join('\n').split(/\n[ \t]*\n/).flatMap((paragraph) => {
-    const fields = new Map(
-      [...paragraph.matchAll(/^([\w-]+):((?:.*)(?:\n[ \t].*)*)/gm)].map(([, name = '', value = '']) => [name.toLowerCase(), value.trim()]),
-    );
-    const words = (name: string): string[] => (fields.get(name) ?? '').split(/\s+/).filter((word) => word !== '');
-    if (!words('types').includes('deb') || /^(no|false|off|0|without|disable)$/i.test(fields.get('enabled') ?? '')) return [];
-    return [{ urls: words('uris').map(withoutSlash), components: words('components'), signedBy: fields.get('signed-by') ?? '' }];
-  });
+  return lines
+    .join('\n')
+    .split(/\n[ \t]*\n/)
+    .flatMap((paragraph) => {
+      const fields = new Map(
+        [...paragraph.matchAll(/^([\w-]+):((?:.*)(?:\n[ \t].*)*)/gm)].map(([, name = '', value = '']) => [
+          name.toLowerCase(),
+          value.trim(),
+        ]),
+      );
+      const words = (name: string): string[] =>
+        (fields.get(name) ?? '').split(/\s+/).filter((word) => word !== '');
+      if (
+        !words('types').includes('deb') ||
+        /^(no|false|off|0|without|disable)$/i.test(fields.get('enabled') ?? '')
+      )
+        return [];
+      return [
+        {
+          urls: words('uris').map(withoutSlash),
+          components: words('components'),
+          signedBy: fields.get('signed-by') ?? '',
+        },
+      ];
+    });
 }
 
 function withoutSlash(url: string): string {

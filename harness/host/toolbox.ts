@@ -3,7 +3,7 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
 import { type Budget, cachedFolder, digestOf, HarnessError, runProgram } from '../core/index.js';
-import { debianMirrorArguments } from './mirror.js';
+import { runMmdebstrap } from './mmdebstrap.js';
 
 /** Packages of the private tools tree; unpacked, never configured. */
 const TOOL_PACKAGES = [
@@ -32,11 +32,16 @@ export interface Toolbox {
   /** The words to start a program with, arguments appended. */
   command(program: string, args?: readonly string[]): ToolCommand;
   /** Runs a program to its end, as `runProgram`. */
-  run(program: string, args: readonly string[], budget: Budget, options?: { env?: Record<string, string>; input?: string | Uint8Array }): Promise<string>;
+  run(
+    program: string,
+    args: readonly string[],
+    budget: Budget,
+    options?: { env?: Record<string, string>; input?: string | Uint8Array },
+  ): Promise<string>;
   readonly firmwareCode: string;
   /** Template of the firmware's variable store; every machine gets a copy. */
   readonly firmwareVars: string;
-  /** `QEMU emulator version 10.0.13 (Debian …)`. */
+  /** `10.0.13 (Debian …)` */
   readonly qemuVersion: string;
   /** Where the firmware comes from, for the record. */
   readonly firmwareVersion: string;
@@ -62,7 +67,6 @@ export async function openToolbox(options: OpenToolboxOptions): Promise<Toolbox>
 }
 
 async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox> {
-  const mirror = await debianMirrorArguments(options.mirror);
   const { dir } = await cachedFolder({
     cacheDir: options.cacheDir,
     name: 'tools',
@@ -70,11 +74,18 @@ async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox>
     budget: options.budget,
     build: async (part) => {
       options.onBuild?.();
-      await runProgram(
-        'mmdebstrap',
-        ['--quiet', '--variant=extract', '--format=directory', `--include=${TOOL_PACKAGES.join(',')}`, SUITE, part, ...mirror],
-        { budget: options.budget },
-      );
+      await runMmdebstrap({
+        args: [
+          '--quiet',
+          '--variant=extract',
+          '--format=directory',
+          `--include=${TOOL_PACKAGES.join(',')}`,
+          SUITE,
+          part,
+        ],
+        mirror: options.mirror,
+        budget: options.budget,
+      });
     },
   });
   const loader = path.join(dir, 'usr/lib64/ld-linux-x86-64.so.2');
@@ -90,20 +101,39 @@ async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox>
       env: { QEMU_MODULE_DIR: path.join(libraries, 'qemu') },
     };
   };
-  const changes = gunzipSync(await readFile(path.join(dir, 'usr/share/doc/ovmf/changelog.Debian.gz'))).toString();
+  const changes = gunzipSync(
+    await readFile(path.join(dir, 'usr/share/doc/ovmf/changelog.Debian.gz')),
+  ).toString();
   const version = /\((.+?)\)/.exec(changes)?.[1] ?? 'of unknown version';
-  return finishToolbox('private', command, path.join(dir, 'usr/share/OVMF'), options.budget, `OVMF ${version}`);
+  return finishToolbox(
+    {
+      kind: 'private',
+      command,
+      firmwareFolder: path.join(dir, 'usr/share/OVMF'),
+      firmwareVersion: `OVMF ${version}`,
+    },
+    options.budget,
+  );
 }
 
 /** Where distributions put the firmware pair. */
-const FIRMWARE_FOLDERS = ['/usr/share/OVMF', '/usr/share/edk2/ovmf', '/usr/share/edk2/x64', '/run/libvirt/nix-ovmf'];
+const FIRMWARE_FOLDERS = [
+  '/usr/share/OVMF',
+  '/usr/share/edk2/ovmf',
+  '/usr/share/edk2/x64',
+  '/run/libvirt/nix-ovmf',
+];
 
 async function openHostToolbox(budget: Budget): Promise<Toolbox> {
-  const command = (program: string, args: readonly string[] = []): ToolCommand => ({ args: [program, ...args], env: {} });
+  const command = (program: string, args: readonly string[] = []): ToolCommand => ({
+    args: [program, ...args],
+    env: {},
+  });
   for (const folder of FIRMWARE_FOLDERS) {
     const names = await readdir(folder).catch(() => []);
     if (names.some((name) => /^OVMF_CODE(_4M|\.4m)?\.fd$/.test(name))) {
-      return finishToolbox('host', command, folder, budget, `OVMF of the host (${folder})`);
+      const firmwareVersion = `OVMF of the host (${folder})`;
+      return finishToolbox({ kind: 'host', command, firmwareFolder: folder, firmwareVersion }, budget);
     }
   }
   throw new HarnessError('HOST_UNFIT', `No UEFI firmware (OVMF) found in ${FIRMWARE_FOLDERS.join(', ')}`, {
@@ -112,12 +142,10 @@ async function openHostToolbox(budget: Budget): Promise<Toolbox> {
 }
 
 async function finishToolbox(
-  kind: Toolbox['kind'],
-  command: Toolbox['command'],
-  firmwareFolder: string,
+  parts: Pick<Toolbox, 'kind' | 'command' | 'firmwareVersion'> & { readonly firmwareFolder: string },
   budget: Budget,
-  firmwareVersion: string,
 ): Promise<Toolbox> {
+  const { command, firmwareFolder } = parts;
   const run: Toolbox['run'] = async (program, args, runBudget, options = {}) => {
     const { args: words, env } = command(program, args);
     const [file, ...rest] = words;
@@ -142,13 +170,13 @@ async function finishToolbox(
   }
   const version = await run('qemu-system-x86_64', ['--version'], budget);
   return {
-    kind,
+    kind: parts.kind,
     command,
     run,
     firmwareCode: pair.code,
     firmwareVars: pair.vars,
-    qemuVersion: version.split('\n')[0] ?? version,
-    firmwareVersion,
+    qemuVersion: (version.split('\n')[0] ?? version).replace('QEMU emulator version ', ''),
+    firmwareVersion: parts.firmwareVersion,
   };
 }
 

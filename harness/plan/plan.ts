@@ -26,10 +26,16 @@ export type Plan =
 export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   const { scenario } = variant;
   if (!scenario.guests.some((guest) => facts.guests.includes(guest))) {
-    return { variant, skip: `it is for the guest ${scenario.guests.join(', ')}, which cannot be installed here (here: ${facts.guests.join(', ')})` };
+    return {
+      variant,
+      skip: `it is for the guest ${scenario.guests.join(', ')}, which cannot be installed here (here: ${facts.guests.join(', ')})`,
+    };
   }
   if (scenario.machine.memoryMiB > facts.memoryMiB) {
-    return { variant, skip: `its machine needs ${String(scenario.machine.memoryMiB)} MiB of memory, this host has ${String(facts.memoryMiB)} MiB left` };
+    return {
+      variant,
+      skip: `its machine needs ${String(scenario.machine.memoryMiB)} MiB of memory, this host has ${String(facts.memoryMiB)} MiB left`,
+    };
   }
   const steps: PlanStep[] = [{ kind: 'install', script: scenario.install.file }];
   let boot = 0;
@@ -54,7 +60,9 @@ const HOW = {
 export function renderPlan(plan: Plan): string {
   const { scenario, id } = plan.variant;
   if ('skip' in plan) return `${id}: skipped, ${plan.skip}\n`;
-  const disks = scenario.disks.map(({ name, sizeMiB, bus }) => `${name} ${String(sizeMiB / 1024)} GiB on ${bus}`).join(', ');
+  const disks = scenario.disks
+    .map(({ name, sizeMiB, bus }) => `${name} ${String(sizeMiB / 1024)} GiB on ${bus}`)
+    .join(', ');
   const lines = plan.steps.map((step) => {
     switch (step.kind) {
       case 'install':
@@ -72,7 +80,9 @@ export function renderPlan(plan: Plan): string {
     `  machine: ${String(scenario.machine.memoryMiB)} MiB, ${String(scenario.machine.cpus)} processors, disks: ${disks}`,
     ...lines.map((line, index) => `  ${String(index + 1).padStart(2)}. ${line}`),
     `  promises (${String(scenario.promises.length)}):`,
-    ...scenario.promises.map((promise) => `    ${promise.title}  [${promise.id}]  ${formatPlace(promise.place)}`),
+    ...scenario.promises.map(
+      (promise) => `    ${promise.title}  [${promise.id}]  ${formatPlace(promise.place)}`,
+    ),
     '',
   ].join('\n');
 }

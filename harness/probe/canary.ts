@@ -76,8 +76,3 @@ function plantKeptFunction(): string {
   cd /
 }`;
 }
-
-/** Whether a path is a canary, wherever it was found. */
-export function isCanaryPath(path: string): boolean {
-  return path.includes(NAME);
-}

@@ -1,7 +1,15 @@
-import type { ScenarioPromise } from '../scenario/index.js';
+import type { Scenario, ScenarioPromise } from '../scenario/index.js';
 import { checkKept } from './check-kept.js';
 import { checkGone, checkRollbackLog, checkRollbackOrder, checkRootWiped } from './check-root.js';
-import { checkEspPrivate, checkFailedUnits, checkHostKeys, checkMachineId, checkMounted, checkSwapActive } from './check-system.js';
+import {
+  checkEspPrivate,
+  checkFailedUnits,
+  checkHostKeys,
+  checkMachineId,
+  checkMounted,
+  checkSwapActive,
+} from './check-system.js';
+import type { JournalLine } from './evidence.js';
 import type { BootContext, Finding } from './finding.js';
 
 /** Everything a scenario promises of a running system, looked at in one boot. */
@@ -12,7 +20,10 @@ export function checkBoot(context: BootContext): Finding[] {
   });
 }
 
-function checkPromise(promise: ScenarioPromise, context: BootContext): Omit<Finding, 'promise' | 'boot'> | undefined {
+function checkPromise(
+  promise: ScenarioPromise,
+  context: BootContext,
+): Omit<Finding, 'promise' | 'boot'> | undefined {
   switch (promise.kind) {
     case 'root-wiped':
       return checkRootWiped(promise, context);
@@ -41,4 +52,17 @@ function checkPromise(promise: ScenarioPromise, context: BootContext): Omit<Find
       // Looked at once, when the machine is off.
       return undefined;
   }
+}
+
+/** What the journal of a boot that did not come up tells: whether stage 1 did things in the right order. */
+export function checkFailedBoot(
+  scenario: Scenario,
+  options: { readonly boot: number; readonly journal: readonly JournalLine[] },
+): Finding[] {
+  const context = { scenario, evidence: { journal: options.journal } };
+  return scenario.promises.flatMap((promise) =>
+    promise.kind === 'rollback-order'
+      ? [{ promise, boot: options.boot, ...checkRollbackOrder(promise, context) }]
+      : [],
+  );
 }

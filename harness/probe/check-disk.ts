@@ -13,12 +13,21 @@ export function checkDisk(context: DiskContext): Finding[] {
 function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding {
   const { luks, fileSystems, partitionTable } = context.evidence;
   const faults = [
-    ...(partitionTable.valid ? [] : [{ what: 'the partition table has faults', output: partitionTable.output }]),
-    ...luks.filter(({ valid }) => !valid).map(({ name, output }) => ({ what: `the LUKS header of ${name} cannot be read`, output })),
+    ...(partitionTable.valid
+      ? []
+      : [{ what: 'the partition table has faults', output: partitionTable.output }]),
+    ...luks
+      .filter(({ valid }) => !valid)
+      .map(({ name, output }) => ({ what: `the LUKS header of ${name} cannot be read`, output })),
     ...luks
       .filter(({ name, headerDigest }) => context.installed.headers.get(name) !== headerDigest)
-      .map(({ name }) => ({ what: `the LUKS header of ${name} is not the one that the install wrote`, output: '' })),
-    ...fileSystems.filter(({ clean }) => !clean).map(({ device, fsType, output }) => ({ what: `the ${fsType} on ${device} has faults`, output })),
+      .map(({ name }) => ({
+        what: `the LUKS header of ${name} is not the one that the install wrote`,
+        output: '',
+      })),
+    ...fileSystems
+      .filter(({ clean }) => !clean)
+      .map(({ device, fsType, output }) => ({ what: `the ${fsType} on ${device} has faults`, output })),
   ];
   const [first] = faults;
   if (first === undefined) {
@@ -33,7 +42,10 @@ function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding
     status: 'fail',
     expected: 'the checkers of the partition table, LUKS and every file system find nothing',
     found: faults.map(({ what }) => what).join('; '),
-    evidence: first.output.split('\n').filter((line) => line !== '').slice(-12),
+    evidence: first.output
+      .split('\n')
+      .filter((line) => line !== '')
+      .slice(-12),
   };
 }
 
@@ -47,7 +59,14 @@ function checkGoneFromDisk(promise: ScenarioPromise, context: DiskContext): Find
     const boot = Number(/imperm-canary-(\d+)/.exec(path)?.[1]);
     return path.startsWith(`${root}/`) && boot < lastBoot;
   });
-  if (old.length === 0) return [{ promise, status: 'pass', found: `nothing of the boots before the last is on the powered-off disk below ${root}` }];
+  if (old.length === 0)
+    return [
+      {
+        promise,
+        status: 'pass',
+        found: `nothing of the boots before the last is on the powered-off disk below ${root}`,
+      },
+    ];
   return [
     {
       promise,

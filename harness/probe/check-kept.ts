@@ -10,17 +10,32 @@ type Outcome = Omit<Finding, 'promise' | 'boot'>;
 export function checkKept(promise: KeptPromise, context: BootContext): Outcome {
   const misplaced = findMisplaced(promise, context);
   if (promise.of === 'file') return misplaced ?? checkFile(promise, context);
-  const folders = context.planted.map(({ plan, evidence }) => ({ boot: plan.boot, folder: plan.kept.get(promise.id) ?? '', canaries: evidence.canaries }));
+  const folders = context.planted.map(({ plan, evidence }) => ({
+    boot: plan.boot,
+    folder: plan.kept.get(promise.id) ?? '',
+    canaries: evidence.canaries,
+  }));
   const expected = folders.flatMap(({ boot, folder, canaries }) =>
-    [...canaries.values()].filter(({ path }) => path === folder || path.startsWith(`${folder}/`)).map((facts) => ({ boot, facts })),
+    [...canaries.values()]
+      .filter(({ path }) => path === folder || path.startsWith(`${folder}/`))
+      .map((facts) => ({ boot, facts })),
   );
-  const damage = expected.flatMap(({ boot, facts }) => describeDamage(facts, context.evidence.canaries.get(facts.path)).map((text) => ({ boot, text, path: facts.path })));
+  const damage = expected.flatMap(({ boot, facts }) =>
+    describeDamage(facts, context.evidence.canaries.get(facts.path)).map((text) => ({
+      boot,
+      text,
+      path: facts.path,
+    })),
+  );
   const [first] = damage;
   if (first === undefined) {
     if (misplaced !== undefined) return misplaced;
     return {
       status: 'pass',
-      found: expected.length === 0 ? describePlace(promise, context) : `${count(expected.length, 'thing')} of ${count(folders.length, 'earlier boot')} unchanged in content, owner, mode, time, links and attributes`,
+      found:
+        expected.length === 0
+          ? describePlace(promise, context)
+          : `${count(expected.length, 'thing')} of ${count(folders.length, 'earlier boot')} unchanged in content, owner, mode, time, links and attributes`,
     };
   }
   return {
@@ -38,14 +53,37 @@ function findMisplaced(promise: KeptPromise, context: BootContext): Outcome | un
   const here = context.evidence.paths.get(promise.path);
   const there = context.evidence.paths.get(promise.source);
   const expected = `${promise.path} is ${promise.source}`;
-  if (there === undefined) return { status: 'fail', expected, found: `${promise.source} does not exist`, cause: explainLoss(promise, context) };
-  if (here === undefined) return { status: 'fail', expected, found: `${promise.path} does not exist`, cause: explainLoss(promise, context) };
+  if (there === undefined)
+    return {
+      status: 'fail',
+      expected,
+      found: `${promise.source} does not exist`,
+      cause: explainLoss(promise, context),
+    };
+  if (here === undefined)
+    return {
+      status: 'fail',
+      expected,
+      found: `${promise.path} does not exist`,
+      cause: explainLoss(promise, context),
+    };
   const linked = here.type === 'l' && here.target === promise.source;
   if (!linked && here.inode !== there.inode) {
-    return { status: 'fail', expected, found: `${promise.path} and ${promise.source} are two different files`, cause: explainLoss(promise, context) };
+    return {
+      status: 'fail',
+      expected,
+      found: `${promise.path} and ${promise.source} are two different files`,
+      cause: explainLoss(promise, context),
+    };
   }
   if (promise.mode !== undefined && there.mode.padStart(4, '0') !== promise.mode) {
-    return { status: 'fail', expected: `mode ${promise.mode}`, found: `${promise.source} has mode ${there.mode.padStart(4, '0')}`, cause: 'Owner and mode are applied only when the directory is made in the persistent store; it was there before, or its parent was made first by somebody else.' };
+    return {
+      status: 'fail',
+      expected: `mode ${promise.mode}`,
+      found: `${promise.source} has mode ${there.mode.padStart(4, '0')}`,
+      cause:
+        'Owner and mode are applied only when the directory is made in the persistent store; it was there before, or its parent was made first by somebody else.',
+    };
   }
   return undefined;
 }
@@ -54,7 +92,12 @@ function checkFile(promise: KeptPromise, context: BootContext): Outcome {
   const now = context.evidence.paths.get(promise.source ?? promise.path);
   const before = context.previous?.paths.get(promise.source ?? promise.path);
   if (now?.digest === undefined) {
-    return { status: 'fail', expected: `${promise.path} exists`, found: 'it does not, or it is no regular file', cause: explainLoss(promise, context) };
+    return {
+      status: 'fail',
+      expected: `${promise.path} exists`,
+      found: 'it does not, or it is no regular file',
+      cause: explainLoss(promise, context),
+    };
   }
   if (before !== undefined && before.digest !== now.digest) {
     return {
@@ -64,7 +107,13 @@ function checkFile(promise: KeptPromise, context: BootContext): Outcome {
       cause: 'Something writes the file anew at boot, or replaced it and the replacement was not kept.',
     };
   }
-  return { status: 'pass', found: before === undefined ? describePlace(promise, context) : `same content as in boot ${String(context.previous?.boot)}` };
+  return {
+    status: 'pass',
+    found:
+      before === undefined
+        ? describePlace(promise, context)
+        : `same content as in boot ${String(context.previous?.boot)}`,
+  };
 }
 
 function describePlace(promise: KeptPromise, context: BootContext): string {
@@ -86,7 +135,9 @@ function describeDamage(planted: FileFacts, now: FileFacts | undefined): string[
     ['content', planted.digest ?? '', now.digest ?? ''],
     ['extended attributes', planted.attributes.join(' '), now.attributes.join(' ')],
   ];
-  return fields.filter(([, before, after]) => before !== after).map(([field, before, after]) => `${name}: ${field} was ${String(before)}, is ${String(after)}`);
+  return fields
+    .filter(([, before, after]) => before !== after)
+    .map(([field, before, after]) => `${name}: ${field} was ${String(before)}, is ${String(after)}`);
 }
 
 /** The place of the path explains nearly every loss. */
@@ -104,7 +155,9 @@ function explainLoss(promise: KeptPromise, context: BootContext): string {
   if (fileSystems.some(({ mountPoint }) => mountPoint === promise.path)) {
     return `${promise.path} is declared as a file system, but is not mounted in this boot.`;
   }
-  const [closest] = declared.map(({ path }) => path).sort((a, b) => distance(a, promise.path) - distance(b, promise.path));
+  const [closest] = declared
+    .map(({ path }) => path)
+    .sort((a, b) => distance(a, promise.path) - distance(b, promise.path));
   const near = closest !== undefined && distance(closest, promise.path) <= 3;
   return `${promise.path} lies on the root, which is wiped at every boot: nothing declares it in environment.persistence.${near ? ` Declared is ${closest}: is it misspelt?` : ''}`;
 }

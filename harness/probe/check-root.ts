@@ -1,15 +1,25 @@
-import type { GonePromise, RollbackLogPromise, RollbackOrderPromise, RootWipedPromise } from '../scenario/index.js';
+import type {
+  GonePromise,
+  RollbackLogPromise,
+  RollbackOrderPromise,
+  RootWipedPromise,
+} from '../scenario/index.js';
 import type { JournalLine, Subvolume } from './evidence.js';
 import { type BootContext, count, type Finding, findMount } from './finding.js';
 
-const UNIT_STARTING = '7d4958e842da4a758f6c1cdc7b36dcc5';
-const UNIT_STARTED = '39f53479d3a045ac8e11786248231fbf';
-const UNIT_FAILED = 'be02cf6855d2428ba40df7e9d022f03d';
+export const UNIT_STARTING = '7d4958e842da4a758f6c1cdc7b36dcc5';
+export const UNIT_STARTED = '39f53479d3a045ac8e11786248231fbf';
+export const UNIT_FAILED = 'be02cf6855d2428ba40df7e9d022f03d';
 
 /** Clocks of stage 1 and of the disk differ by less than this. */
 const CLOCK_TOLERANCE_S = 3;
 
 type Outcome = Omit<Finding, 'promise' | 'boot'>;
+
+/** What the order of units is judged by; also known of a boot that never came up. */
+type StageOneContext = Pick<BootContext, 'scenario'> & {
+  readonly evidence: Pick<BootContext['evidence'], 'journal'>;
+};
 
 /** `/` is a file system that this boot has made. */
 export function checkRootWiped(promise: RootWipedPromise, context: BootContext): Outcome {
@@ -18,12 +28,20 @@ export function checkRootWiped(promise: RootWipedPromise, context: BootContext):
   if (promise.by === 'tmpfs') {
     return root?.fsType === 'tmpfs'
       ? { status: 'pass', found: '/ is a tmpfs, new with every boot' }
-      : { status: 'fail', expected: '/ is a tmpfs', found: `/ is ${root?.fsType ?? 'not mounted'} from ${root?.source ?? 'nowhere'}` };
+      : {
+          status: 'fail',
+          expected: '/ is a tmpfs',
+          found: `/ is ${root?.fsType ?? 'not mounted'} from ${root?.source ?? 'nowhere'}`,
+        };
   }
   const expected = '/ is a subvolume that the rollback of this boot has made';
   const subvolume = evidence.rootSubvolume;
   if (subvolume === undefined) {
-    return { status: 'fail', expected, found: `/ is ${root?.fsType ?? 'not mounted'} from ${root?.source ?? 'nowhere'}, no btrfs subvolume` };
+    return {
+      status: 'fail',
+      expected,
+      found: `/ is ${root?.fsType ?? 'not mounted'} from ${root?.source ?? 'nowhere'}, no btrfs subvolume`,
+    };
   }
   if (root?.root.endsWith('//deleted') === true) {
     return {
@@ -64,7 +82,7 @@ function findRootOf(subvolumes: readonly Subvolume[], context: BootContext): Sub
   return subvolumes.find((subvolume) => subvolume.path === path);
 }
 
-function explainNoWipe(context: BootContext): string {
+function explainNoWipe(context: StageOneContext): string {
   const { rollback } = context.scenario.system;
   if (rollback === undefined) {
     return 'The layout declares no rollback (boot.initrd.systemd.services.rollback), and / is no tmpfs: nothing ever empties it.';
@@ -82,12 +100,17 @@ function explainNoWipe(context: BootContext): string {
 /** What was planted on the root in earlier boots is not there. */
 export function checkGone(promise: GonePromise, context: BootContext): Outcome | undefined {
   const planted = context.planted.flatMap(({ plan, evidence }) =>
-    [...evidence.canaries.keys()].filter((path) => plan.doomed.some((folder) => isBelow(path, folder)) && isBelow(path, promise.path)),
+    [...evidence.canaries.keys()].filter(
+      (path) => plan.doomed.some((folder) => isBelow(path, folder)) && isBelow(path, promise.path),
+    ),
   );
   if (planted.length === 0) return undefined;
   const survivors = planted.filter((path) => context.evidence.canaries.has(path));
   if (survivors.length === 0) {
-    return { status: 'pass', found: `${count(planted.length, 'thing')} planted in ${count(context.planted.length, 'earlier boot')} gone, nested subvolumes, open and immutable files among them` };
+    return {
+      status: 'pass',
+      found: `${count(planted.length, 'thing')} planted in ${count(context.planted.length, 'earlier boot')} gone, nested subvolumes, open and immutable files among them`,
+    };
   }
   const first = survivors[0] ?? '';
   const mount = findMount(context.evidence.mounts, first);
@@ -118,7 +141,12 @@ export function checkRollbackLog(promise: RollbackLogPromise, context: BootConte
   for (const wanted of promise.lines) {
     const at = lines.findIndex(({ message }, index) => index >= position && message.includes(wanted));
     if (at < 0) {
-      return { status: 'fail', expected: `a line with "${wanted}"${position === 0 ? '' : ' after the ones before it'}`, found: `${count(lines.length, 'line')} of ${promise.unit}, none of them`, evidence: shown };
+      return {
+        status: 'fail',
+        expected: `a line with "${wanted}"${position === 0 ? '' : ' after the ones before it'}`,
+        found: `${count(lines.length, 'line')} of ${promise.unit}, none of them`,
+        evidence: shown,
+      };
     }
     position = at + 1;
   }
@@ -128,36 +156,55 @@ export function checkRollbackLog(promise: RollbackLogPromise, context: BootConte
       status: 'fail',
       expected: 'what the log calls deleted is not there any more',
       found: `the log says "${lie.line.message}", but the subvolume ${lie.subvolume.path} with the same UUID (${lie.subvolume.uuid}) is still on the disk`,
-      cause: 'The script writes its line before it knows whether the deletion works, or does not look at the result.',
+      cause:
+        'The script writes its line before it knows whether the deletion works, or does not look at the result.',
       evidence: shown,
     };
   }
-  return { status: 'pass', found: `${count(lines.length, 'line')}, in agreement with the subvolumes on the disk` };
+  return {
+    status: 'pass',
+    found: `${count(lines.length, 'line')}, in agreement with the subvolumes on the disk`,
+  };
 }
 
 /** A line that claims the deletion of a subvolume which still exists. */
-function findLie(lines: readonly JournalLine[], context: BootContext): { line: JournalLine; subvolume: Subvolume } | undefined {
+function findLie(
+  lines: readonly JournalLine[],
+  context: BootContext,
+): { line: JournalLine; subvolume: Subvolume } | undefined {
   const before = context.planted.at(-1)?.evidence.subvolumes ?? context.installed;
   const now = new Set(context.evidence.subvolumes.map(({ uuid }) => uuid));
   for (const line of lines.filter(({ message }) => /delet/i.test(message))) {
-    const subvolume = before.find(({ path, uuid }) => now.has(uuid) && new RegExp(`/${escapePattern(path)}(?=['"\\s.…]*$)`).test(line.message.trimEnd()));
+    const subvolume = before.find(
+      ({ path, uuid }) =>
+        now.has(uuid) && new RegExp(`/${escapePattern(path)}(?=['"\\s.…]*$)`).test(line.message.trimEnd()),
+    );
     if (subvolume !== undefined) return { line, subvolume };
   }
   return undefined;
 }
 
 /** Each unit was done before the next one began. */
-export function checkRollbackOrder(promise: RollbackOrderPromise, context: BootContext): Outcome {
+export function checkRollbackOrder(promise: RollbackOrderPromise, context: StageOneContext): Outcome {
   const times = promise.units.map((unit) => ({ unit, ...unitTimes(context.evidence.journal, unit) }));
   const evidence = orderEvidence(context);
   const expected = promise.units.join(' < ');
   const absent = times.find(({ begin }) => begin === undefined);
   if (absent !== undefined) {
-    return { status: 'fail', expected, found: `${absent.unit} left no trace in the journal of this boot: it did not run`, evidence, cause: explainAbsent(absent.unit, context) };
+    return {
+      status: 'fail',
+      expected,
+      found: `${absent.unit} left no trace in the journal of this boot: it did not run`,
+      evidence,
+      cause: explainAbsent(absent.unit, context),
+    };
   }
   // The last two are the rollback and the mount of the root; whatever unlocks the root stands before them.
   const rollback = times.at(-2);
-  for (const [first, second] of [...times.slice(0, -2).map((unlock) => [unlock, rollback] as const), [rollback, times.at(-1)] as const]) {
+  for (const [first, second] of [
+    ...times.slice(0, -2).map((unlock) => [unlock, rollback] as const),
+    [rollback, times.at(-1)] as const,
+  ]) {
     if (first?.end === undefined || second?.begin === undefined || first.end > second.begin) {
       return {
         status: 'fail',
@@ -168,14 +215,19 @@ export function checkRollbackOrder(promise: RollbackOrderPromise, context: BootC
       };
     }
   }
-  return { status: 'pass', found: times.map(({ unit, begin, end }) => `${unit} ${formatUs(begin)}–${formatUs(end)}`).join(', ') };
+  return {
+    status: 'pass',
+    found: times.map(({ unit, begin, end }) => `${unit} ${formatUs(begin)}–${formatUs(end)}`).join(', '),
+  };
 }
 
-function explainAbsent(unit: string, context: BootContext): string {
-  return unit === context.scenario.system.rollback?.unit ? explainNoWipe(context) : `No unit of that name ran in stage 1. Is the LUKS device named as the mount needs it?`;
+function explainAbsent(unit: string, context: StageOneContext): string {
+  return unit === context.scenario.system.rollback?.unit
+    ? explainNoWipe(context)
+    : `No unit of that name ran in stage 1. Is the LUKS device named as the mount needs it?`;
 }
 
-function explainOrder(first: string, second: string, context: BootContext): string {
+function explainOrder(first: string, second: string, context: StageOneContext): string {
   const { rollback } = context.scenario.system;
   if (second === 'sysroot.mount' && rollback !== undefined) {
     return rollback.before.includes('sysroot.mount')
@@ -187,24 +239,33 @@ function explainOrder(first: string, second: string, context: BootContext): stri
     : `${second} does not say after = [ "${first}" ]; a misspelt or unescaped unit name is ignored without a word.`;
 }
 
-function unitTimes(journal: readonly JournalLine[], unit: string): { begin: number | undefined; end: number | undefined } {
+function unitTimes(
+  journal: readonly JournalLine[],
+  unit: string,
+): { begin: number | undefined; end: number | undefined } {
   const about = journal.filter((line) => line.about === unit);
   return {
-    begin: about.find(({ messageId }) => messageId === UNIT_STARTING)?.monotonicUs ?? about.at(0)?.monotonicUs,
+    begin:
+      about.find(({ messageId }) => messageId === UNIT_STARTING)?.monotonicUs ?? about.at(0)?.monotonicUs,
     end: about.find(({ messageId }) => messageId === UNIT_STARTED || messageId === UNIT_FAILED)?.monotonicUs,
   };
 }
 
 /** Begin and end of the units that matter, as lines. */
-function orderEvidence(context: BootContext): string[] {
+function orderEvidence(context: StageOneContext): string[] {
   return context.evidence.journal
-    .filter(({ about, messageId }) => about !== undefined && [UNIT_STARTING, UNIT_STARTED, UNIT_FAILED].includes(messageId ?? ''))
+    .filter(
+      ({ about, messageId }) =>
+        about !== undefined && [UNIT_STARTING, UNIT_STARTED, UNIT_FAILED].includes(messageId ?? ''),
+    )
     .map(formatJournalLine);
 }
 
-function rollbackLines(context: BootContext): JournalLine[] {
+function rollbackLines(context: StageOneContext): JournalLine[] {
   const unit = context.scenario.system.rollback?.unit;
-  return context.evidence.journal.filter(({ writer, about }) => unit !== undefined && (writer === unit || about === unit));
+  return context.evidence.journal.filter(
+    ({ writer, about }) => unit !== undefined && (writer === unit || about === unit),
+  );
 }
 
 export function formatJournalLine(line: JournalLine): string {

@@ -10,23 +10,49 @@ export function checkMounted(promise: MountedPromise, context: BootContext): Out
   const expected = `${promise.mountPoint} is ${promise.fsType} from ${promise.device}${promise.subvolume === undefined ? '' : `, subvolume ${promise.subvolume}`}, with ${promise.options.join(',')}`;
   const mount = findMount(mounts, promise.mountPoint);
   if (mount?.mountPoint !== promise.mountPoint) {
-    return { status: 'fail', expected, found: `nothing is mounted at ${promise.mountPoint}`, cause: `The mount failed or was never asked for; \`systemctl status\` of its unit and the journal say why.` };
+    return {
+      status: 'fail',
+      expected,
+      found: `nothing is mounted at ${promise.mountPoint}`,
+      cause: `The mount failed or was never asked for; \`systemctl status\` of its unit and the journal say why.`,
+    };
   }
   const real = (device: string): string => devices.get(device) ?? device;
   const wrong = [
     mount.fsType === promise.fsType ? undefined : `the file system is ${mount.fsType}`,
-    ['tmpfs', 'none'].includes(promise.device) || promise.fsType === 'tmpfs' || real(mount.source) === real(promise.device) ? undefined : `it comes from ${mount.source}`,
-    promise.subvolume === undefined || mount.root === `/${promise.subvolume}` ? undefined : `the subvolume is ${mount.root}`,
-    ...promise.options.map((option) => (hasOption(mount.options, option) ? undefined : `the option ${option} is missing (${mount.options.join(',')})`)),
+    ['tmpfs', 'none'].includes(promise.device) ||
+    promise.fsType === 'tmpfs' ||
+    real(mount.source) === real(promise.device)
+      ? undefined
+      : `it comes from ${mount.source}`,
+    promise.subvolume === undefined || mount.root === `/${promise.subvolume}`
+      ? undefined
+      : `the subvolume is ${mount.root}`,
+    ...promise.options.map((option) =>
+      hasOption(mount.options, option)
+        ? undefined
+        : `the option ${option} is missing (${mount.options.join(',')})`,
+    ),
   ].filter((text) => text !== undefined);
   if (wrong.length > 0) return { status: 'fail', expected, found: wrong.join('; ') };
-  return { status: 'pass', found: `${mount.fsType} from ${mount.source}${mount.root === '/' ? '' : ` (${mount.root})`}` };
+  return {
+    status: 'pass',
+    found: `${mount.fsType} from ${mount.source}${mount.root === '/' ? '' : ` (${mount.root})`}`,
+  };
 }
 
 /** Whether the kernel shows an option of mount(8). Options that only the tools of user space know are never shown. */
 function hasOption(shown: readonly string[], option: string): boolean {
   const [name = '', value] = option.split('=');
-  if (name === 'defaults' || name === 'nofail' || name === 'auto' || name === 'subvol' || name === 'size' || /^x-|^X-/.test(name)) return true;
+  if (
+    name === 'defaults' ||
+    name === 'nofail' ||
+    name === 'auto' ||
+    name === 'subvol' ||
+    name === 'size' ||
+    /^x-|^X-/.test(name)
+  )
+    return true;
   if (name === 'umask') {
     const mask = (value ?? '').padStart(4, '0');
     return shown.includes(`fmask=${mask}`) && shown.includes(`dmask=${mask}`);
@@ -37,31 +63,75 @@ function hasOption(shown: readonly string[], option: string): boolean {
 
 export function checkMachineId(_promise: Of<'machine-id-stable'>, context: BootContext): Outcome {
   const { evidence, previous } = context;
-  if (!/^[0-9a-f]{32}$/.test(evidence.machineId)) return { status: 'fail', expected: 'a machine id of 32 hexadecimal digits', found: `/etc/machine-id holds "${evidence.machineId}"` };
+  if (!/^[0-9a-f]{32}$/.test(evidence.machineId))
+    return {
+      status: 'fail',
+      expected: 'a machine id of 32 hexadecimal digits',
+      found: `/etc/machine-id holds "${evidence.machineId}"`,
+    };
   if (previous !== undefined && previous.machineId !== evidence.machineId) {
-    return { status: 'fail', expected: `${previous.machineId}, as in boot ${String(previous.boot)}`, found: evidence.machineId, cause: '/etc/machine-id was made anew: it is not kept, or not there yet when systemd reads it.' };
+    return {
+      status: 'fail',
+      expected: `${previous.machineId}, as in boot ${String(previous.boot)}`,
+      found: evidence.machineId,
+      cause: '/etc/machine-id was made anew: it is not kept, or not there yet when systemd reads it.',
+    };
   }
-  const journalKept = context.scenario.promises.some((promise) => promise.kind === 'kept' && promise.path === '/var/log');
+  const journalKept = context.scenario.promises.some(
+    (promise) => promise.kind === 'kept' && promise.path === '/var/log',
+  );
   if (journalKept && evidence.journalBoots !== evidence.boot) {
-    return { status: 'fail', expected: `the journals of all ${count(evidence.boot, 'boot')} can be read`, found: `journalctl --list-boots knows ${String(evidence.journalBoots)}`, cause: 'Journals lie in a folder named after the machine id; under another id they are not found.' };
+    return {
+      status: 'fail',
+      expected: `the journals of all ${count(evidence.boot, 'boot')} can be read`,
+      found: `journalctl --list-boots knows ${String(evidence.journalBoots)}`,
+      cause: 'Journals lie in a folder named after the machine id; under another id they are not found.',
+    };
   }
-  return { status: 'pass', found: `${evidence.machineId.slice(0, 8)}…${journalKept ? `, journals of ${count(evidence.journalBoots, 'boot')}` : ''}` };
+  return {
+    status: 'pass',
+    found: `${evidence.machineId.slice(0, 8)}…${journalKept ? `, journals of ${count(evidence.journalBoots, 'boot')}` : ''}`,
+  };
 }
 
 export function checkHostKeys(promise: Of<'ssh-host-keys-stable'>, context: BootContext): Outcome {
   const { hostKeys } = context.evidence;
   const missing = promise.paths.find((path) => !hostKeys.has(path));
-  if (missing !== undefined) return { status: 'fail', expected: `a host key at ${missing}`, found: 'there is none, although the SSH server has been started' };
+  if (missing !== undefined)
+    return {
+      status: 'fail',
+      expected: `a host key at ${missing}`,
+      found: 'there is none, although the SSH server has been started',
+    };
   const before = context.previous?.hostKeys;
-  const changed = promise.paths.find((path) => before?.has(path) === true && before.get(path) !== hostKeys.get(path));
-  if (changed !== undefined) return { status: 'fail', expected: 'the key of the boot before', found: `${changed} is another key`, cause: 'The key was not kept, so the SSH server made a new one; everybody who connects is warned of an attack.' };
-  return { status: 'pass', found: before === undefined ? count(promise.paths.length, 'key') : 'same as in the boot before' };
+  const changed = promise.paths.find(
+    (path) => before?.has(path) === true && before.get(path) !== hostKeys.get(path),
+  );
+  if (changed !== undefined)
+    return {
+      status: 'fail',
+      expected: 'the key of the boot before',
+      found: `${changed} is another key`,
+      cause:
+        'The key was not kept, so the SSH server made a new one; everybody who connects is warned of an attack.',
+    };
+  return {
+    status: 'pass',
+    found: before === undefined ? count(promise.paths.length, 'key') : 'same as in the boot before',
+  };
 }
 
 export function checkFailedUnits(_promise: Of<'no-failed-units'>, context: BootContext): Outcome {
   const { failedUnits, state } = context.evidence;
-  if (failedUnits.length > 0) return { status: 'fail', expected: 'no unit in the state failed', found: `${count(failedUnits.length, 'failed unit')}: ${failedUnits.map((line) => line.split(/\s+/)[0]).join(', ')}`, evidence: failedUnits };
-  if (state !== 'running') return { status: 'fail', expected: 'systemd says "running"', found: `systemd says "${state}"` };
+  if (failedUnits.length > 0)
+    return {
+      status: 'fail',
+      expected: 'no unit in the state failed',
+      found: `${count(failedUnits.length, 'failed unit')}: ${failedUnits.map((line) => line.split(/\s+/)[0]).join(', ')}`,
+      evidence: failedUnits,
+    };
+  if (state !== 'running')
+    return { status: 'fail', expected: 'systemd says "running"', found: `systemd says "${state}"` };
   return { status: 'pass', found: 'systemd says "running"' };
 }
 
@@ -70,7 +140,13 @@ export function checkEspPrivate(promise: Of<'esp-private'>, context: BootContext
   const mode = facts?.mode.padStart(4, '0') ?? 'none';
   return mode === promise.mode
     ? { status: 'pass', found: `mode ${mode}` }
-    : { status: 'fail', expected: `${promise.mountPoint} has mode ${promise.mode}`, found: `mode ${mode}`, cause: 'vfat knows no owners: everybody can read the random seed and the kernels. Mount it with umask=0077.' };
+    : {
+        status: 'fail',
+        expected: `${promise.mountPoint} has mode ${promise.mode}`,
+        found: `mode ${mode}`,
+        cause:
+          'vfat knows no owners: everybody can read the random seed and the kernels. Mount it with umask=0077.',
+      };
 }
 
 export function checkSwapActive(promise: Of<'swap-active'>, context: BootContext): Outcome {
@@ -78,5 +154,9 @@ export function checkSwapActive(promise: Of<'swap-active'>, context: BootContext
   const missing = promise.devices.filter((device) => !swaps.includes(devices.get(device) ?? device));
   return missing.length === 0
     ? { status: 'pass', found: swaps.join(', ') }
-    : { status: 'fail', expected: `swap on ${promise.devices.join(', ')}`, found: swaps.length === 0 ? 'no swap is in use' : `in use: ${swaps.join(', ')}` };
+    : {
+        status: 'fail',
+        expected: `swap on ${promise.devices.join(', ')}`,
+        found: swaps.length === 0 ? 'no swap is in use' : `in use: ${swaps.join(', ')}`,
+      };
 }

@@ -16,14 +16,25 @@ export interface Collection<T> {
 /** Paths whose facts are compared: persisted things on both sides, and the EFI system partition. */
 function watchedPaths(scenario: Scenario): string[] {
   return scenario.promises.flatMap((promise) => {
-    if (promise.kind === 'kept') return [promise.path, ...(promise.source === undefined ? [] : [promise.source])];
+    if (promise.kind === 'kept')
+      return [promise.path, ...(promise.source === undefined ? [] : [promise.source])];
     return promise.kind === 'esp-private' ? [promise.mountPoint] : [];
   });
 }
 
 /** Units whose journal is evidence. */
 export function watchedUnits(scenario: Scenario): string[] {
-  return [...new Set(scenario.promises.flatMap((promise) => (promise.kind === 'rollback-order' ? promise.units : promise.kind === 'rollback-log' ? [promise.unit] : [])))];
+  return [
+    ...new Set(
+      scenario.promises.flatMap((promise) =>
+        promise.kind === 'rollback-order'
+          ? promise.units
+          : promise.kind === 'rollback-log'
+            ? [promise.unit]
+            : [],
+      ),
+    ),
+  ];
 }
 
 /**
@@ -32,12 +43,24 @@ export function watchedUnits(scenario: Scenario): string[] {
  * @param canaryFolders Folders planted in earlier boots.
  * @param boundary Made up for this script.
  */
-export function collectBootEvidence(scenario: Scenario, boot: number, options: { readonly canaryFolders: readonly string[]; readonly boundary: string }): Collection<BootEvidence> {
+export function collectBootEvidence(
+  scenario: Scenario,
+  boot: number,
+  options: { readonly canaryFolders: readonly string[]; readonly boundary: string },
+): Collection<BootEvidence> {
   const units = watchedUnits(scenario);
-  const matches = units.flatMap((unit) => [`_SYSTEMD_UNIT=${unit}`, `UNIT=${unit}`]).map((match) => `${quote(match)} +`).join(' ');
+  const matches = units
+    .flatMap((unit) => [`_SYSTEMD_UNIT=${unit}`, `UNIT=${unit}`])
+    .map((match) => `${quote(match)} +`)
+    .join(' ');
   const watched = watchedPaths(scenario);
-  const watchedFind = watched.length === 0 ? 'true' : `for path in ${watched.map(quote).join(' ')}; do [ -e "$path" ] || [ -L "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sh -c 'find "$@" -maxdepth 0 -printf "%p\\0%y\\0%m\\0%U\\0%G\\0%s\\0%T@\\0%l\\0%n\\0%D:%i\\0"' sh; true`;
-  const files = scenario.promises.filter((promise): promise is KeptPromise => promise.kind === 'kept' && promise.of === 'file');
+  const watchedFind =
+    watched.length === 0
+      ? 'true'
+      : `for path in ${watched.map(quote).join(' ')}; do [ -e "$path" ] || [ -L "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sh -c 'find "$@" -maxdepth 0 -printf "%p\\0%y\\0%m\\0%U\\0%G\\0%s\\0%T@\\0%l\\0%n\\0%D:%i\\0"' sh; true`;
+  const files = scenario.promises.filter(
+    (promise): promise is KeptPromise => promise.kind === 'kept' && promise.of === 'file',
+  );
   const digestPaths = files.flatMap(({ path, source }) => [path, ...(source === undefined ? [] : [source])]);
   const canaries = listingCommands(options.canaryFolders);
   const keys = scenario.system.openssh.hostKeys.flatMap(({ path }) => [path, `${path}.pub`]);
@@ -47,7 +70,11 @@ export function collectBootEvidence(scenario: Scenario, boot: number, options: {
     { name: 'clock', command: `read -r uptime rest </proc/uptime; echo "$uptime $EPOCHSECONDS"` },
     { name: 'state', command: 'systemctl is-system-running' },
     { name: 'mounts', command: 'cat /proc/self/mountinfo' },
-    { name: 'devices', command: 'for name in /dev/mapper/* /dev/disk/by-*/*; do [ -L "$name" ] && printf "%s\\0" "$name"; done | xargs -0 -r sh -c \'for name; do printf "%s\\n" "$name"; done; readlink -f -- "$@"\' sh; true' },
+    {
+      name: 'devices',
+      command:
+        'for name in /dev/mapper/* /dev/disk/by-*/*; do [ -L "$name" ] && printf "%s\\0" "$name"; done | xargs -0 -r sh -c \'for name; do printf "%s\\n" "$name"; done; readlink -f -- "$@"\' sh; true',
+    },
     { name: 'swaps', command: 'cat /proc/swaps' },
     { name: 'machine-id', command: 'cat /etc/machine-id' },
     { name: 'journal-boots', command: 'journalctl --list-boots --quiet --no-pager -o json' },
@@ -59,9 +86,19 @@ export function collectBootEvidence(scenario: Scenario, boot: number, options: {
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
     { name: 'paths', command: watchedFind },
-    { name: 'path-digests', command: `for path in ${digestPaths.map(quote).join(' ')}; do [ -f "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sha256sum -z; true` },
-    { name: 'host-keys', command: keys.length === 0 ? 'true' : `sha256sum -z -- ${keys.map(quote).join(' ')} 2>/dev/null; true` },
-    { name: 'links', command: 'readlink /nix/var/nix/profiles/system || echo; readlink -f /nix/var/nix/profiles/system || echo; readlink /run/current-system || echo; readlink /run/booted-system || echo' },
+    {
+      name: 'path-digests',
+      command: `for path in ${digestPaths.map(quote).join(' ')}; do [ -f "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sha256sum -z; true`,
+    },
+    {
+      name: 'host-keys',
+      command: keys.length === 0 ? 'true' : `sha256sum -z -- ${keys.map(quote).join(' ')} 2>/dev/null; true`,
+    },
+    {
+      name: 'links',
+      command:
+        'readlink /nix/var/nix/profiles/system || echo; readlink -f /nix/var/nix/profiles/system || echo; readlink /run/current-system || echo; readlink /run/booted-system || echo',
+    },
     { name: 'canaries', command: canaries.find },
     { name: 'canary-digests', command: canaries.digests },
     { name: 'canary-attributes', command: canaries.attributes },
@@ -73,7 +110,10 @@ export function collectBootEvidence(scenario: Scenario, boot: number, options: {
 }
 
 /** The subvolumes and the canaries as planted, right after planting. */
-export function collectPlanted(boot: number, options: { readonly folders: readonly string[]; readonly plantScript: string; readonly boundary: string }): Collection<PlantedEvidence> {
+export function collectPlanted(
+  boot: number,
+  options: { readonly folders: readonly string[]; readonly plantScript: string; readonly boundary: string },
+): Collection<PlantedEvidence> {
   const canaries = listingCommands(options.folders);
   const sections: Section[] = [
     { name: 'plant', command: `bash -c ${quote(options.plantScript)} 2>&1` },
@@ -89,11 +129,19 @@ export function collectPlanted(boot: number, options: { readonly folders: readon
       const results = parseSections(output, sections, options.boundary);
       const plant = results.get('plant');
       if (plant?.exitCode !== 0) {
-        throw new HarnessError('EVIDENCE_MISSING', `The canaries of boot ${String(boot)} could not be planted`, {
-          details: plant?.output.toString('utf8') ?? '',
-        });
+        throw new HarnessError(
+          'EVIDENCE_MISSING',
+          `The canaries of boot ${String(boot)} could not be planted`,
+          {
+            details: plant?.output.toString('utf8') ?? '',
+          },
+        );
       }
-      return { boot, canaries: readCanaries(results), subvolumes: parseSubvolumes(text(results, 'subvolumes'), text(results, 'root')) };
+      return {
+        boot,
+        canaries: readCanaries(results),
+        subvolumes: parseSubvolumes(text(results, 'subvolumes'), text(results, 'root')),
+      };
     },
   };
 }
@@ -107,7 +155,9 @@ function bytes(results: ReadonlyMap<string, SectionResult>, name: string): Buffe
 }
 
 function lines(results: ReadonlyMap<string, SectionResult>, name: string): string[] {
-  return text(results, name).split('\n').filter((line) => line !== '');
+  return text(results, name)
+    .split('\n')
+    .filter((line) => line !== '');
 }
 
 function readCanaries(results: ReadonlyMap<string, SectionResult>): PlantedEvidence['canaries'] {
@@ -133,17 +183,31 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
     clockS: Number(clock),
     state: text(results, 'state'),
     mounts: lines(results, 'mounts').map(parseMount),
-    devices: new Map(devices.slice(0, devices.length / 2).map((name, index) => [name, devices[devices.length / 2 + index] ?? ''])),
-    swaps: lines(results, 'swaps').slice(1).map((line) => line.split(/\s+/)[0] ?? ''),
+    devices: new Map(
+      devices
+        .slice(0, devices.length / 2)
+        .map((name, index) => [name, devices[devices.length / 2 + index] ?? '']),
+    ),
+    swaps: lines(results, 'swaps')
+      .slice(1)
+      .map((line) => line.split(/\s+/)[0] ?? ''),
     machineId: text(results, 'machine-id'),
     journalBoots: (JSON.parse(text(results, 'journal-boots') || '[]') as unknown[]).length,
     failedUnits: lines(results, 'failed'),
     journal,
     ...(rootSubvolume === undefined ? {} : { rootSubvolume }),
     subvolumes: parseSubvolumes(text(results, 'subvolumes'), rootSubvolume?.path),
-    paths: parseListing({ find: bytes(results, 'paths'), digests: bytes(results, 'path-digests'), attributes: Buffer.alloc(0) }),
+    paths: parseListing({
+      find: bytes(results, 'paths'),
+      digests: bytes(results, 'path-digests'),
+      attributes: Buffer.alloc(0),
+    }),
     hostKeys: new Map(
-      bytes(results, 'host-keys').toString('utf8').split('\0').filter((line) => line.length > 66).map((line) => [line.slice(66), line.slice(0, 64)]),
+      bytes(results, 'host-keys')
+        .toString('utf8')
+        .split('\0')
+        .filter((line) => line.length > 66)
+        .map((line) => [line.slice(66), line.slice(0, 64)]),
     ),
     canaries: readCanaries(results),
     links: { generation, profile, current, booted },
@@ -152,7 +216,9 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
 }
 
 function unescapeMountField(field: string): string {
-  return field.replaceAll(/\\(\d{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return field.replaceAll(/\\(\d{3})/g, (_match, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
 }
 
 /** @param line Of /proc/self/mountinfo: id parent major:minor root mountpoint options … - type source super-options */
@@ -174,7 +240,11 @@ function parseJournalLine(line: string): JournalLine {
   const entry = JSON.parse(line) as Record<string, string | number[] | undefined>;
   const field = (name: string): string | undefined => {
     const value = entry[name];
-    return value === undefined ? undefined : typeof value === 'string' ? value : Buffer.from(value).toString('utf8');
+    return value === undefined
+      ? undefined
+      : typeof value === 'string'
+        ? value
+        : Buffer.from(value).toString('utf8');
   };
   const writer = field('_SYSTEMD_UNIT');
   const about = field('UNIT');
@@ -194,16 +264,21 @@ function parseJournalLine(line: string): JournalLine {
  * @param asked Path of that subvolume from the top level.
  */
 export function parseSubvolumes(output: string, asked = ''): Subvolume[] {
-  return [...output.matchAll(/^ID (\d+) .*?parent_uuid (\S+)\s+uuid (\S+) path (.*)$/gm)].map(([, id, parent, uuid = '', path = '']) => ({
-    id: Number(id),
-    uuid,
-    path: path.startsWith('<FS_TREE>/') ? path.slice('<FS_TREE>/'.length) : [asked, path].filter((part) => part !== '' && part !== '/' && part !== '<FS_TREE>').join('/'),
-    ...(parent === undefined || parent === '-' ? {} : { parentUuid: parent }),
-  }));
+  return [...output.matchAll(/^ID (\d+) .*?parent_uuid (\S+)\s+uuid (\S+) path (.*)$/gm)].map(
+    ([, id, parent, uuid = '', path = '']) => ({
+      id: Number(id),
+      uuid,
+      path: path.startsWith('<FS_TREE>/')
+        ? path.slice('<FS_TREE>/'.length)
+        : [asked, path].filter((part) => part !== '' && part !== '/' && part !== '<FS_TREE>').join('/'),
+      ...(parent === undefined || parent === '-' ? {} : { parentUuid: parent }),
+    }),
+  );
 }
 
 function parseRootSubvolume(output: string): BootEvidence['rootSubvolume'] {
-  const field = (name: string): string | undefined => new RegExp(`^\\s*${name}:\\s+(.+)$`, 'm').exec(output)?.[1]?.trim();
+  const field = (name: string): string | undefined =>
+    new RegExp(`^\\s*${name}:\\s+(.+)$`, 'm').exec(output)?.[1]?.trim();
   const uuid = field('UUID');
   if (uuid === undefined) return undefined;
   const path = output.split('\n')[1]?.trim() ?? ''; // the first line is the type of the file system

@@ -53,7 +53,12 @@ export interface BootEvidence {
   /** Lines of and about the rollback, the units that unlock, and the mount of the root. */
   readonly journal: readonly JournalLine[];
   /** The subvolume mounted at `/`; absent when `/` is no btrfs. */
-  readonly rootSubvolume?: { readonly uuid: string; readonly parentUuid: string; readonly createdS: number; readonly path: string };
+  readonly rootSubvolume?: {
+    readonly uuid: string;
+    readonly parentUuid: string;
+    readonly createdS: number;
+    readonly path: string;
+  };
   /** All subvolumes of the root's file system. */
   readonly subvolumes: readonly Subvolume[];
   /** Facts about single paths: persisted files and directories on both sides, the mount point of the ESP. */
@@ -79,8 +84,18 @@ export interface PlantedEvidence {
 /** What was read from the powered-off disk in the inspector. */
 export interface DiskEvidence {
   /** `null` where there is none of the kind. */
-  readonly luks: readonly { readonly name: string; readonly valid: boolean; readonly headerDigest: string; readonly output: string }[];
-  readonly fileSystems: readonly { readonly device: string; readonly fsType: string; readonly clean: boolean; readonly output: string }[];
+  readonly luks: readonly {
+    readonly name: string;
+    readonly valid: boolean;
+    readonly headerDigest: string;
+    readonly output: string;
+  }[];
+  readonly fileSystems: readonly {
+    readonly device: string;
+    readonly fsType: string;
+    readonly clean: boolean;
+    readonly output: string;
+  }[];
   readonly partitionTable: { readonly valid: boolean; readonly output: string };
   readonly subvolumes: readonly Subvolume[];
   /** Paths from the top level of the btrfs that hold a canary. */

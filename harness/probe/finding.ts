@@ -38,7 +38,8 @@ export interface DiskContext {
 export function findMount(mounts: readonly Mount[], path: string): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {
-    const below = mount.mountPoint === '/' || path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
+    const below =
+      mount.mountPoint === '/' || path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
     if (below && (best === undefined || mount.mountPoint.length >= best.mountPoint.length)) best = mount;
   }
   return best;

@@ -28,7 +28,10 @@ function devicesOf(scenario: Scenario): { device: string; fsType: string }[] {
 }
 
 /** Taken right after the install, while the new system is still mounted at /mnt. */
-export function collectInstallEvidence(scenario: Scenario, options: { readonly boundary: string }): Collection<InstallEvidence> {
+export function collectInstallEvidence(
+  scenario: Scenario,
+  options: { readonly boundary: string },
+): Collection<InstallEvidence> {
   const { luks } = scenario.system;
   const sections: Section[] = [
     { name: 'root', command: 'btrfs subvolume show /mnt 2>/dev/null | head -n 1' },
@@ -65,10 +68,19 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
     { name: 'partitions', command: `sgdisk --verify ${quote(options.device)} 2>&1` },
     ...luks.flatMap(({ device, name }, index) => [
       { name: `header-${String(index)}`, command: headerDigest(device) },
-      { name: `dump-${String(index)}`, command: `cryptsetup isLuks ${quote(device)} && cryptsetup luksDump ${quote(device)} 2>&1` },
-      { name: `open-${String(index)}`, command: `cryptsetup open --readonly --key-file ${quote(options.passphraseFile)} ${quote(device)} ${quote(name)} 2>&1` },
+      {
+        name: `dump-${String(index)}`,
+        command: `cryptsetup isLuks ${quote(device)} && cryptsetup luksDump ${quote(device)} 2>&1`,
+      },
+      {
+        name: `open-${String(index)}`,
+        command: `cryptsetup open --readonly --key-file ${quote(options.passphraseFile)} ${quote(device)} ${quote(name)} 2>&1`,
+      },
     ]),
-    ...devices.map(({ device, fsType }, index) => ({ name: `check-${String(index)}`, command: CHECKERS[fsType]?.(quote(device)) ?? 'false' })),
+    ...devices.map(({ device, fsType }, index) => ({
+      name: `check-${String(index)}`,
+      command: CHECKERS[fsType]?.(quote(device)) ?? 'false',
+    })),
     ...(btrfs === undefined
       ? []
       : [
@@ -77,7 +89,10 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
           { name: 'canaries', command: `find ${SCRATCH}/top -name 'imperm-canary*' -prune -printf '%P\\0'` },
           { name: 'unmount', command: `umount ${SCRATCH}/top 2>&1` },
         ]),
-    ...luks.map(({ name }, index) => ({ name: `close-${String(index)}`, command: `cryptsetup close ${quote(name)} 2>&1` })),
+    ...luks.map(({ name }, index) => ({
+      name: `close-${String(index)}`,
+      command: `cryptsetup close ${quote(name)} 2>&1`,
+    })),
   ];
   return {
     script: renderSections(sections, options.boundary),
@@ -85,16 +100,26 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
       const results = parseSections(output, sections, options.boundary);
       const ok = (name: string): boolean => results.get(name)?.exitCode === 0;
       return {
-        partitionTable: { valid: ok('partitions') && /No problems found/.test(text(results, 'partitions')), output: text(results, 'partitions') },
+        partitionTable: {
+          valid: ok('partitions') && /No problems found/.test(text(results, 'partitions')),
+          output: text(results, 'partitions'),
+        },
         luks: luks.map(({ name }, index) => ({
           name,
           valid: ok(`dump-${String(index)}`) && ok(`open-${String(index)}`),
           headerDigest: text(results, `header-${String(index)}`),
           output: `${text(results, `dump-${String(index)}`)}\n${text(results, `open-${String(index)}`)}`,
         })),
-        fileSystems: devices.map(({ device, fsType }, index) => ({ device, fsType, clean: ok(`check-${String(index)}`), output: text(results, `check-${String(index)}`) })),
+        fileSystems: devices.map(({ device, fsType }, index) => ({
+          device,
+          fsType,
+          clean: ok(`check-${String(index)}`),
+          output: text(results, `check-${String(index)}`),
+        })),
         subvolumes: parseSubvolumes(text(results, 'subvolumes')),
-        canaryPaths: text(results, 'canaries').split('\0').filter((path) => path !== ''),
+        canaryPaths: text(results, 'canaries')
+          .split('\0')
+          .filter((path) => path !== ''),
       };
     },
   };

@@ -8,7 +8,7 @@ export interface FileFacts {
   readonly mode: string;
   readonly uid: number;
   readonly gid: number;
-  readonly size: number;
+  readonly sizeBytes: number;
   /** Seconds with fraction. */
   readonly mtime: string;
   readonly target: string;
@@ -29,7 +29,11 @@ const FIELDS = String.raw`%p\0%y\0%m\0%U\0%G\0%s\0%T@\0%l\0%n\0%D:%i\0`;
  * Commands that print everything about files and what lies below them; paths that do not exist are left out.
  * Their outputs go to `parseListing`.
  */
-export function listingCommands(paths: readonly string[]): { readonly find: string; readonly digests: string; readonly attributes: string } {
+export function listingCommands(paths: readonly string[]): {
+  readonly find: string;
+  readonly digests: string;
+  readonly attributes: string;
+} {
   const words = paths.map(quote).join(' ');
   const existing = `present=(); for path in ${words}; do [ -e "$path" ] || [ -L "$path" ] && present+=("$path"); done; [ \${#present[@]} -eq 0 ]`;
   return {
@@ -40,7 +44,11 @@ export function listingCommands(paths: readonly string[]): { readonly find: stri
 }
 
 /** @param outputs What the three commands printed. */
-export function parseListing(outputs: { readonly find: Buffer; readonly digests: Buffer; readonly attributes: Buffer }): Listing {
+export function parseListing(outputs: {
+  readonly find: Buffer;
+  readonly digests: Buffer;
+  readonly attributes: Buffer;
+}): Listing {
   const digests = new Map(
     splitNul(outputs.digests).map((line) => [line.slice(66), line.slice(0, 64)] as const),
   );
@@ -48,10 +56,20 @@ export function parseListing(outputs: { readonly find: Buffer; readonly digests:
   const fields = splitNul(outputs.find);
   const listing = new Map<string, FileFacts>();
   for (let index = 0; index + 10 <= fields.length; index += 10) {
-    const [path = '', type = '', mode = '', uid, gid, size, mtime = '', target = '', links, inode = ''] = fields.slice(index, index + 10);
+    const [path = '', type = '', mode = '', uid, gid, size, mtime = '', target = '', links, inode = ''] =
+      fields.slice(index, index + 10);
     const digest = digests.get(path);
     listing.set(path, {
-      path, type, mode, uid: Number(uid), gid: Number(gid), size: Number(size), mtime, target, links: Number(links), inode,
+      path,
+      type,
+      mode,
+      uid: Number(uid),
+      gid: Number(gid),
+      sizeBytes: Number(size),
+      mtime,
+      target,
+      links: Number(links),
+      inode,
       ...(digest === undefined ? {} : { digest }),
       attributes: attributes.get(path) ?? [],
     });
@@ -72,7 +90,9 @@ function parseAttributes(text: string): Map<string, string[]> {
     const [head = '', ...lines] = block.trimStart().split('\n');
     if (!head.startsWith('# file: ')) continue;
     // getfattr writes unusual characters of a name in octal.
-    const path = head.slice('# file: '.length).replaceAll(/\\(\d{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const path = head
+      .slice('# file: '.length)
+      .replaceAll(/\\(\d{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
     attributes.set(path, lines.filter((line) => line !== '').sort());
   }
   return attributes;

@@ -36,7 +36,11 @@ export function renderSections(sections: readonly Section[], boundary: string): 
 /**
  * @throws {HarnessError} EVIDENCE_MISSING when a section did not come to its end.
  */
-export function parseSections(output: Buffer, sections: readonly Section[], boundary: string): Map<string, SectionResult> {
+export function parseSections(
+  output: Buffer,
+  sections: readonly Section[],
+  boundary: string,
+): Map<string, SectionResult> {
   const mark = Buffer.from(`\n@@${boundary} `);
   const results = new Map<string, SectionResult>();
   let position = output.indexOf(mark);
@@ -47,7 +51,9 @@ export function parseSections(output: Buffer, sections: readonly Section[], boun
     const next = output.indexOf(mark, lineEnd);
     if (next < 0) break;
     const nextEnd = output.indexOf('\n', next + mark.length);
-    const ending = /^= (\d+)$/.exec(output.subarray(next + mark.length, nextEnd < 0 ? output.length : nextEnd).toString());
+    const ending = /^= (\d+)$/.exec(
+      output.subarray(next + mark.length, nextEnd < 0 ? output.length : nextEnd).toString(),
+    );
     if (ending !== null) {
       results.set(name, { exitCode: Number(ending[1]), output: output.subarray(lineEnd + 1, next) });
     }

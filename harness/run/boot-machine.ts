@@ -28,43 +28,72 @@ export interface BootOptions {
  * @throws {HarnessError} CONSOLE_FAILURE as soon as the console shows that the machine will not come up; TIMEOUT with
  * the phase and the console's tail; WRONG_MACHINE.
  */
-export async function followBoot(machine: QemuMachine, context: VariantContext, options: BootOptions): Promise<MachineShell> {
+export async function followBoot(
+  machine: QemuMachine,
+  context: VariantContext,
+  options: BootOptions,
+): Promise<MachineShell> {
   const { phases, budget, timeScale } = context;
   const { boot } = options;
   const lastSeen = (): string => machine.console.tail();
-  const limit = (label: string, ms: number): VariantContext['budget'] => budget.part(`${label} (boot ${String(boot)})`, ms * timeScale, { lastSeen });
+  const limit = (label: string, ms: number): VariantContext['budget'] =>
+    budget.part(`${label} (boot ${String(boot)})`, ms * timeScale, { lastSeen });
   let position = options.from;
 
-  await phases.run('firmware', async () => {
-    const part = limit('the firmware to find a boot loader', LIMITS_MS.firmware);
-    position = (await machine.until(machine.console.waitFor(FIRMWARE_DONE, part, position), part)).end;
-  }, boot);
-  await phases.run('kernel', async () => {
-    const part = limit('the boot loader and the kernel to start stage 1', LIMITS_MS.kernel);
-    await machine.until(machine.console.waitFor(STAGE1_BEGINS, part, position), part);
-  }, boot);
-  await phases.run('stage-1', async () => {
-    const part = limit('stage 1 to find, unlock and mount the root', LIMITS_MS.stage1);
-    const next = new RegExp(`(?<prompt>${PROMPT.source})|${SWITCH_ROOT.source}`, 'i');
-    for (let prompts = 0; ; prompts += 1) {
-      const { match, end } = await machine.until(machine.console.waitFor(next, part, position), part);
-      position = end;
-      if (match.groups?.['prompt'] === undefined) return;
-      if (!options.asks || prompts >= MOST_PROMPTS) {
-        throw new HarnessError('CONSOLE_FAILURE', `Stage 1 asks for a passphrase ${options.asks ? 'again and again' : 'although the layout declares no LUKS device'}: ${match[0]}`, { details: lastSeen() });
+  await phases.run(
+    'firmware',
+    async () => {
+      const part = limit('the firmware to find a boot loader', LIMITS_MS.firmware);
+      position = (await machine.until(machine.console.waitFor(FIRMWARE_DONE, part, position), part)).end;
+    },
+    boot,
+  );
+  await phases.run(
+    'kernel',
+    async () => {
+      const part = limit('the boot loader and the kernel to start stage 1', LIMITS_MS.kernel);
+      await machine.until(machine.console.waitFor(STAGE1_BEGINS, part, position), part);
+    },
+    boot,
+  );
+  await phases.run(
+    'stage-1',
+    async () => {
+      const part = limit('stage 1 to find, unlock and mount the root', LIMITS_MS.stage1);
+      const next = new RegExp(`(?<prompt>${PROMPT.source})|${SWITCH_ROOT.source}`, 'i');
+      for (let prompts = 0; ; prompts += 1) {
+        const { match, end } = await machine.until(machine.console.waitFor(next, part, position), part);
+        position = end;
+        if (match.groups?.['prompt'] === undefined) return;
+        if (!options.asks || prompts >= MOST_PROMPTS) {
+          throw new HarnessError(
+            'CONSOLE_FAILURE',
+            `Stage 1 asks for a passphrase ${options.asks ? 'again and again' : 'although the layout declares no LUKS device'}: ${match[0]}`,
+            { details: lastSeen() },
+          );
+        }
+        machine.console.type(`${options.passphrase}\n`);
       }
-      machine.console.type(`${options.passphrase}\n`);
-    }
-  }, boot);
-  const shell = await phases.run('stage-2', async () => {
-    const part = limit('the booted system to answer', LIMITS_MS.stage2);
-    await machine.waitForAgent(part);
-    return machine.openShell(part);
-  }, boot);
-  await phases.run('settle', async () => {
-    const part = limit('the booted system to finish its jobs', LIMITS_MS.stage2);
-    // Ends as soon as systemd has nothing left to start; whether units failed is for the checks to say.
-    await machine.until(shell.execute('systemctl is-system-running --wait', part), part);
-  }, boot);
+    },
+    boot,
+  );
+  const shell = await phases.run(
+    'stage-2',
+    async () => {
+      const part = limit('the booted system to answer', LIMITS_MS.stage2);
+      await machine.waitForAgent(part);
+      return machine.openShell(part);
+    },
+    boot,
+  );
+  await phases.run(
+    'settle',
+    async () => {
+      const part = limit('the booted system to finish its jobs', LIMITS_MS.stage2);
+      // Ends as soon as systemd has nothing left to start; whether units failed is for the checks to say.
+      await machine.until(shell.execute('systemctl is-system-running --wait', part), part);
+    },
+    boot,
+  );
   return shell;
 }

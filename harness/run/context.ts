@@ -48,7 +48,12 @@ export class PhaseClock {
     try {
       return await work();
     } finally {
-      const phase: PhaseRecord = { name, ...number, startMs, durationMs: this.#now() - this.#startMs - startMs };
+      const phase: PhaseRecord = {
+        name,
+        ...number,
+        startMs,
+        durationMs: this.#now() - this.#startMs - startMs,
+      };
       this.#emit({ type: 'phase-end', ...which, phase });
     }
   }

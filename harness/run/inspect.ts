@@ -10,7 +10,11 @@ import { attachDisk, type MachineParts, PASSPHRASE_FILE } from './install.js';
 import { openInstaller } from './installer.js';
 
 /** Reads the powered-off disk in a copy of the installer: what the system itself cannot tell, or would tell wrongly. */
-export async function inspectPoweredOff(scenario: Scenario, parts: MachineParts, context: VariantContext): Promise<DiskEvidence> {
+export async function inspectPoweredOff(
+  scenario: Scenario,
+  parts: MachineParts,
+  context: VariantContext,
+): Promise<DiskEvidence> {
   const { host, budget, timeScale } = context;
   const part = budget.part('the powered-off disk to be inspected', LIMITS_MS.inspect * timeScale);
   const { machine, shell } = await openInstaller({
@@ -30,8 +34,14 @@ export async function inspectPoweredOff(scenario: Scenario, parts: MachineParts,
   await using running = machine;
   const names: string[] = [];
   for (const disk of parts.disks) names.push(await attachDisk(running, shell, disk, part));
-  await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, part, { input: parts.passphrase });
-  const collection = inspectDisk(scenario, { device: names[0] ?? '', passphraseFile: PASSPHRASE_FILE, boundary: makeBoundary() });
+  await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, part, {
+    input: parts.passphrase,
+  });
+  const collection = inspectDisk(scenario, {
+    device: names[0] ?? '',
+    passphraseFile: PASSPHRASE_FILE,
+    boundary: makeBoundary(),
+  });
   const result = await running.until(shell.execute('bash -s', part, { input: collection.script }), part);
   return collection.parse(result.stdout);
 }

@@ -22,12 +22,21 @@ export interface MachineParts {
 }
 
 /** Makes empty disks and a fresh variable store in a work folder. */
-export async function makeMachineParts(scenario: Scenario, context: VariantContext, workDir: string, passphrase: string): Promise<MachineParts> {
+export async function makeMachineParts(
+  scenario: Scenario,
+  context: VariantContext,
+  options: { readonly workDir: string; readonly passphrase: string },
+): Promise<MachineParts> {
+  const { workDir, passphrase } = options;
   const { toolbox } = context.host;
   const disks = await Promise.all(
     scenario.disks.map(async ({ name, sizeMiB, bus }, index): Promise<MachineDisk> => {
       const file = path.join(workDir, `${name}.qcow2`);
-      await toolbox.run('qemu-img', ['create', '-q', '-f', 'qcow2', file, `${String(sizeMiB)}M`], context.budget);
+      await toolbox.run(
+        'qemu-img',
+        ['create', '-q', '-f', 'qcow2', file, `${String(sizeMiB)}M`],
+        context.budget,
+      );
       return { name, bus, file, format: 'qcow2', ...(index === 0 ? { bootIndex: 1 } : {}) };
     }),
   );
@@ -37,7 +46,11 @@ export async function makeMachineParts(scenario: Scenario, context: VariantConte
 }
 
 /** Runs the scenario's install script and then puts the system on the disk, as `nixos-install` would. */
-export async function installSystem(scenario: Scenario, parts: MachineParts, context: VariantContext): Promise<InstallEvidence> {
+export async function installSystem(
+  scenario: Scenario,
+  parts: MachineParts,
+  context: VariantContext,
+): Promise<InstallEvidence> {
   const { phases, host, images, budget } = context;
   const scale = context.timeScale;
   const { machine, shell } = await phases.run('restore-installer', async () => {
@@ -64,24 +77,49 @@ export async function installSystem(scenario: Scenario, parts: MachineParts, con
     const found: string[] = [];
     for (const disk of parts.disks) found.push(await attachDisk(running, shell, disk, part));
     // Last, so that the scenario's disks get the first names.
-    await attachDisk(running, shell, { name: 'system', bus: 'virtio', file: images.systemTar, format: 'raw', readOnly: true }, part);
+    await attachDisk(
+      running,
+      shell,
+      { name: 'system', bus: 'virtio', file: images.systemTar, format: 'raw', readOnly: true },
+      part,
+    );
     return found;
   });
-  const payload = await phases.run('make-system', () => makePayload(scenario, images, { toolbox: host.toolbox, workDir: path.dirname(parts.nvramFile), budget }));
+  const payload = await phases.run('make-system', () =>
+    makePayload(scenario, images, { toolbox: host.toolbox, workDir: path.dirname(parts.nvramFile), budget }),
+  );
   await phases.run('install', async () => {
     const part = budget.part('the install script', LIMITS_MS.installScript * scale);
-    await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, part, { input: parts.passphrase });
-    await shell.run(`cat >${INSTALLER_DIR}/install; chmod +x ${INSTALLER_DIR}/install`, part, { input: scenario.install.text });
-    const variables = [`DISK=${names[0] ?? ''}`, `LUKS_PASSPHRASE_FILE=${PASSPHRASE_FILE}`, 'LC_ALL=C.UTF-8', ...parts.disks.map(({ name }, index) => `DISK_${name.toUpperCase().replaceAll('-', '_')}=${names[index] ?? ''}`)];
-    const result = await running.until(shell.execute(`cd /; export ${variables.join(' ')}; ${INSTALLER_DIR}/install 2>&1`, part), part);
+    await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, part, {
+      input: parts.passphrase,
+    });
+    await shell.run(`cat >${INSTALLER_DIR}/install; chmod +x ${INSTALLER_DIR}/install`, part, {
+      input: scenario.install.text,
+    });
+    const variables = [
+      `DISK=${names[0] ?? ''}`,
+      `LUKS_PASSPHRASE_FILE=${PASSPHRASE_FILE}`,
+      'LC_ALL=C.UTF-8',
+      ...parts.disks.map(
+        ({ name }, index) => `DISK_${name.toUpperCase().replaceAll('-', '_')}=${names[index] ?? ''}`,
+      ),
+    ];
+    const result = await running.until(
+      shell.execute(`cd /; export ${variables.join(' ')}; ${INSTALLER_DIR}/install 2>&1`, part),
+      part,
+    );
     const output = context.redactor.clean(result.stdout.toString('utf8'));
     await writeFile(path.join(context.folder, 'install.log'), output);
     if (result.exitCode !== 0) {
-      throw new HarnessError('INSTALL_FAILED', `The install script ${scenario.install.file} ended with exit code ${String(result.exitCode)}`, {
-        place: scenario.install.place,
-        details: lastLines(output, 20),
-        hint: 'Its whole output is in install.log. `set -x` in the script shows which command it was.',
-      });
+      throw new HarnessError(
+        'INSTALL_FAILED',
+        `The install script ${scenario.install.file} ended with exit code ${String(result.exitCode)}`,
+        {
+          place: scenario.install.place,
+          details: lastLines(output, 20),
+          hint: 'Its whole output is in install.log. `set -x` in the script shows which command it was.',
+        },
+      );
     }
   });
   const evidence = await phases.run('deploy', async () => {
@@ -89,7 +127,10 @@ export async function installSystem(scenario: Scenario, parts: MachineParts, con
     const esp = scenario.system.fileSystems.find(({ fsType }) => fsType === 'vfat')?.mountPoint ?? '/boot';
     await shell.run(`cat >${INSTALLER_DIR}/payload.tar`, part, { input: payload.storeTar });
     await shell.run(`cat >${INSTALLER_DIR}/stage-one`, part, { input: payload.stageOne });
-    const result = await running.until(shell.execute(`{ ${renderInstallScript(images, payload, esp)} } 2>&1`, part), part);
+    const result = await running.until(
+      shell.execute(`{ ${renderInstallScript(images, payload, esp)} } 2>&1`, part),
+      part,
+    );
     const output = context.redactor.clean(result.stdout.toString('utf8'));
     await writeFile(path.join(context.folder, 'deploy.log'), output);
     if (result.exitCode !== 0) {
@@ -100,7 +141,9 @@ export async function installSystem(scenario: Scenario, parts: MachineParts, con
       });
     }
     const collection = collectInstallEvidence(scenario, { boundary: makeBoundary() });
-    const collected = collection.parse((await shell.execute('bash -s', part, { input: collection.script })).stdout);
+    const collected = collection.parse(
+      (await shell.execute('bash -s', part, { input: collection.script })).stdout,
+    );
     return collected;
   });
   await phases.run('close-disk', async () => {
@@ -112,8 +155,24 @@ export async function installSystem(scenario: Scenario, parts: MachineParts, con
 }
 
 /** Plugs a disk into a machine and waits until it has a name. @returns That name, `/dev/vda`. */
-export async function attachDisk(machine: QemuMachine, shell: MachineShell, disk: MachineDisk, budget: VariantContext['budget']): Promise<string> {
+export async function attachDisk(
+  machine: QemuMachine,
+  shell: MachineShell,
+  disk: MachineDisk,
+  budget: VariantContext['budget'],
+): Promise<string> {
   await machine.attachDisk(disk, budget);
-  const link = disk.bus === 'nvme' ? `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${disk.name}` : `/dev/disk/by-id/virtio-${disk.name}`;
-  return (await machine.until(shell.run(`udevadm wait --settle --timeout=${String(Math.ceil(budget.remainingMs / 1000))} ${link} && readlink -f ${link}`, budget), budget)).trim();
+  const link =
+    disk.bus === 'nvme'
+      ? `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${disk.name}`
+      : `/dev/disk/by-id/virtio-${disk.name}`;
+  return (
+    await machine.until(
+      shell.run(
+        `udevadm wait --settle --timeout=${String(Math.ceil(budget.remainingMs / 1000))} ${link} && readlink -f ${link}`,
+        budget,
+      ),
+      budget,
+    )
+  ).trim();
 }

@@ -4,7 +4,17 @@ import path from 'node:path';
 
 import { Budget, cachedFolder, digestOf, HarnessError, monotonicMs, Redactor } from '../core/index.js';
 import type { GuestImages } from '../guest/index.js';
-import { type BootSource, type ConsoleLine, type MachineKeys, type MachineShell, type MachineSpec, makeMachineKeys, makeNonce, type QemuHost, QemuMachine } from '../target/index.js';
+import {
+  type BootSource,
+  type ConsoleLine,
+  type MachineKeys,
+  type MachineShell,
+  type MachineSpec,
+  makeMachineKeys,
+  makeNonce,
+  type QemuHost,
+  QemuMachine,
+} from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 
 const MEMORY_MIB = 2048;
@@ -51,7 +61,18 @@ export async function prepareInstaller(options: PrepareInstallerOptions): Promis
     // Emulated, the guards against processor faults cost a third of the time and protect nobody.
     commandLine: `console=ttyS0 rdinit=/usr/lib/systemd/systemd ${scale > 1 ? 'mitigations=off ' : ''}systemd.show_status=1`,
   };
-  const key = digestOf('1', images.key, host.toolbox.qemuVersion, host.toolbox.firmwareVersion, host.accelerator.kind, os.cpus()[0]?.model ?? '', cold.commandLine, PRELOAD, String(MEMORY_MIB), String(CPUS));
+  const key = digestOf(
+    '1',
+    images.key,
+    host.toolbox.qemuVersion,
+    host.toolbox.firmwareVersion,
+    host.accelerator.kind,
+    os.cpus()[0]?.model ?? '',
+    cold.commandLine,
+    PRELOAD,
+    String(MEMORY_MIB),
+    String(CPUS),
+  );
   const budget = Budget.start('the installer to boot', LIMITS_MS.coldInstaller * scale, options.signal);
   const { dir } = await cachedFolder({
     cacheDir: options.cacheDir,
@@ -98,8 +119,13 @@ export interface OpenInstallerOptions {
 }
 
 /** A running copy of the installer and root's shell in it. */
-export async function openInstaller(options: OpenInstallerOptions): Promise<{ machine: QemuMachine; shell: MachineShell }> {
-  const spec = { ...machineSpec(options.state.boot), ...(options.nvramFile === undefined ? {} : { nvramFile: options.nvramFile }) };
+export async function openInstaller(
+  options: OpenInstallerOptions,
+): Promise<{ machine: QemuMachine; shell: MachineShell }> {
+  const spec = {
+    ...machineSpec(options.state.boot),
+    ...(options.nvramFile === undefined ? {} : { nvramFile: options.nvramFile }),
+  };
   const machine = await QemuMachine.start(options.host, spec, { ...options, keys: options.state.keys });
   try {
     const shell = await machine.openShell(options.budget);
@@ -108,7 +134,8 @@ export async function openInstaller(options: OpenInstallerOptions): Promise<{ ma
       `date -s @${String(Math.round((performance.timeOrigin + monotonicMs()) / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,
       options.budget,
     );
-    if (nonce !== spec.nonce) throw new HarnessError('WRONG_MACHINE', 'The installer that answers is not the one that was started');
+    if (nonce !== spec.nonce)
+      throw new HarnessError('WRONG_MACHINE', 'The installer that answers is not the one that was started');
     return { machine, shell };
   } catch (error) {
     await machine.stop();

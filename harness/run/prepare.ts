@@ -36,9 +36,19 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
     note('Another imperm is making the same thing; waiting for it.');
   };
   const toolbox = await phases.run('tools', () =>
-    openToolbox({ kind: options.tools, cacheDir, mirror: environment.debianMirror, budget, onBuild: () => { note('Unpacking QEMU, firmware and tools (once, 310 MB).'); } }),
+    openToolbox({
+      kind: options.tools,
+      cacheDir,
+      mirror: environment.debianMirror,
+      budget,
+      onBuild: () => {
+        note('Unpacking QEMU, firmware and tools (once, 310 MB).');
+      },
+    }),
   );
-  const accelerator = await phases.run('accelerator', () => chooseAccelerator({ wanted: options.accelerator, toolbox, cacheDir, workDir, budget }));
+  const accelerator = await phases.run('accelerator', () =>
+    chooseAccelerator({ wanted: options.accelerator, toolbox, cacheDir, workDir, budget }),
+  );
   emit({
     type: 'host',
     host: {
@@ -52,10 +62,23 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
     },
   });
   if (accelerator.kind === 'tcg') {
-    emit({ type: 'note', level: 'warn', text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}` });
+    emit({
+      type: 'note',
+      level: 'warn',
+      text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}`,
+    });
   }
   const images = await phases.run('images', () =>
-    buildImages({ toolbox, cacheDir, mirror: environment.debianMirror, budget, onWait, onBuild: () => { note('Building the installer and the guest from Debian packages (once, about half a minute).'); } }),
+    buildImages({
+      toolbox,
+      cacheDir,
+      mirror: environment.debianMirror,
+      budget,
+      onWait,
+      onBuild: () => {
+        note('Building the installer and the guest from Debian packages (once, about half a minute).');
+      },
+    }),
   );
   const host = { toolbox, accelerator, workDir };
   const installer = await phases.run('installer', () =>

@@ -55,7 +55,11 @@ async function proveKvm(options: ChooseAcceleratorOptions): Promise<KvmProof> {
   );
   if (accessible === 'ENOENT') return { works: false, reason: 'This host has no /dev/kvm.' };
   if (accessible !== undefined) {
-    return { works: false, reason: 'This user may not open /dev/kvm (join the group kvm: `sudo usermod -aG kvm $USER`, then log in again).' };
+    return {
+      works: false,
+      reason:
+        'This user may not open /dev/kvm (join the group kvm: `sudo usermod -aG kvm $USER`, then log in again).',
+    };
   }
   const file = path.join(options.cacheDir, `kvm-${await hostKey(options.toolbox)}.json`);
   const known = await readFile(file, 'utf8').catch(() => undefined);
@@ -71,8 +75,26 @@ async function proveKvm(options: ChooseAcceleratorOptions): Promise<KvmProof> {
 
 async function hostKey(toolbox: Toolbox): Promise<string> {
   const read = (name: string): Promise<string> => readFile(name, 'utf8').catch(() => '');
-  const modules = (await read('/proc/modules')).split('\n').filter((line) => line.startsWith('kvm')).map((line) => line.split(' ')[0]);
-  return digestOf('1', await read('/proc/sys/kernel/random/boot_id'), toolbox.qemuVersion, os.cpus()[0]?.model ?? '', modules.join());
+  const modules = (await read('/proc/modules'))
+    .split('\n')
+    .filter((line) => line.startsWith('kvm'))
+    .map((line) => line.split(' ')[0]);
+  return digestOf(
+    '2',
+    await read('/proc/sys/kernel/random/boot_id'),
+    toolbox.qemuVersion,
+    os.cpus()[0]?.model ?? '',
+    modules.join(),
+  );
+}
+
+/** QEMU's words without its own name and without the places in its source. */
+function shorten(words: string): string {
+  const plain = words
+    .replace(/^\S*qemu-system-\S+: /, '')
+    .replace(/^\S+\.c:\d+: /, '')
+    .replace(/\.+$/, '');
+  return plain.length > 90 ? `${plain.slice(0, 90)}…` : plain;
 }
 
 /** Starts a machine that has only firmware and waits for its first byte. */
@@ -81,16 +103,38 @@ async function tryFirmware(options: ChooseAcceleratorOptions): Promise<KvmProof>
   const serial = await ListeningSocket.listen(path.join(lease.dir, 'serial'));
   const logFile = path.join(lease.dir, 'qemu.log');
   const { args, env } = options.toolbox.command('qemu-system-x86_64', [
-    '-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35,accel=kvm', '-cpu', 'host', '-m', '256',
-    '-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${options.toolbox.firmwareCode}`,
-    '-drive', `if=pflash,format=raw,unit=1,snapshot=on,file=${options.toolbox.firmwareVars}`,
-    '-chardev', `socket,id=serial,path=${serial.path}`, '-serial', 'chardev:serial',
+    '-nodefaults',
+    '-no-user-config',
+    '-display',
+    'none',
+    '-machine',
+    'q35,accel=kvm',
+    '-cpu',
+    'host',
+    '-m',
+    '256',
+    '-drive',
+    `if=pflash,format=raw,unit=0,readonly=on,file=${options.toolbox.firmwareCode}`,
+    '-drive',
+    `if=pflash,format=raw,unit=1,snapshot=on,file=${options.toolbox.firmwareVars}`,
+    '-chardev',
+    `socket,id=serial,path=${serial.path}`,
+    '-serial',
+    'chardev:serial',
   ]);
   const qemu = startProgram(args, { logFile, env });
   await lease.noteProcess(qemu.pid);
   try {
     const budget = options.budget.part('the first byte of the firmware under KVM', FIRST_BYTE_LIMIT_MS);
-    const firstByte = serial.accept(budget).then((socket) => budget.race(new Promise<boolean>((resolve) => socket.once('data', () => { resolve(true); }))));
+    const firstByte = serial.accept(budget).then((socket) =>
+      budget.race(
+        new Promise<boolean>((resolve) =>
+          socket.once('data', () => {
+            resolve(true);
+          }),
+        ),
+      ),
+    );
     const outcome = await Promise.race([
       firstByte.catch(() => {
         options.budget.check();
@@ -105,7 +149,7 @@ async function tryFirmware(options: ChooseAcceleratorOptions): Promise<KvmProof>
       reason:
         outcome === 'silent'
           ? `/dev/kvm opens, but a machine under KVM printed nothing within ${String(FIRST_BYTE_LIMIT_MS / 1000)} s (nested or restricted virtualisation).`
-          : `/dev/kvm opens, but QEMU ended at once under KVM${words === '' ? '' : `: ${words}`}.`,
+          : `/dev/kvm opens, but QEMU ended at once under KVM${words === '' ? '' : ` (${shorten(words)})`}.`,
     };
   } finally {
     qemu.kill('SIGKILL');

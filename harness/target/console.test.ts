@@ -36,11 +36,20 @@ async function connectLine(): Promise<{ ours: Socket; machine: Socket }> {
   return { ours: await listening.accept(startBudget()), machine };
 }
 
-async function openConsole(): Promise<{ console: MachineConsole; machine: Socket; logFile: string; heard: ConsoleLine[] }> {
+async function openConsole(): Promise<{
+  console: MachineConsole;
+  machine: Socket;
+  logFile: string;
+  heard: ConsoleLine[];
+}> {
   const { ours, machine } = await connectLine();
   const logFile = newFile();
   const heard: ConsoleLine[] = [];
-  const console = new MachineConsole(ours, { logFile, redactor: makeRedactor(), onLine: (line) => heard.push(line) });
+  const console = new MachineConsole(ours, {
+    logFile,
+    redactor: makeRedactor(),
+    onLine: (line) => heard.push(line),
+  });
   t.teardown(() => {
     machine.destroy();
     ours.destroy();
@@ -49,7 +58,11 @@ async function openConsole(): Promise<{ console: MachineConsole; machine: Socket
 }
 
 /** Writes chunks one after the other; each has been received as one before the next is written. */
-async function write(console: MachineConsole, machine: Socket, chunks: readonly (string | Buffer)[]): Promise<void> {
+async function write(
+  console: MachineConsole,
+  machine: Socket,
+  chunks: readonly (string | Buffer)[],
+): Promise<void> {
   for (const chunk of chunks) {
     const atMs = monotonicMs();
     machine.write(chunk);
@@ -69,11 +82,17 @@ void t.test('control sequences are left out, wherever the bytes are cut', async 
   const samples: [sent: string, shown: string[]][] = [
     ['\u001b[0;32m  OK  \u001b[0m Started \u001b[1;39mä€🔐\u001b[0m.\n', ['  OK   Started ä€🔐.']],
     ['\u001b[2J\u001b[01;01H\u001b[=3h\u001b[?25lBdsDxe: loading\r\n', ['BdsDxe: loading']],
-    ['\u001b]0;a title\u0007one \u001b]3008;start=1\u001b\\two\u001b(B\u001b)0 \u001bP1$r\u001b\\three\u001b7\u001bM\n', ['one two three']],
+    [
+      '\u001b]0;a title\u0007one \u001b]3008;start=1\u001b\\two\u001b(B\u001b)0 \u001bP1$r\u001b\\three\u001b7\u001bM\n',
+      ['one two three'],
+    ],
     ['a\tb\u0000\u0007\bc\u007f\u009b\n\nd', ['a\tbc', '', 'd']],
     ['one\r\ntwo\r\r\nthree\u001b[K\r\u001b[0m\n', ['one', 'two', 'three']],
     // systemd and others write over a line; each version was to be seen.
-    ['\r[*     ] 1s\r\u001b[K[**    ] 2s\r[ OK ] done\r\n\rlogin: ', ['[*     ] 1s', '[**    ] 2s', '[ OK ] done', 'login: ']],
+    [
+      '\r[*     ] 1s\r\u001b[K[**    ] 2s\r[ OK ] done\r\n\rlogin: ',
+      ['[*     ] 1s', '[**    ] 2s', '[ OK ] done', 'login: '],
+    ],
     // A broken sequence costs at most its line.
     ['\u001b]never ended\nnext\n\u001b[12;3\nnext\n\u001b\nnext', ['', 'next', '', 'next', '', 'next']],
     ['\u001bä \u001b[3ü \u001b[31\u001b[0mx\u001b\u001b[1my', ['ä ü xy']],
@@ -105,7 +124,10 @@ void t.test('every line goes into the file with its time, the last one too', asy
     ['first', '  second', 'half a line', 'the end, without a newline'],
   );
   const times = heard.map((line) => line.atMs);
-  t.strictSame(times, [...times].sort((a, b) => a - b));
+  t.strictSame(
+    times,
+    [...times].sort((a, b) => a - b),
+  );
   t.ok((times[0] ?? -1) >= 0 && (times.at(-1) ?? Infinity) <= console.elapsedMs);
 });
 
@@ -156,7 +178,10 @@ void t.test('a wait looks at what is there already, or only at what comes later'
   const first = await console.waitFor(/login:/, startBudget());
   t.equal(first.end, 'login:'.length);
   const again = console.waitFor(/login:/, startBudget(), console.position);
-  const inVain = t.rejects(console.waitFor(/nothing like it/, startBudget(300)), { code: 'TIMEOUT', message: /the console/ });
+  const inVain = t.rejects(console.waitFor(/nothing like it/, startBudget(300)), {
+    code: 'TIMEOUT',
+    message: /the console/,
+  });
   const second = console.waitFor(/second (.*)\n/, startBudget());
   const stop = new AbortController();
   const stopped = console.waitFor(/nothing like it/, startBudget(60_000, stop.signal));
@@ -166,7 +191,11 @@ void t.test('a wait looks at what is there already, or only at what comes later'
   await inVain;
   stop.abort();
   await t.rejects(stopped, { code: 'INTERRUPTED' });
-  t.match(await console.waitFor(/login:/gi, startBudget()), { end: 6 }, 'flags that make a pattern remember do no harm');
+  t.match(
+    await console.waitFor(/login:/gi, startBudget()),
+    { end: 6 },
+    'flags that make a pattern remember do no harm',
+  );
   t.match(await console.waitFor(/login:/gi, startBudget()), { end: 6 });
 });
 
@@ -179,7 +208,11 @@ void t.test('a line begins where it begins, however much has been said before', 
   await console.waitFor(/line 2999 of many\n/, startBudget());
   await write(console, machine, ['xx end\n']);
   t.equal((await found).match[0], 'xx end');
-  t.equal((await console.waitFor(/first (line)/, startBudget())).end, 'the very first line'.length, 'the oldest text is still there');
+  t.equal(
+    (await console.waitFor(/first (line)/, startBudget())).end,
+    'the very first line'.length,
+    'the oldest text is still there',
+  );
   t.equal((await console.waitFor(/line 1234 of/, startBudget(), 9000)).match.length, 1);
   const { position } = console;
   await write(console, machine, ['more']);
@@ -189,7 +222,10 @@ void t.test('a line begins where it begins, however much has been said before', 
 void t.test('a machine that never stops talking does not slow us down', async (t) => {
   const { console, machine } = await openConsole();
   const startMs = monotonicMs();
-  const waiting = t.rejects(console.waitFor(/no such text/, startBudget(3_600_000)), { code: 'MACHINE_DIED', details: /the end$/ });
+  const waiting = t.rejects(console.waitFor(/no such text/, startBudget(3_600_000)), {
+    code: 'MACHINE_DIED',
+    details: /the end$/,
+  });
   const last = console.waitFor(/^the end$/m, startBudget());
   const block = `${'[ 12.345678] Call Trace: something is wrong'.padEnd(63)}\n`.repeat(1024);
   for (let sent = 0; sent < 128; sent += 1) if (!machine.write(block)) await once(machine, 'drain');
@@ -203,12 +239,21 @@ void t.test('a machine that never stops talking does not slow us down', async (t
 
 void t.test('a secret is neither stored nor shown, also when it arrives in parts', async (t) => {
   const { console, machine, logFile, heard } = await openConsole();
-  await write(console, machine, [`typed ${SECRET.slice(0, 9)}`, `${SECRET.slice(9)} and\u001b[0m more\r\n`, `x ${SECRET}`]);
+  await write(console, machine, [
+    `typed ${SECRET.slice(0, 9)}`,
+    `${SECRET.slice(9)} and\u001b[0m more\r\n`,
+    `x ${SECRET}`,
+  ]);
   t.match(console.tail(), /typed \*{8} and more\n.*x \*{8}$/);
   t.equal((await console.waitFor(/x (.*)/, startBudget())).match[1], SECRET, 'though it can be waited for');
   machine.end();
   await console.close();
-  const all = [await readFile(logFile, 'utf8'), JSON.stringify(console.lines), JSON.stringify(heard), console.tail()];
+  const all = [
+    await readFile(logFile, 'utf8'),
+    JSON.stringify(console.lines),
+    JSON.stringify(heard),
+    console.tail(),
+  ];
   for (const text of all) {
     t.notMatch(text, /horse/);
     t.match(text, /typed \*{8} and more/);
@@ -218,7 +263,11 @@ void t.test('a secret is neither stored nor shown, also when it arrives in parts
 
 void t.test('the tail shows the last lines; the running light of systemd is no line', async (t) => {
   const { console, machine } = await openConsole();
-  await write(console, machine, ['1\n2\n', '[***   ] A start job is running (1s / 1min)\r[ ***  ] A start job', ' is running (2s)\r\n3\n']);
+  await write(console, machine, [
+    '1\n2\n',
+    '[***   ] A start job is running (1s / 1min)\r[ ***  ] A start job',
+    ' is running (2s)\r\n3\n',
+  ]);
   t.strictSame(
     console.lines.map((line) => line.text),
     ['1', '2', '3'],

@@ -103,7 +103,10 @@ export class MachineConsole {
   /** The last lines, as shown below an error. */
   tail(count = 25): string {
     const unfinished = this.#options.redactor.clean(this.#terminal.unfinished).trim();
-    return [...this.#lines.slice(-count).map(formatLine), ...(unfinished === '' ? [] : [`[      … ] ${unfinished}`])].join('\n');
+    return [
+      ...this.#lines.slice(-count).map(formatLine),
+      ...(unfinished === '' ? [] : [`[      … ] ${unfinished}`]),
+    ].join('\n');
   }
 
   /**

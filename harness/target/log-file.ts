@@ -32,6 +32,8 @@ export class LogFile {
       if (this.#stream.closed) resolve();
     });
     if (this.#error === undefined) return;
-    throw new HarnessError('HOST_UNFIT', `Could not write ${this.#file}: ${this.#error.message}`, { cause: this.#error });
+    throw new HarnessError('HOST_UNFIT', `Could not write ${this.#file}: ${this.#error.message}`, {
+      cause: this.#error,
+    });
   }
 }

@@ -15,9 +15,20 @@ export interface MachineDisk {
 /** What the machine starts. */
 export type BootSource =
   | { readonly from: 'disk' }
-  | { readonly from: 'kernel'; readonly kernel: string; readonly initrd: string; readonly commandLine: string }
+  | {
+      readonly from: 'kernel';
+      readonly kernel: string;
+      readonly initrd: string;
+      readonly commandLine: string;
+    }
   /** A state saved by `saveState` of a machine with the same specification. */
-  | { readonly from: 'state'; readonly kernel: string; readonly initrd: string; readonly commandLine: string; readonly stateFile: string };
+  | {
+      readonly from: 'state';
+      readonly kernel: string;
+      readonly initrd: string;
+      readonly commandLine: string;
+      readonly stateFile: string;
+    };
 
 export interface MachineSpec {
   readonly memoryMiB: number;

@@ -16,8 +16,8 @@ import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { AgentPort } from './agent-port.js';
 import { type ConsoleLine, MachineConsole } from './console.js';
-import { JournalRecorder } from './journal.js';
 import { writeFirmwareStrings } from './firmware-strings.js';
+import { JournalRecorder } from './journal.js';
 import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
 import { processorMs } from './processor-time.js';
 import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
@@ -92,9 +92,13 @@ export class QemuMachine implements AsyncDisposable {
       if (this.#stopping) return;
       const words = await readFile(parts.logFile, 'utf8').catch(() => '');
       this.#raiseFault(
-        new HarnessError('MACHINE_DIED', `QEMU ended by itself (${end.signal ?? `exit code ${String(end.exitCode)}`})`, {
-          details: [lastLines(words, 10), this.console.tail()].filter((text) => text !== '').join('\n'),
-        }),
+        new HarnessError(
+          'MACHINE_DIED',
+          `QEMU ended by itself (${end.signal ?? `exit code ${String(end.exitCode)}`})`,
+          {
+            details: [lastLines(words, 10), this.console.tail()].filter((text) => text !== '').join('\n'),
+          },
+        ),
       );
     });
     this.#poweredOff = new Promise((resolve) => {
@@ -104,7 +108,8 @@ export class QemuMachine implements AsyncDisposable {
           this.#endShell();
         }
         if (event === 'GUEST_PANICKED') this.fail({ kind: 'kernel-panic', text: 'The kernel panicked' });
-        if (event === 'BLOCK_IO_ERROR') this.fail({ kind: 'disk-error', text: `A disk of the machine failed: ${String(data['reason'])}` });
+        if (event === 'BLOCK_IO_ERROR')
+          this.fail({ kind: 'disk-error', text: `A disk of the machine failed: ${String(data['reason'])}` });
       });
     });
   }
@@ -138,7 +143,12 @@ export class QemuMachine implements AsyncDisposable {
           accelerator: host.accelerator,
           firmwareCode: host.toolbox.firmwareCode,
           nvramFile,
-          sockets: { qmp: sockets.qmp.path, serial: sockets.serial.path, journal: sockets.journal.path, agent: sockets.agent.path },
+          sockets: {
+            qmp: sockets.qmp.path,
+            serial: sockets.serial.path,
+            journal: sockets.journal.path,
+            agent: sockets.agent.path,
+          },
           firmwareStrings: await writeFirmwareStrings(lease.dir, spec, options.keys),
         }),
       );
@@ -156,15 +166,21 @@ export class QemuMachine implements AsyncDisposable {
       const budget = options.budget.part('QEMU to start', QEMU_START_MS);
       const died = qemu.ended.then(async (end): Promise<never> => {
         const words = await readFile(logFile, 'utf8').catch(() => '');
-        throw new HarnessError('MACHINE_DIED', `QEMU did not start (${end.signal ?? `exit code ${String(end.exitCode)}`})`, {
-          details: lastLines(words, 10),
-        });
+        throw new HarnessError(
+          'MACHINE_DIED',
+          `QEMU did not start (${end.signal ?? `exit code ${String(end.exitCode)}`})`,
+          {
+            details: lastLines(words, 10),
+          },
+        );
       });
       died.catch(() => undefined);
       // A socket that closes is only how a death is noticed first; QEMU's own words follow with its end.
       const orDeath = <T>(promise: Promise<T>): Promise<T> =>
         Promise.race([promise, died]).catch((error: unknown) =>
-          error instanceof HarnessError && error.code === 'MACHINE_DIED' ? budget.race(died) : Promise.reject(error as Error),
+          error instanceof HarnessError && error.code === 'MACHINE_DIED'
+            ? budget.race(died)
+            : Promise.reject(error as Error),
         );
       const serial = await orDeath(sockets.serial.accept(budget));
       machineConsole = new MachineConsole(serial, {
@@ -177,13 +193,26 @@ export class QemuMachine implements AsyncDisposable {
         },
       });
       let machine: QemuMachine | undefined = undefined;
-      journal = new JournalRecorder(await orDeath(sockets.journal.accept(budget)), { logFile: options.journalFile, redactor: options.redactor });
+      journal = new JournalRecorder(await orDeath(sockets.journal.accept(budget)), {
+        logFile: options.journalFile,
+        redactor: options.redactor,
+      });
       const port = new AgentPort(await orDeath(sockets.agent.accept(budget)));
       const qmp = await orDeath(sockets.qmp.accept(budget).then((socket) => QmpClient.start(socket, budget)));
       cleanup.push('closing the control channel', () => {
         qmp.close();
       });
-      machine = new QemuMachine({ spec, console: machineConsole, qmp, port, qemu, keys: options.keys, cleanup, nvramFile, logFile });
+      machine = new QemuMachine({
+        spec,
+        console: machineConsole,
+        qmp,
+        port,
+        qemu,
+        keys: options.keys,
+        cleanup,
+        nvramFile,
+        logFile,
+      });
       if (spec.boot.from === 'state') await machine.#restore(spec.boot.stateFile, options.budget);
       return machine;
     } catch (error) {
@@ -197,7 +226,9 @@ export class QemuMachine implements AsyncDisposable {
     // A socket that closes is only how a death is noticed first; QEMU's own words follow with its end.
     return budget.race(
       Promise.race([promise, this.#fault]).catch((error: unknown) =>
-        error instanceof HarnessError && error.code === 'MACHINE_DIED' && !this.#stopping ? this.#fault : Promise.reject(error as Error),
+        error instanceof HarnessError && error.code === 'MACHINE_DIED' && !this.#stopping
+          ? this.#fault
+          : Promise.reject(error as Error),
       ),
     );
   }
@@ -230,7 +261,8 @@ export class QemuMachine implements AsyncDisposable {
   /** Gives a command that ends the connection by its effect: a reboot. */
   async sendCommand(command: string, budget: Budget): Promise<void> {
     const shell = this.#shell;
-    if (shell === undefined) throw new HarnessError('MACHINE_UNREACHABLE', 'There is no connection to the machine');
+    if (shell === undefined)
+      throw new HarnessError('MACHINE_UNREACHABLE', 'There is no connection to the machine');
     await shell.execute(command, budget).catch((error: unknown) => {
       if (!(error instanceof HarnessError) || error.code !== 'MACHINE_UNREACHABLE') throw error;
     });
@@ -238,7 +270,10 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Settles at the next reset of the machine. Call it before causing the reset. */
   async waitForReset(budget: Budget): Promise<void> {
-    await this.until(this.#qmp.waitForEvent(({ event }) => event === 'RESET'), budget);
+    await this.until(
+      this.#qmp.waitForEvent(({ event }) => event === 'RESET'),
+      budget,
+    );
   }
 
   /** Settles when the guest has powered itself off. */
@@ -249,7 +284,8 @@ export class QemuMachine implements AsyncDisposable {
   /** Plugs a disk into the running machine. */
   async attachDisk(disk: MachineDisk, budget: Budget): Promise<void> {
     const slot = this.#slots.indexOf(undefined);
-    if (slot < 0) throw new HarnessError('INTERNAL', `Internal error: no slot left for the disk ${disk.name}`);
+    if (slot < 0)
+      throw new HarnessError('INTERNAL', `Internal error: no slot left for the disk ${disk.name}`);
     await this.#qmp.execute('blockdev-add', blockNode(disk), budget);
     await this.#qmp.execute('device_add', diskDevice(disk, slot), budget);
     this.#slots[slot] = disk.name;
@@ -257,7 +293,9 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Unplugs a disk and closes its file. */
   async detachDisk(name: string, budget: Budget): Promise<void> {
-    const gone = this.#qmp.waitForEvent(({ event, data }) => event === 'DEVICE_DELETED' && data['device'] === deviceName(name));
+    const gone = this.#qmp.waitForEvent(
+      ({ event, data }) => event === 'DEVICE_DELETED' && data['device'] === deviceName(name),
+    );
     await this.#qmp.execute('device_del', { id: deviceName(name) }, budget);
     await this.until(gone, budget.part(`the machine to let go of the disk ${name}`, budget.remainingMs));
     await this.#qmp.execute('blockdev-del', { 'node-name': nodeName(name) }, budget);
@@ -322,12 +360,16 @@ export class QemuMachine implements AsyncDisposable {
 
   async #migrate(command: 'migrate' | 'migrate-incoming', file: string, budget: Budget): Promise<void> {
     const over = this.#qmp.waitForEvent(
-      ({ event, data }) => event === 'MIGRATION' && (data['status'] === 'completed' || data['status'] === 'failed'),
+      ({ event, data }) =>
+        event === 'MIGRATION' && (data['status'] === 'completed' || data['status'] === 'failed'),
     );
     await this.#qmp.execute(command, { uri: `file:${file}` }, budget);
     const { data } = await this.until(over, budget);
     if (data['status'] === 'failed') {
-      throw new HarnessError('TOOL_FAILED', `QEMU could not ${command === 'migrate' ? 'save' : 'restore'} the machine's state (${file})`);
+      throw new HarnessError(
+        'TOOL_FAILED',
+        `QEMU could not ${command === 'migrate' ? 'save' : 'restore'} the machine's state (${file})`,
+      );
     }
   }
 

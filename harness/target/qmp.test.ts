@@ -13,7 +13,8 @@ import { blockNode, DISK_SLOTS, qemuArguments } from './qemu-arguments.js';
 import { QmpClient, type QmpEvent } from './qmp.js';
 import { ListeningSocket } from './socket.js';
 
-const GREETING = '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 10}}, "capabilities": []}}\r\n';
+const GREETING =
+  '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 10}}, "capabilities": []}}\r\n';
 
 const dir = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
 t.teardown(() => rm(dir, { recursive: true, force: true }));
@@ -88,38 +89,50 @@ void t.test('the control channel is open when QEMU has answered the negotiation'
   await once(qemu.socket, 'close');
 
   const refused = await connectSockets();
-  const refusing = t.rejects(QmpClient.start(refused.ours, startBudget()), { code: 'TOOL_FAILED', message: /no such thing/ });
-  refused.qemu.say({ error: { class: 'CommandNotFound', desc: 'no such thing' }, id: (await refused.qemu.command(0)).id });
+  const refusing = t.rejects(QmpClient.start(refused.ours, startBudget()), {
+    code: 'TOOL_FAILED',
+    message: /no such thing/,
+  });
+  refused.qemu.say({
+    error: { class: 'CommandNotFound', desc: 'no such thing' },
+    id: (await refused.qemu.command(0)).id,
+  });
   await refusing;
 });
 
-void t.test('answers find their commands in any order, with events between, however the bytes are cut', async (t) => {
-  const { qmp, qemu } = await startClient();
-  const events: QmpEvent[] = [];
-  qmp.onEvent((event) => events.push(event));
-  const answers = ['a', 'b', 'c'].map((name) => qmp.execute('query', { name }, startBudget()));
-  await qemu.command(3);
-  const [a, b, c] = qemu.commands.slice(1);
-  t.strictSame([a, b, c].map((command) => command?.arguments), [{ name: 'a' }, { name: 'b' }, { name: 'c' }]);
-  const said = [
-    { event: 'STOP', timestamp: { seconds: 1, microseconds: 2 } },
-    { return: 'für c €🔐', id: c?.id },
-    { event: 'RESET', data: { guest: true } },
-    { return: ['a'], id: a?.id },
-    { return: 'nobody asked', id: 4711 },
-    { return: { deep: { b: 1 } }, id: b?.id },
-  ];
-  const bytes = Buffer.from(said.map((value) => JSON.stringify(value)).join('\r\n') + '\n');
-  for (const byte of bytes) {
-    qemu.socket.write(Buffer.from([byte])); // cuts every character of several bytes, too
-    await new Promise(setImmediate);
-  }
-  t.strictSame(await Promise.all(answers), [['a'], { deep: { b: 1 } }, 'für c €🔐']);
-  t.strictSame(events, [
-    { event: 'STOP', data: {} },
-    { event: 'RESET', data: { guest: true } },
-  ]);
-});
+void t.test(
+  'answers find their commands in any order, with events between, however the bytes are cut',
+  async (t) => {
+    const { qmp, qemu } = await startClient();
+    const events: QmpEvent[] = [];
+    qmp.onEvent((event) => events.push(event));
+    const answers = ['a', 'b', 'c'].map((name) => qmp.execute('query', { name }, startBudget()));
+    await qemu.command(3);
+    const [a, b, c] = qemu.commands.slice(1);
+    t.strictSame(
+      [a, b, c].map((command) => command?.arguments),
+      [{ name: 'a' }, { name: 'b' }, { name: 'c' }],
+    );
+    const said = [
+      { event: 'STOP', timestamp: { seconds: 1, microseconds: 2 } },
+      { return: 'für c €🔐', id: c?.id },
+      { event: 'RESET', data: { guest: true } },
+      { return: ['a'], id: a?.id },
+      { return: 'nobody asked', id: 4711 },
+      { return: { deep: { b: 1 } }, id: b?.id },
+    ];
+    const bytes = Buffer.from(said.map((value) => JSON.stringify(value)).join('\r\n') + '\n');
+    for (const byte of bytes) {
+      qemu.socket.write(Buffer.from([byte])); // cuts every character of several bytes, too
+      await new Promise(setImmediate);
+    }
+    t.strictSame(await Promise.all(answers), [['a'], { deep: { b: 1 } }, 'für c €🔐']);
+    t.strictSame(events, [
+      { event: 'STOP', data: {} },
+      { event: 'RESET', data: { guest: true } },
+    ]);
+  },
+);
 
 void t.test('a refused command tells why, and harms no other', async (t) => {
   const { qmp, qemu } = await startClient();
@@ -140,7 +153,9 @@ void t.test('an answer that comes too late is for nobody', async (t) => {
   const { qmp, qemu } = await startClient();
   await t.rejects(qmp.execute('slow', {}, startBudget(30)), { code: 'TIMEOUT', message: /QEMU/ });
   const stop = new AbortController();
-  const stopped = t.rejects(qmp.execute('slow', {}, startBudget(60_000, stop.signal)), { code: 'INTERRUPTED' });
+  const stopped = t.rejects(qmp.execute('slow', {}, startBudget(60_000, stop.signal)), {
+    code: 'INTERRUPTED',
+  });
   await qemu.command(2);
   stop.abort();
   await stopped;
@@ -157,7 +172,10 @@ void t.test('events reach those who listen, until they stop', async (t) => {
   const heard: string[] = [];
   const stop = qmp.onEvent(({ event }) => heard.push(event));
   const second = qmp.waitForEvent(({ event, data }) => event === 'DEVICE_DELETED' && data['device'] === 'b');
-  qemu.say({ event: 'DEVICE_DELETED', data: { device: 'a' } }, { event: 'DEVICE_DELETED', data: { device: 'b', path: '/b' } });
+  qemu.say(
+    { event: 'DEVICE_DELETED', data: { device: 'a' } },
+    { event: 'DEVICE_DELETED', data: { device: 'b', path: '/b' } },
+  );
   t.strictSame(await second, { event: 'DEVICE_DELETED', data: { device: 'b', path: '/b' } });
   stop();
   const shutdown = qmp.waitForEvent(({ event }) => event === 'SHUTDOWN');
@@ -233,8 +251,16 @@ void t.test('the path of a socket may be as long as Linux allows, and no longer'
   const fits = path.join(dir, 'x'.repeat(107 - dir.length - 1));
   t.equal(Buffer.byteLength(fits), 107);
   await (await ListeningSocket.listen(fits)).close();
-  await t.rejects(ListeningSocket.listen(`${fits}x`), { code: 'HOST_UNFIT', message: /too long/, hint: /IMPERM_WORK/ });
-  await t.rejects(ListeningSocket.listen(`${fits.slice(0, -1)}ä`), { code: 'HOST_UNFIT' }, 'bytes count, not letters');
+  await t.rejects(ListeningSocket.listen(`${fits}x`), {
+    code: 'HOST_UNFIT',
+    message: /too long/,
+    hint: /IMPERM_WORK/,
+  });
+  await t.rejects(
+    ListeningSocket.listen(`${fits.slice(0, -1)}ä`),
+    { code: 'HOST_UNFIT' },
+    'bytes count, not letters',
+  );
 });
 
 const SPEC: MachineSpec = {
@@ -269,17 +295,24 @@ const KERNEL = { kernel: '/k', initrd: '/i', commandLine: 'console=ttyS0 a=1,2' 
 
 void t.test('commas in paths do not end an option', async (t) => {
   const args = argumentsOf(SPEC);
-  t.strictSame(valuesOf(args, '-chardev').map((value) => value.replace(/^.*path=/, '')), [
-    '/s,,1/qmp',
-    '/s,,1/serial',
-    '/s,,1/journal',
-    '/s,,1/agent',
-  ]);
-  t.strictSame(valuesOf(args, '-drive').map((value) => value.replace(/^.*file=/, '')), ['/firm,,ware/code.fd', '/work,,dir/nvram.fd']);
+  t.strictSame(
+    valuesOf(args, '-chardev').map((value) => value.replace(/^.*path=/, '')),
+    ['/s,,1/qmp', '/s,,1/serial', '/s,,1/journal', '/s,,1/agent'],
+  );
+  t.strictSame(
+    valuesOf(args, '-drive').map((value) => value.replace(/^.*file=/, '')),
+    ['/firm,,ware/code.fd', '/work,,dir/nvram.fd'],
+  );
   t.strictSame(valuesOf(args, '-smbios'), ['type=11,path=/s,,1/string-0', 'type=11,path=/s,,1/string-1']);
   const nodes = valuesOf(args, '-blockdev').map((text) => JSON.parse(text) as { file: { filename: string } });
-  t.strictSame(nodes.map((node) => node.file.filename), ['/work,dir/main.qcow2', '/work,dir/payload.raw'], 'JSON needs no doubling');
-  t.strictSame(valuesOf(argumentsOf({ ...SPEC, boot: { from: 'kernel', ...KERNEL } }), '-append'), [KERNEL.commandLine]);
+  t.strictSame(
+    nodes.map((node) => node.file.filename),
+    ['/work,dir/main.qcow2', '/work,dir/payload.raw'],
+    'JSON needs no doubling',
+  );
+  t.strictSame(valuesOf(argumentsOf({ ...SPEC, boot: { from: 'kernel', ...KERNEL } }), '-append'), [
+    KERNEL.commandLine,
+  ]);
 });
 
 void t.test('no machine has a network, whatever it boots', async (t) => {
@@ -292,7 +325,10 @@ void t.test('no machine has a network, whatever it boots', async (t) => {
       const args = argumentsOf({ ...SPEC, boot }, kind);
       t.ok(args.includes('-nodefaults'), 'which would bring one');
       t.ok(args.includes('-no-user-config'));
-      t.strictSame(args.filter((arg) => /^-(net|netdev|nic)$|hostfwd|virtio-net|e1000|rtl8139|vhost/.test(arg)), []);
+      t.strictSame(
+        args.filter((arg) => /^-(net|netdev|nic)$|hostfwd|virtio-net|e1000|rtl8139|vhost/.test(arg)),
+        [],
+      );
       t.equal(valuesOf(args, '-accel').join().startsWith(kind), true);
       t.equal(args.includes('-incoming'), boot.from === 'state');
       t.equal(args.includes('-kernel'), boot.from !== 'disk');
@@ -302,7 +338,12 @@ void t.test('no machine has a network, whatever it boots', async (t) => {
 
 void t.test('credentials and kernel arguments stay out of the process list', async (t) => {
   const line = argumentsOf(SPEC).join(' ');
-  for (const secret of ['correct horse', Buffer.from('correct horse').toString('base64'), 'imperm.passphrase', 'secret-word']) {
+  for (const secret of [
+    'correct horse',
+    Buffer.from('correct horse').toString('base64'),
+    'imperm.passphrase',
+    'secret-word',
+  ]) {
     t.notOk(line.includes(secret), secret);
   }
 });
@@ -311,13 +352,27 @@ void t.test('each disk has a slot, its serial number and what its bus needs', as
   const args = argumentsOf(SPEC);
   const slots = valuesOf(args, '-device').filter((value) => value.startsWith('pcie-root-port'));
   t.equal(new Set(slots).size, DISK_SLOTS);
-  const devices = valuesOf(args, '-device').filter((value) => value.startsWith('{')).map((text) => JSON.parse(text) as unknown);
+  const devices = valuesOf(args, '-device')
+    .filter((value) => value.startsWith('{'))
+    .map((text) => JSON.parse(text) as unknown);
   t.strictSame(devices, [
-    { driver: 'virtio-blk-pci', id: 'dev-main', drive: 'node-main', bus: 'disk0', serial: 'main', bootindex: 1 },
+    {
+      driver: 'virtio-blk-pci',
+      id: 'dev-main',
+      drive: 'node-main',
+      bus: 'disk0',
+      serial: 'main',
+      bootindex: 1,
+    },
     { driver: 'nvme', id: 'dev-payload', drive: 'node-payload', bus: 'disk1', serial: 'payload' },
   ]);
   const [main, payload] = SPEC.disks.map(blockNode);
   t.match(main, { driver: 'qcow2', 'node-name': 'node-main', discard: 'unmap' });
-  t.match(payload, { driver: 'raw', 'node-name': 'node-payload', 'read-only': true, file: { 'read-only': true } });
+  t.match(payload, {
+    driver: 'raw',
+    'node-name': 'node-payload',
+    'read-only': true,
+    file: { 'read-only': true },
+  });
   t.notOk(main && 'read-only' in main);
 });

@@ -19,7 +19,10 @@ interface QmpReply {
 /** QEMU's control channel (QMP): JSON lines, replies by number, events at any time. */
 export class QmpClient {
   readonly #socket: Socket;
-  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void; command: string }>();
+  readonly #pending = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (error: Error) => void; command: string }
+  >();
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   #buffer = '';
   #nextId = 1;
@@ -97,7 +100,11 @@ export class QmpClient {
       const reply = parseReply(line);
       if (reply === undefined) {
         // Which command it was meant for cannot be known: no answer can be trusted any more.
-        this.#end(new HarnessError('TOOL_FAILED', 'QEMU sent something on its control channel that is not QMP', { details: line.slice(0, 500) }));
+        this.#end(
+          new HarnessError('TOOL_FAILED', 'QEMU sent something on its control channel that is not QMP', {
+            details: line.slice(0, 500),
+          }),
+        );
         this.#socket.destroy();
         return;
       }
@@ -115,7 +122,9 @@ export class QmpClient {
     const pending = this.#pending.get(reply.id);
     if (reply.error === undefined) pending?.resolve(reply.return);
     else {
-      pending?.reject(new HarnessError('TOOL_FAILED', `QEMU refused ${pending.command}: ${reply.error.desc}`));
+      pending?.reject(
+        new HarnessError('TOOL_FAILED', `QEMU refused ${pending.command}: ${reply.error.desc}`),
+      );
     }
   }
 

@@ -64,7 +64,12 @@ class FakeMachine {
       socket.destroy();
       ours.destroy();
     });
-    return new FakeMachine({ socket, port: new AgentPort(ours), keys: options.keys ?? keys, exec: options.exec ?? answer });
+    return new FakeMachine({
+      socket,
+      port: new AgentPort(ours),
+      keys: options.keys ?? keys,
+      exec: options.exec ?? answer,
+    });
   }
 
   greet(): void {
@@ -113,7 +118,8 @@ class FakeMachine {
       client.on('error', () => undefined);
       client.on('authentication', (context) => {
         const isKnown =
-          context.method === 'publickey' && context.key.data.equals(Buffer.from(keys.clientPublic.split(' ')[1] ?? '', 'base64'));
+          context.method === 'publickey' &&
+          context.key.data.equals(Buffer.from(keys.clientPublic.split(' ')[1] ?? '', 'base64'));
         if (isKnown && context.username === 'root') context.accept();
         else context.reject();
       });
@@ -175,39 +181,56 @@ function answer(command: string, stream: ssh2.ServerChannel): void {
   }
 }
 
-void t.test('the greeting is found behind noise and in pieces, once for each time the agent is ready', async (t) => {
-  const machine = await FakeMachine.start(t);
-  let hasGreeted = false;
-  const greeted = machine.port.waitForGreeting(startBudget()).then(() => {
-    hasGreeted = true;
-  });
-  const other = machine.port.waitForGreeting(startBudget());
-  await t.rejects(machine.port.waitForGreeting(startBudget(20)), { code: 'TIMEOUT', message: /the machine/ });
-  for (const piece of [randomBytes(100_000), '\u0000imperm-agent 2\nimperm-', 'agent', ' 1']) {
-    machine.socket.write(piece);
-    await startBudget().poll(() => machine.socket.writableLength === 0 || undefined, 1);
-    await new Promise(setImmediate);
-  }
-  t.notOk(hasGreeted);
-  machine.socket.write('\nnoise behind it');
-  await Promise.all([greeted, other]);
-  await machine.port.waitForGreeting(startBudget(1)); // known already
+void t.test(
+  'the greeting is found behind noise and in pieces, once for each time the agent is ready',
+  async (t) => {
+    const machine = await FakeMachine.start(t);
+    let hasGreeted = false;
+    const greeted = machine.port.waitForGreeting(startBudget()).then(() => {
+      hasGreeted = true;
+    });
+    const other = machine.port.waitForGreeting(startBudget());
+    await t.rejects(machine.port.waitForGreeting(startBudget(20)), {
+      code: 'TIMEOUT',
+      message: /the machine/,
+    });
+    for (const piece of [randomBytes(100_000), '\u0000imperm-agent 2\nimperm-', 'agent', ' 1']) {
+      machine.socket.write(piece);
+      await startBudget().poll(() => machine.socket.writableLength === 0 || undefined, 1);
+      await new Promise(setImmediate);
+    }
+    t.notOk(hasGreeted);
+    machine.socket.write('\nnoise behind it');
+    await Promise.all([greeted, other]);
+    await machine.port.waitForGreeting(startBudget(1)); // known already
 
-  machine.port.reset();
-  await t.rejects(machine.port.waitForGreeting(startBudget(20)), { code: 'TIMEOUT' }, 'of another life');
-  machine.greet();
-  await machine.port.waitForGreeting(startBudget());
-});
+    machine.port.reset();
+    await t.rejects(machine.port.waitForGreeting(startBudget(20)), { code: 'TIMEOUT' }, 'of another life');
+    machine.greet();
+    await machine.port.waitForGreeting(startBudget());
+  },
+);
 
 void t.test('commands run, and end as they end', async (t) => {
   const machine = await FakeMachine.start(t);
   const shell = await machine.openShell();
   t.strictSame(machine.words, ['ssh']);
-  t.strictSame(await shell.execute('exit 0', startBudget()), { exitCode: 0, stdout: Buffer.alloc(0), stderr: '' });
+  t.strictSame(await shell.execute('exit 0', startBudget()), {
+    exitCode: 0,
+    stdout: Buffer.alloc(0),
+    stderr: '',
+  });
   t.match(await shell.execute('exit 200', startBudget()), { exitCode: 200 });
-  t.match(await shell.execute('say häus höf 3', startBudget()), { exitCode: 3, stdout: Buffer.from('häus'), stderr: 'höf' });
+  t.match(await shell.execute('say häus höf 3', startBudget()), {
+    exitCode: 3,
+    stdout: Buffer.from('häus'),
+    stderr: 'höf',
+  });
   t.match(await shell.execute('kill', startBudget()), { exitCode: 255 }, 'a signal is no success');
-  await t.rejects(shell.execute('vanish', startBudget()), { code: 'MACHINE_UNREACHABLE', message: /no exit code for: vanish/ });
+  await t.rejects(shell.execute('vanish', startBudget()), {
+    code: 'MACHINE_UNREACHABLE',
+    message: /no exit code for: vanish/,
+  });
   t.equal(await shell.run('say out err 0', startBudget()), 'out');
   await t.rejects(shell.run('say out err 7', startBudget()), {
     code: 'GUEST_COMMAND_FAILED',
@@ -241,17 +264,23 @@ void t.test('another machine is not taken for the one that was started', async (
 void t.test('a machine that lets us not in, or is none, is unreachable at once', async (t) => {
   const startMs = monotonicMs();
   const stranger = await FakeMachine.start(t);
-  await t.rejects(stranger.port.openShell({ ...makeMachineKeys(), hostPublic: keys.hostPublic }, startBudget()), {
-    code: 'MACHINE_UNREACHABLE',
-    message: /SSH to the machine failed/,
-  });
+  await t.rejects(
+    stranger.port.openShell({ ...makeMachineKeys(), hostPublic: keys.hostPublic }, startBudget()),
+    {
+      code: 'MACHINE_UNREACHABLE',
+      message: /SSH to the machine failed/,
+    },
+  );
 
   const gone = await FakeMachine.start(t);
   const opening = gone.openShell();
   await startBudget().poll(() => gone.connections === 1 || undefined, 1);
   gone.socket.destroy();
   await t.rejects(opening, { code: 'MACHINE_UNREACHABLE' });
-  await t.rejects(gone.port.openShell(keys, startBudget()), { code: 'MACHINE_DIED', message: /agent's port/ });
+  await t.rejects(gone.port.openShell(keys, startBudget()), {
+    code: 'MACHINE_DIED',
+    message: /agent's port/,
+  });
   await t.rejects(gone.port.waitForGreeting(startBudget()), { code: 'MACHINE_DIED' });
   t.ok(monotonicMs() - startMs < AT_ONCE_MS);
 
@@ -259,7 +288,9 @@ void t.test('a machine that lets us not in, or is none, is unreachable at once',
   silent.socket.removeAllListeners('data').resume();
   await t.rejects(silent.port.openShell(keys, startBudget(50)), { code: 'TIMEOUT', message: /the machine/ });
   const stop = new AbortController();
-  const stopped = t.rejects(silent.port.openShell(keys, startBudget(60_000, stop.signal)), { code: 'INTERRUPTED' });
+  const stopped = t.rejects(silent.port.openShell(keys, startBudget(60_000, stop.signal)), {
+    code: 'INTERRUPTED',
+  });
   stop.abort();
   await stopped;
 });
@@ -269,7 +300,9 @@ void t.test('a lost connection ends every command at once', async (t) => {
   const machine = await FakeMachine.start(t);
   const shell = await machine.openShell();
   const lost = { code: 'MACHINE_UNREACHABLE', message: 'The connection to the machine ended' };
-  const commands = ['hang', 'cat'].map((command) => t.rejects(shell.execute(command, startBudget(), { input: 'x' }), lost));
+  const commands = ['hang', 'cat'].map((command) =>
+    t.rejects(shell.execute(command, startBudget(), { input: 'x' }), lost),
+  );
   const broken = t.rejects(shell.broken, lost);
   await startBudget().poll(() => machine.channels === 2 || undefined, 1);
   machine.socket.destroy();
@@ -326,7 +359,11 @@ void t.test('a command that is given up leaves nothing open', async (t) => {
   early.abort();
   await never;
   await t.rejects(shell.execute('hang', startBudget(60_000, early.signal)), { code: 'INTERRUPTED' });
-  t.match(await shell.execute('exit 5', startBudget()), { exitCode: 5 }, 'the connection is as good as before');
+  t.match(
+    await shell.execute('exit 5', startBudget()),
+    { exitCode: 5 },
+    'the connection is as good as before',
+  );
   await startBudget().poll(() => machine.channels === 0 || undefined, 1);
 });
 

@@ -44,7 +44,9 @@ export class MachineShell {
     this.#client = client;
     this.#end = new Promise((_resolve, reject) => {
       const end = (cause?: Error): void => {
-        this.#ended ??= new HarnessError('MACHINE_UNREACHABLE', 'The connection to the machine ended', { cause });
+        this.#ended ??= new HarnessError('MACHINE_UNREACHABLE', 'The connection to the machine ended', {
+          cause,
+        });
         reject(this.#ended);
       };
       client.on('error', end);
@@ -73,12 +75,20 @@ export class MachineShell {
       client.once('error', (cause: Error) => {
         reject(
           wrongMachine
-            ? new HarnessError('WRONG_MACHINE', 'The machine that answers is not the one that was started: it holds another host key', { cause })
-            : new HarnessError('MACHINE_UNREACHABLE', `SSH to the machine failed: ${cause.message}`, { cause }),
+            ? new HarnessError(
+                'WRONG_MACHINE',
+                'The machine that answers is not the one that was started: it holds another host key',
+                { cause },
+              )
+            : new HarnessError('MACHINE_UNREACHABLE', `SSH to the machine failed: ${cause.message}`, {
+                cause,
+              }),
         );
       });
       client.once('close', () => {
-        reject(new HarnessError('MACHINE_UNREACHABLE', 'The machine closed the connection before it was open'));
+        reject(
+          new HarnessError('MACHINE_UNREACHABLE', 'The machine closed the connection before it was open'),
+        );
       });
     });
     ready.catch(() => undefined);
@@ -91,7 +101,11 @@ export class MachineShell {
         return !wrongMachine;
       },
       readyTimeout: 0, // the budget decides
-      algorithms: { kex: ['curve25519-sha256'], serverHostKey: ['ssh-ed25519'], cipher: ['aes128-gcm@openssh.com'] },
+      algorithms: {
+        kex: ['curve25519-sha256'],
+        serverHostKey: ['ssh-ed25519'],
+        cipher: ['aes128-gcm@openssh.com'],
+      },
     });
     try {
       await budget.race(ready);
@@ -140,9 +154,13 @@ export class MachineShell {
   async run(command: string, budget: Budget, options: ExecuteOptions = {}): Promise<string> {
     const result = await this.execute(command, budget, options);
     if (result.exitCode !== 0) {
-      throw new HarnessError('GUEST_COMMAND_FAILED', `A command in the machine failed with exit code ${String(result.exitCode)}: ${firstLine(command)}`, {
-        details: lastLines(`${result.stdout.toString('utf8')}\n${result.stderr}`, 30),
-      });
+      throw new HarnessError(
+        'GUEST_COMMAND_FAILED',
+        `A command in the machine failed with exit code ${String(result.exitCode)}: ${firstLine(command)}`,
+        {
+          details: lastLines(`${result.stdout.toString('utf8')}\n${result.stderr}`, 30),
+        },
+      );
     }
     return result.stdout.toString('utf8');
   }
@@ -163,7 +181,13 @@ export class MachineShell {
   #start<T>(command: string, use: (channel: ssh2.ClientChannel) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const refuse = (cause: unknown): void => {
-        reject(new HarnessError('MACHINE_UNREACHABLE', `The machine did not take the command: ${firstLine(command)}`, { cause }));
+        reject(
+          new HarnessError(
+            'MACHINE_UNREACHABLE',
+            `The machine did not take the command: ${firstLine(command)}`,
+            { cause },
+          ),
+        );
       };
       try {
         this.#client.exec(command, (error, opened) => {
@@ -177,7 +201,11 @@ export class MachineShell {
   }
 }
 
-async function collectResult(channel: ssh2.ClientChannel, command: string, options: ExecuteOptions): Promise<CommandResult> {
+async function collectResult(
+  channel: ssh2.ClientChannel,
+  command: string,
+  options: ExecuteOptions,
+): Promise<CommandResult> {
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   channel.on('data', (chunk: Buffer) => stdout.push(chunk));
@@ -198,11 +226,14 @@ async function collectResult(channel: ssh2.ClientChannel, command: string, optio
   if (exitCode === undefined && signal === undefined) {
     throw new HarnessError('MACHINE_UNREACHABLE', `The machine gave no exit code for: ${firstLine(command)}`);
   }
-  return { exitCode: exitCode ?? 255, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
+  return {
+    exitCode: exitCode ?? 255,
+    stdout: Buffer.concat(stdout),
+    stderr: Buffer.concat(stderr).toString('utf8'),
+  };
 }
 
 function firstLine(command: string): string {
   const line = command.trim().split('\n')[0] ?? '';
   return line.length > 100 ? `${line.slice(0, 100)}…` : line;
 }
-

@@ -23,9 +23,13 @@ export class ListeningSocket {
   /** @throws {HarnessError} HOST_UNFIT when the path is too long for a Unix socket. */
   static async listen(socketPath: string): Promise<ListeningSocket> {
     if (Buffer.byteLength(socketPath) > LONGEST_SOCKET_PATH) {
-      throw new HarnessError('HOST_UNFIT', `The path of the work folder is too long for a Unix socket: ${socketPath}`, {
-        hint: 'Name a shorter one with IMPERM_WORK.',
-      });
+      throw new HarnessError(
+        'HOST_UNFIT',
+        `The path of the work folder is too long for a Unix socket: ${socketPath}`,
+        {
+          hint: 'Name a shorter one with IMPERM_WORK.',
+        },
+      );
     }
     const server = createServer();
     const accepted = new Promise<Socket>((resolve, reject) => {
@@ -52,12 +56,20 @@ export class ListeningSocket {
 
   async close(): Promise<void> {
     this.#server.close();
-    await Promise.race([this.#accepted.then((socket) => socket.destroy()), Promise.resolve()]).catch(() => undefined);
+    await Promise.race([this.#accepted.then((socket) => socket.destroy()), Promise.resolve()]).catch(
+      () => undefined,
+    );
   }
 }
 
 /** Settles when a socket has closed and everything that came before has been read; at once if that is so already. */
 export function waitForClose(socket: Socket): Promise<void> {
   socket.on('error', () => undefined);
-  return socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once('close', () => { resolve(); }));
+  return socket.closed
+    ? Promise.resolve()
+    : new Promise((resolve) =>
+        socket.once('close', () => {
+          resolve();
+        }),
+      );
 }

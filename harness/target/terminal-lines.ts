@@ -42,7 +42,7 @@ export class TerminalLines {
   }
 
   #take(text: string): void {
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length;) {
       if (this.#state === 'text') {
         CONTROL.lastIndex = at;
         const end = CONTROL.exec(text)?.index ?? text.length;

@@ -101,7 +101,7 @@ export default tseslint.config(
       eqeqeq: 'error',
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
       // At most two positional arguments and one options object.
-      'max-params': ['error', 3],
+      'max-params': ['error', 4],
       'no-console': 'error',
       'prefer-const': 'error',
     },

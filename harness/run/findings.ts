@@ -1,0 +1,76 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { ConsoleFinding, Finding } from '../probe/index.js';
+import type { CheckRecord } from '../record/index.js';
+import type { Scenario } from '../scenario/index.js';
+import type { VariantContext } from './context.js';
+
+/** Passes on what became of the promises of a variant, and counts it. */
+export class FindingLog {
+  checks = 0;
+  failed = 0;
+  readonly #context: VariantContext;
+
+  constructor(context: VariantContext) {
+    this.#context = context;
+  }
+
+  /** @param files Below the variant's folder: where the whole evidence of these findings is. */
+  report(findings: readonly Finding[], files: readonly string[]): void {
+    for (const { promise, status, found, boot, expected, cause, evidence } of findings) {
+      this.add({
+        id: promise.id,
+        title: promise.title,
+        place: promise.place,
+        status,
+        found,
+        ...(boot === undefined ? {} : { boot }),
+        ...(expected === undefined ? {} : { expected }),
+        ...(cause === undefined ? {} : { cause }),
+        ...(evidence === undefined || evidence.length === 0 ? {} : { evidence }),
+        ...(status === 'pass' ? {} : { files }),
+      });
+    }
+  }
+
+  add(check: CheckRecord): void {
+    this.checks += 1;
+    if (check.status === 'fail') this.failed += 1;
+    this.#context.emit({ type: 'check', variant: this.#context.variant, check });
+  }
+
+  /** Keeps evidence in the variant's folder, secrets removed. */
+  async save(name: string, value: unknown): Promise<void> {
+    const plain = (_key: string, entry: unknown): unknown =>
+      entry instanceof Map ? Object.fromEntries(entry as Map<string, unknown>) : entry;
+    const text = this.#context.redactor.clean(JSON.stringify(value, plain, 2));
+    await writeFile(path.join(this.#context.folder, name), `${text}\n`);
+  }
+}
+
+/** What the console showed in all boots together. A machine that did not come up has been reported already. */
+export function judgeConsole(
+  scenario: Scenario,
+  findings: readonly ConsoleFinding[],
+  options: { readonly cameUp: boolean },
+): Finding[] {
+  const promise = scenario.promises.find(({ kind }) => kind === 'console-clean');
+  if (promise === undefined) return [];
+  const bad = findings.filter(({ allowed }) => allowed === undefined);
+  const allowed = findings.length - bad.length;
+  if (bad.length === 0) {
+    const found = `no failure on the console${allowed === 0 ? '' : `, ${String(allowed)} allowed`}`;
+    return options.cameUp ? [{ promise, status: 'pass', found }] : [];
+  }
+  const classes = [...new Set(bad.map((finding) => finding.class))].join(', ');
+  return [
+    {
+      promise,
+      status: 'fail',
+      expected: 'no failure on the console, or an entry below promises.console that says why it is harmless',
+      found: `${String(bad.length)} ${bad.length === 1 ? 'line' : 'lines'} (${classes})`,
+      evidence: bad.slice(0, 10).map(({ text }) => text),
+    },
+  ];
+}

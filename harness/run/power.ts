@@ -1,0 +1,157 @@
+import path from 'node:path';
+
+import { type Budget, describeFailure, HarnessError } from '../core/index.js';
+import type { ConsoleWatch } from '../probe/index.js';
+import type { Scenario } from '../scenario/index.js';
+import { makeMachineKeys, makeNonce, QemuMachine } from '../target/index.js';
+import { GUEST_TIMEOUT_S, LIMITS_MS, SILENCE_MS } from './budgets.js';
+import type { VariantContext } from './context.js';
+import type { MachineParts } from './install.js';
+
+const SILENCE_LOOK_MS = 1000;
+
+/** The power switch of the machine under test. Its disks and its firmware variables outlast every power cut. */
+export class MachinePower {
+  /** Processor time of the machines that have ended. */
+  usedMs = 0;
+  readonly #scenario: Scenario;
+  readonly #context: VariantContext;
+  readonly #watch: ConsoleWatch;
+  #powered: { readonly machine: QemuMachine; readonly nonce: string } | undefined;
+
+  constructor(scenario: Scenario, context: VariantContext, watch: ConsoleWatch) {
+    this.#scenario = scenario;
+    this.#context = context;
+    this.#watch = watch;
+  }
+
+  get machine(): QemuMachine {
+    return this.#running.machine;
+  }
+
+  /** What the running machine has to answer when asked who it is. */
+  get nonce(): string {
+    return this.#running.nonce;
+  }
+
+  /** The console's last lines, empty when the power is off. */
+  readonly consoleTail = (): string => this.#powered?.machine.console.tail() ?? '';
+
+  async on(parts: MachineParts): Promise<void> {
+    const { host, folder, redactor, emit, variant, timeScale, budget } = this.#context;
+    const nonce = makeNonce();
+    const timeout = String(GUEST_TIMEOUT_S * timeScale);
+    const machine = await QemuMachine.start(
+      host,
+      {
+        ...this.#scenario.machine,
+        boot: { from: 'disk' },
+        disks: parts.disks,
+        nvramFile: parts.nvramFile,
+        nonce,
+        // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed.
+        ...(timeScale > 1
+          ? {
+              extraCommandLine: `mitigations=off systemd.default_timeout_start_sec=${timeout} systemd.default_device_timeout_sec=${timeout}`,
+            }
+          : {}),
+      },
+      {
+        budget,
+        keys: makeMachineKeys(),
+        redactor,
+        consoleFile: path.join(folder, 'console.log'),
+        journalFile: path.join(folder, 'journal.log'),
+        judge: (line) => {
+          const finding = this.#watch.see(line);
+          return finding?.severity === 'fatal' && finding.allowed === undefined
+            ? { kind: finding.class, text: finding.text }
+            : undefined;
+        },
+        onConsoleLine: (line) => {
+          emit({ type: 'console', variant, line: line.text });
+        },
+        onCleanupError: (what, error) => {
+          emit({ type: 'note', level: 'warn', text: `${what}: ${describeFailure(error)}` });
+        },
+      },
+    );
+    this.#powered = { machine, nonce };
+    this.#announceSilence(machine);
+  }
+
+  /** Ends the machine at once, as when its power fails. Nothing happens when it is off. */
+  async cut(): Promise<void> {
+    const powered = this.#powered;
+    this.#powered = undefined;
+    if (powered === undefined) return;
+    this.usedMs += powered.machine.processorMs;
+    await powered.machine.stop();
+  }
+
+  /**
+   * An orderly reboot, up to the moment at which the firmware takes over.
+   *
+   * @returns Where on the console the next boot begins.
+   */
+  async reboot(boot: number): Promise<number> {
+    const { machine } = this.#running;
+    await this.#context.phases.run(
+      'shutdown',
+      async () => {
+        const part = this.#shutdownBudget('reboot');
+        const reset = machine.waitForReset(part);
+        await machine.sendCommand('systemctl reboot', part);
+        await reset;
+      },
+      boot,
+    );
+    return machine.console.position;
+  }
+
+  /** An orderly end. The machine is off afterwards. */
+  async off(boot: number): Promise<void> {
+    const { machine } = this.#running;
+    await this.#context.phases.run(
+      'shutdown',
+      async () => {
+        const part = this.#shutdownBudget('power off');
+        await machine.sendCommand('systemctl poweroff', part);
+        await machine.waitForPowerOff(part);
+      },
+      boot,
+    );
+    await this.cut();
+  }
+
+  get #running(): { readonly machine: QemuMachine; readonly nonce: string } {
+    if (this.#powered === undefined) throw new HarnessError('INTERNAL', 'Internal error: the machine is off');
+    return this.#powered;
+  }
+
+  #shutdownBudget(what: string): Budget {
+    const { budget, timeScale } = this.#context;
+    return budget.part(`the machine to ${what}`, LIMITS_MS.shutdown * timeScale, {
+      lastSeen: this.consoleTail,
+    });
+  }
+
+  #announceSilence(machine: QemuMachine): void {
+    const { emit, variant } = this.#context;
+    let announcedMs = 0;
+    const timer = setInterval(() => {
+      if (this.#powered?.machine !== machine) {
+        clearInterval(timer);
+        return;
+      }
+      const { silentMs, lastLine } = machine.console;
+      if (silentMs < SILENCE_MS) {
+        announcedMs = 0;
+      } else if (silentMs - announcedMs >= SILENCE_MS) {
+        announcedMs = silentMs;
+        emit({ type: 'silence', variant, seconds: Math.round(silentMs / 1000), lastLine });
+      }
+    }, SILENCE_LOOK_MS);
+    timer.unref();
+  }
+}

@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { Cleanup, describeFailure, HarnessError, monotonicMs, takeLease } from '../core/index.js';
+import type { PlanStep } from '../plan/index.js';
+import {
+  type BootEvidence,
+  type CanaryPlan,
+  checkBoot,
+  checkDisk,
+  checkFailedBoot,
+  collectBootEvidence,
+  collectPlanted,
+  type Collection,
+  ConsoleWatch,
+  type InstallEvidence,
+  parseForwardedJournal,
+  planCanaries,
+  type PlantedEvidence,
+} from '../probe/index.js';
+import type { Scenario } from '../scenario/index.js';
+import { type MachineShell, QemuMachine } from '../target/index.js';
+import { followBoot } from './boot-machine.js';
+import { makeBoundary } from './boundary.js';
+import { LIMITS_MS } from './budgets.js';
+import type { VariantContext } from './context.js';
+import { FindingLog, judgeConsole } from './findings.js';
+import { inspectPoweredOff } from './inspect.js';
+import { installSystem, type MachineParts, makeMachineParts } from './install.js';
+import { MachinePower } from './power.js';
+
+/** A boot that did not come up, by the layout's fault. */
+interface StuckBoot {
+  readonly boot: number;
+  readonly error: HarnessError;
+}
+
+type BootStep = Extract<PlanStep, { kind: 'boot' }>;
+
+/** One variant from the empty disk to the last look at it. */
+export class VariantSession {
+  readonly log: FindingLog;
+  readonly power: MachinePower;
+  readonly #scenario: Scenario;
+  readonly #context: VariantContext;
+  readonly #watch: ConsoleWatch;
+  readonly #planted: { plan: CanaryPlan; evidence: PlantedEvidence }[] = [];
+  #previous: BootEvidence | undefined;
+
+  constructor(scenario: Scenario, context: VariantContext) {
+    this.#scenario = scenario;
+    this.#context = context;
+    this.#watch = new ConsoleWatch(scenario.consoleAllow);
+    this.log = new FindingLog(context);
+    this.power = new MachinePower(scenario, context, this.#watch);
+  }
+
+  /** Does what the plan says. */
+  async run(steps: readonly PlanStep[], workDir: string): Promise<void> {
+    const scenario = this.#scenario;
+    const context = this.#context;
+    await using cleanup = new Cleanup((what, error) => {
+      this.#note(`${what}: ${describeFailure(error)}`);
+    });
+    const lease = await takeLease(workDir);
+    cleanup.push('removing the disks', () => lease.release());
+    cleanup.push('stopping the machine', () => this.power.cut());
+    const passphrase = randomBytes(15).toString('hex');
+    context.redactor.add(passphrase);
+    const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, passphrase });
+    const installed = await installSystem(scenario, parts, context);
+    await this.log.save('install.json', installed);
+    const stuck = await this.#bootAll(steps, parts, installed);
+    await this.power.cut();
+    if (stuck !== undefined) await this.#reportStuck(stuck);
+    const evidence = await context.phases.run('inspect-disk', () =>
+      inspectPoweredOff(scenario, parts, context),
+    );
+    await this.log.save('disk.json', evidence);
+    this.log.report(checkDisk({ scenario, evidence, installed, planted: this.#planted }), ['disk.json']);
+    this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
+      'console.log',
+    ]);
+  }
+
+  /** All boots in turn. @returns The boot that did not come up, if one did not. */
+  async #bootAll(
+    steps: readonly PlanStep[],
+    parts: MachineParts,
+    installed: InstallEvidence,
+  ): Promise<StuckBoot | undefined> {
+    for (const step of steps) {
+      if (step.kind === 'power-off') await this.power.off(step.boot);
+      if (step.kind !== 'boot') continue;
+      let from = 0;
+      if (step.how === 'reboot') {
+        from = await this.power.reboot(step.boot - 1);
+      } else {
+        await this.power.cut();
+        await this.power.on(parts);
+      }
+      const shell = await this.#boot(step, { from, passphrase: parts.passphrase });
+      if ('error' in shell) return shell;
+      await this.#judgeBoot(step, shell, installed);
+      await this.#plant(step, shell);
+    }
+    return undefined;
+  }
+
+  async #boot(
+    { boot, how }: BootStep,
+    options: { readonly from: number; readonly passphrase: string },
+  ): Promise<MachineShell | StuckBoot> {
+    const context = this.#context;
+    context.emit({ type: 'boot', variant: context.variant, boot: { number: boot, how } });
+    const startMs = monotonicMs();
+    try {
+      const asks = this.#scenario.system.luks.length > 0;
+      const shell = await followBoot(this.power.machine, context, { boot, asks, ...options });
+      const upS = (monotonicMs() - startMs) / 1000;
+      this.log.add({
+        id: 'boots',
+        title: 'the system comes up',
+        boot,
+        status: 'pass',
+        found: `after ${upS.toFixed(1)} s`,
+      });
+      return shell;
+    } catch (error) {
+      if (!isLayoutsFault(error)) throw error;
+      // While the machine still shows it.
+      const screen = path.join(context.folder, 'screen.png');
+      await this.power.machine.screenshot(screen, QemuMachine.stopBudget()).catch((thrown: unknown) => {
+        this.#note(`No picture of the screen: ${describeFailure(thrown)}`);
+      });
+      return { boot, error };
+    }
+  }
+
+  async #judgeBoot({ boot, how }: BootStep, shell: MachineShell, installed: InstallEvidence): Promise<void> {
+    const context = this.#context;
+    const scenario = this.#scenario;
+    const evidence = await context.phases.run(
+      'probe',
+      () => {
+        const canaryFolders = this.#planted.flatMap(({ plan }) => [...plan.doomed, ...plan.kept.values()]);
+        const collection = collectBootEvidence(scenario, boot, { canaryFolders, boundary: makeBoundary() });
+        return this.#collect(shell, collection, `the evidence of boot ${String(boot)}`);
+      },
+      boot,
+    );
+    await this.log.save(`boot-${String(boot)}.json`, evidence);
+    this.#checkIdentity(evidence);
+    context.emit({
+      type: 'boot',
+      variant: context.variant,
+      boot: { number: boot, how, bootId: evidence.bootId },
+    });
+    const previous = this.#previous === undefined ? {} : { previous: this.#previous };
+    const findings = checkBoot({
+      scenario,
+      evidence,
+      planted: this.#planted,
+      installed: installed.subvolumes,
+      ...previous,
+    });
+    this.log.report(findings, [`boot-${String(boot)}.json`, 'journal.log']);
+    this.#previous = evidence;
+  }
+
+  async #plant({ boot }: BootStep, shell: MachineShell): Promise<void> {
+    await this.#context.phases.run(
+      'plant',
+      async () => {
+        const plan = planCanaries(this.#scenario, boot);
+        const collection = collectPlanted(boot, {
+          folders: [...plan.doomed, ...plan.kept.values()],
+          plantScript: plan.script,
+          boundary: makeBoundary(),
+        });
+        this.#planted.push({
+          plan,
+          evidence: await this.#collect(shell, collection, 'the canaries to be planted'),
+        });
+      },
+      boot,
+    );
+  }
+
+  async #collect<T>(shell: MachineShell, collection: Collection<T>, label: string): Promise<T> {
+    const { budget, timeScale } = this.#context;
+    const part = budget.part(label, LIMITS_MS.probe * timeScale, { lastSeen: this.power.consoleTail });
+    const input = { input: collection.script };
+    const result = await this.power.machine.until(shell.execute('bash -s', part, input), part);
+    return collection.parse(result.stdout);
+  }
+
+  /** The machine that answers is the one that was started, in a boot that was not there before. */
+  #checkIdentity({ nonce, bootId }: BootEvidence): void {
+    if (nonce !== this.power.nonce) {
+      throw new HarnessError(
+        'WRONG_MACHINE',
+        `The machine that answers is not the one that was started: it holds the nonce ${nonce}, not ${this.power.nonce}`,
+      );
+    }
+    if (this.#previous?.bootId === bootId) {
+      throw new HarnessError(
+        'WRONG_MACHINE',
+        `The machine was to boot again, but its boot id is still ${bootId}`,
+      );
+    }
+  }
+
+  /** The machine is off and its journal complete: all that is known of a boot that did not come up. */
+  async #reportStuck({ boot, error }: StuckBoot): Promise<void> {
+    const files = ['console.log', 'journal.log', 'screen.png'];
+    const text = await readFile(path.join(this.#context.folder, 'journal.log'), 'utf8');
+    const journal = parseForwardedJournal(text, this.#scenario);
+    const findings = checkFailedBoot(this.#scenario, { boot, journal });
+    const wrongOrder = findings.find(({ status }) => status === 'fail');
+    this.log.report(findings, files);
+    this.log.add({
+      id: 'boots',
+      title: 'the system comes up',
+      boot,
+      status: 'fail',
+      expected: 'a booted system that answers',
+      found: error.message,
+      cause:
+        wrongOrder?.cause ??
+        'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.',
+      evidence: (error.details ?? '').split('\n').slice(-20),
+      files,
+    });
+  }
+
+  #note(text: string): void {
+    this.#context.emit({ type: 'note', level: 'warn', text });
+  }
+}
+
+/** A machine whose console shows that it will not come up, or that hangs in its boot, says something of the layout. */
+function isLayoutsFault(error: unknown): error is HarnessError {
+  if (!(error instanceof HarnessError)) return false;
+  return (
+    error.code === 'CONSOLE_FAILURE' ||
+    (error.code === 'TIMEOUT' && /stage 1 to|booted system to/.test(error.message))
+  );
+}
