@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { HarnessError} from '../core/index.js';
+import type { HarnessError } from '../core/index.js';
 import { asHarnessError, EXIT, type Environment, reapLeases } from '../core/index.js';
 import { planVariant, type Plan } from '../plan/index.js';
 import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';

@@ -8,6 +8,7 @@ import {
   readdir,
   readFile,
   rm,
+  stat,
   utimes,
   writeFile,
 } from 'node:fs/promises';
@@ -30,6 +31,7 @@ import {
   reapLeases,
   takeLease,
 } from './index.js';
+import { takeLock } from './lock.js';
 
 const core = new URL('./index.js', import.meta.url).href;
 const dir = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
@@ -121,6 +123,25 @@ void t.test('a failing build leaves nothing, and the next caller builds', async 
   const { dir: made, built } = await cachedFolder(options(cacheDir, async () => undefined));
   t.ok(built);
   t.strictSame(await readdir(made), []);
+});
+
+void t.test('a lock has one holder at a time, also while its file comes and goes', async (t) => {
+  const file = path.join(dir, 'lock');
+  let holders = 0;
+  const most: number[] = [];
+  const contend = async (): Promise<void> => {
+    for (let round = 0; round < 5; round += 1) {
+      const lock = await takeLock(file, { budget: startBudget() });
+      holders += 1;
+      for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+      most.push(holders);
+      holders -= 1;
+      await lock.release();
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, contend));
+  t.strictSame(most, Array<number>(30).fill(1));
+  await t.rejects(stat(file), { code: 'ENOENT' });
 });
 
 void t.test('of twenty callers in five processes one builds and all wait for it', async (t) => {
@@ -288,6 +309,7 @@ void t.test('reaping removes only leases', async (t) => {
   };
   await make('photos', { 'holiday.jpg': '' }, true);
   await make('cafe0123', { diary: '' }, true);
+  await make('project', { owner: '4194999 1', thesis: '' }, true);
   await writeFile(path.join(workDir, 'deadbeef'), 'a file');
   await make('00000001', {}, false);
   await make('00000002', { owner: '' }, false);
@@ -297,7 +319,7 @@ void t.test('reaping removes only leases', async (t) => {
   await reapLeases(workDir);
   t.strictSame(
     (await readdir(workDir)).sort(),
-    ['00000001', '00000002', 'cafe0123', 'deadbeef', 'photos'],
+    ['00000001', '00000002', 'cafe0123', 'deadbeef', 'photos', 'project'],
     'what is just being made stays, and what is not ours',
   );
   t.strictSame(await readdir(path.join(workDir, 'cafe0123')), ['diary']);

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { copyFile, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -19,6 +18,7 @@ import { type ConsoleLine, MachineConsole } from './console.js';
 import { writeFirmwareStrings } from './firmware-strings.js';
 import { JournalRecorder } from './journal.js';
 import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
+import { restoreMachineState, saveMachineState } from './machine-state.js';
 import { processorMs } from './processor-time.js';
 import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
 import { QmpClient } from './qmp.js';
@@ -213,7 +213,8 @@ export class QemuMachine implements AsyncDisposable {
         nvramFile,
         logFile,
       });
-      if (spec.boot.from === 'state') await machine.#restore(spec.boot.stateFile, options.budget);
+      if (spec.boot.from === 'state')
+        await machine.until(restoreMachineState(qmp, spec.boot.stateFile, options.budget), options.budget);
       return machine;
     } catch (error) {
       await cleanup.release();
@@ -307,19 +308,9 @@ export class QemuMachine implements AsyncDisposable {
     await this.#qmp.execute('screendump', { filename: file, format: 'png' }, budget);
   }
 
-  /** Power fails and comes back: everything that is not on the disk is gone, the processor starts over. */
-  async resetHard(budget: Budget): Promise<void> {
-    const reset = this.#qmp.waitForEvent(({ event }) => event === 'RESET');
-    await this.#qmp.execute('system_reset', {}, budget);
-    await this.until(reset, budget);
-  }
-
   /** Writes the state of the running machine to a file, for `BootSource.from = 'state'`, and leaves it paused. */
   async saveState(file: string, budget: Budget): Promise<void> {
-    await this.#qmp.execute('stop', {}, budget);
-    await this.#enableMappedRam(budget);
-    await this.#qmp.execute('migrate-set-parameters', { 'max-bandwidth': 100 * 2 ** 30 }, budget);
-    await this.#migrate('migrate', file, budget);
+    await this.until(saveMachineState(this.#qmp, file, budget), budget);
   }
 
   /** Processor time of QEMU so far, user and system; after the end, until shortly before it. */
@@ -347,39 +338,8 @@ export class QemuMachine implements AsyncDisposable {
     this.#port.reset();
   }
 
-  async #restore(file: string, budget: Budget): Promise<void> {
-    await this.#enableMappedRam(budget);
-    await this.#migrate('migrate-incoming', file, budget);
-    await this.#qmp.execute('cont', {}, budget);
-  }
-
-  async #enableMappedRam(budget: Budget): Promise<void> {
-    const capabilities = ['mapped-ram', 'events'].map((capability) => ({ capability, state: true }));
-    await this.#qmp.execute('migrate-set-capabilities', { capabilities }, budget);
-  }
-
-  async #migrate(command: 'migrate' | 'migrate-incoming', file: string, budget: Budget): Promise<void> {
-    const over = this.#qmp.waitForEvent(
-      ({ event, data }) =>
-        event === 'MIGRATION' && (data['status'] === 'completed' || data['status'] === 'failed'),
-    );
-    await this.#qmp.execute(command, { uri: `file:${file}` }, budget);
-    const { data } = await this.until(over, budget);
-    if (data['status'] === 'failed') {
-      throw new HarnessError(
-        'TOOL_FAILED',
-        `QEMU could not ${command === 'migrate' ? 'save' : 'restore'} the machine's state (${file})`,
-      );
-    }
-  }
-
   /** Time for ending things, whatever became of the run. */
   static stopBudget(): Budget {
     return Budget.start('the machine to stop', STOP_MS, new AbortController().signal);
   }
-}
-
-/** A name for one power-on. Always of the same length: a restored machine reads it in the place of the saved one. */
-export function makeNonce(): string {
-  return randomBytes(12).toString('hex');
 }

@@ -187,11 +187,17 @@ void t.test('events reach those who listen, until they stop', async (t) => {
 void t.test('the end of QEMU ends every command at once', async (t) => {
   const { qmp, qemu } = await startClient();
   const died = { code: 'MACHINE_DIED', message: /closed its control channel/ };
-  const pending = [qmp.execute('one', {}, startBudget()), qmp.execute('two', {}, startBudget())];
+  const pending = [
+    qmp.execute('one', {}, startBudget()),
+    qmp.execute('two', {}, startBudget()),
+    qmp.waitForEvent(() => true),
+  ];
+  void qmp.waitForEvent(() => true); // nobody waits for it any more
   await qemu.command(2);
   qemu.socket.destroy();
   for (const command of pending) await t.rejects(command, died);
   await t.rejects(qmp.execute('three', {}, startBudget()), died);
+  await t.rejects(qmp.waitForEvent(() => true), died);
 
   const gone = await connectSockets();
   gone.qemu.socket.destroy();

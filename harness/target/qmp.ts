@@ -27,9 +27,15 @@ export class QmpClient {
   #buffer = '';
   #nextId = 1;
   #closed: HarnessError | undefined;
+  readonly #over: Promise<never>;
+  #endWaits: (error: HarnessError) => void = () => undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
+    this.#over = new Promise((_resolve, reject) => {
+      this.#endWaits = reject;
+    });
+    this.#over.catch(() => undefined);
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
       this.#receive(chunk);
@@ -76,15 +82,22 @@ export class QmpClient {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The next event that fits. Subscribe before causing it: call this first, then the command. */
+  /**
+   * The next event that fits. Subscribe before causing it: call this first, then the command.
+   *
+   * @throws {HarnessError} MACHINE_DIED when QEMU has gone before.
+   */
   waitForEvent(matches: (event: QmpEvent) => boolean): Promise<QmpEvent> {
-    return new Promise((resolve) => {
+    const seen = new Promise<QmpEvent>((resolve) => {
       const stop = this.onEvent((event) => {
         if (!matches(event)) return;
         stop();
         resolve(event);
       });
     });
+    const result = Promise.race([seen, this.#over]);
+    result.catch(() => undefined); // the command that was to cause it may fail before anybody waits
+    return result;
   }
 
   close(): void {
@@ -133,6 +146,7 @@ export class QmpClient {
     for (const pending of this.#pending.values()) pending.reject(this.#closed);
     this.#pending.clear();
     this.#listeners.clear();
+    this.#endWaits(this.#closed);
   }
 }
 

@@ -1,0 +1,191 @@
+// The real command line on real machines: the correct layout passes, each broken one fails for its reason, and
+// nothing is left behind however a run ends.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import t from 'tap';
+
+import { repositoryRoot } from '../core/index.js';
+import { readRecord, type RunRecord, type VariantRecord } from '../record/index.js';
+
+const BIN = path.join(repositoryRoot, 'harness/bin/imperm.mjs');
+
+interface CliResult {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+class Cli {
+  readonly child: ChildProcess;
+  readonly result: Promise<CliResult>;
+  #stderr = '';
+  readonly #waiters = new Set<() => void>();
+
+  constructor(args: readonly string[], env: Record<string, string> = {}) {
+    this.child = spawn(process.execPath, [BIN, ...args], {
+      cwd: repositoryRoot,
+      env: { ...process.env, CI: 'true', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
+      for (const wake of this.#waiters) wake();
+    });
+    this.result = once(this.child, 'close').then(() => ({
+      exitCode: this.child.exitCode,
+      stdout,
+      stderr: this.#stderr,
+    }));
+  }
+
+  /** Settles when standard error has shown the text. */
+  async sees(text: string): Promise<void> {
+    const seen = new Promise<void>((resolve) => {
+      const wake = (): void => {
+        if (this.#stderr.includes(text)) resolve();
+      };
+      this.#waiters.add(wake);
+      wake();
+    });
+    const ended = this.result.then(({ stderr }) => {
+      if (!stderr.includes(text)) throw new Error(`ended without "${text}":\n${stderr}`);
+    });
+    await Promise.race([seen, ended]);
+  }
+}
+
+async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
+  try {
+    await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function readOnlyRecord(reports: string): Promise<RunRecord> {
+  const [run = ''] = (await readdir(reports)).filter((name) => name !== 'latest');
+  return readRecord(path.join(reports, run, 'record.json'));
+}
+
+/** Ids of the promises that were broken, and everything said about them. */
+function brokenBy(variant: VariantRecord | undefined): { ids: string[]; said: string } {
+  const bad = (variant?.checks ?? []).filter(({ status }) => status !== 'pass');
+  return {
+    ids: [...new Set(bad.map(({ id }) => id))],
+    said: bad.map(({ found, cause }) => `${found} ${cause ?? ''}`).join('\n'),
+  };
+}
+
+/** Command lines of running processes that mention a folder. */
+async function processesOf(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (line.includes(folder)) found.push(line.replaceAll('\0', ' '));
+  }
+  return found;
+}
+
+t.test('the correct layout passes on both disk buses', (t) =>
+  withFolder(async (folder) => {
+    const { exitCode, stdout, stderr } = await new Cli(['run', '--tap', '--reports', folder]).result;
+    t.equal(exitCode, 0, stderr.slice(-4000));
+    t.match(stdout, /^TAP version 14/);
+    const record = await readOnlyRecord(folder);
+    t.strictSame(
+      record.variants.map(({ id, verdict }) => `${id} ${verdict}`),
+      ['btrfs-luks-rollback[disk=virtio] pass', 'btrfs-luks-rollback[disk=nvme] pass'],
+    );
+    for (const variant of record.variants) {
+      t.strictSame(
+        variant.boots.map(({ number, how }) => `${String(number)} ${how}`),
+        ['1 power-on', '2 reboot', '3 power-cut'],
+      );
+      t.equal(new Set(variant.boots.map(({ bootId }) => bootId)).size, 3, 'three different boots');
+      const looks = (id: string): number => variant.checks.filter((check) => check.id === id).length;
+      t.equal(looks('root-wiped'), 3, 'the wipe is proved in every boot');
+      t.equal(looks('gone:/'), 3, 'twice in the running system and once on the powered-off disk');
+      for (const id of ['kept:/home', 'kept:/nix', 'kept:/persist', 'kept:/var/log', 'kept:/etc/nixos']) {
+        t.equal(looks(id), 3, id);
+      }
+      for (const id of [
+        'rollback-order',
+        'rollback-log',
+        'machine-id-stable',
+        'ssh-host-keys-stable',
+        'no-failed-units',
+        'esp-private:/boot',
+      ]) {
+        t.equal(looks(id), 3, id);
+      }
+      t.equal(looks('disk-clean'), 1);
+      t.equal(looks('console-clean'), 1);
+    }
+  }),
+);
+
+t.test('each broken layout fails, and the message names the cause', (t) =>
+  withFolder(async (folder) => {
+    const names = ['broken/rollback-removed', 'broken/rollback-too-late', 'broken/path-misspelt'];
+    const { exitCode, stdout } = await new Cli(['run', ...names, '--reports', folder]).result;
+    t.equal(exitCode, 1);
+    const record = await readOnlyRecord(folder);
+    t.strictSame(
+      record.variants.map(({ verdict }) => verdict),
+      ['fail', 'fail', 'fail'],
+    );
+    const [removed, late, misspelt] = record.variants.map(brokenBy);
+    t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
+    t.match(removed?.said, /declares no rollback/);
+    t.match(removed?.said, /still the subvolume of boot 1/);
+    t.ok(late?.ids.includes('rollback-order'), 'the order of the units is told');
+    t.match(late?.said, /does not say before = \[ "sysroot\.mount" \]/);
+    t.strictSame(misspelt?.ids, ['kept:/etc/nixos']);
+    t.match(misspelt?.said, /Declared is \/etc\/nixo: is it misspelt/);
+    t.match(stdout, /Exit code 1: a layout broke a promise/);
+  }),
+);
+
+t.test('an interrupted run puts everything away and says so', (t) =>
+  withFolder(async (folder) => {
+    const workDir = path.join(folder, 'w');
+    const cli = new Cli(['run', '--variant', 'disk=virtio', '--reports', path.join(folder, 'reports')], {
+      IMPERM_WORK: workDir,
+    });
+    await cli.sees('boot 1, stage 1');
+    t.not((await processesOf(workDir)).length, 0, 'a machine runs');
+    cli.child.kill('SIGINT');
+    const { exitCode } = await cli.result;
+    t.equal(exitCode, 130);
+    t.strictSame(await processesOf(workDir), [], 'no process is left');
+    t.strictSame(await readdir(workDir), [], 'no file is left');
+    const record = await readOnlyRecord(path.join(folder, 'reports'));
+    t.equal(record.interrupted, true);
+    t.equal(record.variants[0]?.error?.code, 'INTERRUPTED');
+  }),
+);
+
+t.test('a killed run leaves no machine, and reap removes its files', (t) =>
+  withFolder(async (folder) => {
+    const workDir = path.join(folder, 'w');
+    const env = { IMPERM_WORK: workDir };
+    const cli = new Cli(['run', '--variant', 'disk=virtio', '--reports', path.join(folder, 'reports')], env);
+    await cli.sees('disk=virtio]: install');
+    t.not((await processesOf(workDir)).length, 0, 'a machine runs');
+    cli.child.kill('SIGKILL');
+    await cli.result;
+    const { exitCode, stdout } = await new Cli(['reap'], env).result;
+    t.equal(exitCode, 0);
+    t.match(stdout, /[1-9]\d* folders removed/);
+    t.strictSame(await processesOf(workDir), [], 'no process is left');
+    t.strictSame(await readdir(workDir), [], 'no file is left');
+  }),
+);
