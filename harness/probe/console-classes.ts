@@ -139,10 +139,11 @@ export const CONSOLE_CLASSES: readonly ConsoleClass[] = [
     'units wait for each other, and one was left out',
     /\[ SKIP \] Ordering cycle found|systemd\[1\]: \S+: (?:Found ordering cycle|Job \S+ deleted to break ordering cycle)/,
   ),
+  // The one that is left out fails on every machine without AF_VSOCK, and nobody misses what it makes.
   fail(
     'generator-failed',
     'a systemd generator failed',
-    /\/(?:system|user)-generators\/\S+ (?:failed with exit status|terminated by signal)/,
+    /\/(?:system|user)-generators\/(?!systemd-ssh-generator )\S+ (?:failed with exit status|terminated by signal)/,
   ),
   fail(
     'unit-failed',

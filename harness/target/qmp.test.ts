@@ -197,7 +197,10 @@ void t.test('the end of QEMU ends every command at once', async (t) => {
   qemu.socket.destroy();
   for (const command of pending) await t.rejects(command, died);
   await t.rejects(qmp.execute('three', {}, startBudget()), died);
-  await t.rejects(qmp.waitForEvent(() => true), died);
+  await t.rejects(
+    qmp.waitForEvent(() => true),
+    died,
+  );
 
   const gone = await connectSockets();
   gone.qemu.socket.destroy();

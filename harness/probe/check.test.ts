@@ -1,0 +1,469 @@
+// Every check in both directions: evidence of a good boot passes, and each way of being broken fails for its reason.
+import path from 'node:path';
+
+import t from 'tap';
+
+import { repositoryRoot } from '../core/index.js';
+import { loadScenario, type Scenario } from '../scenario/index.js';
+import { planCanaries } from './canary.js';
+import { checkBoot, checkFailedBoot } from './check-boot.js';
+import { checkDisk } from './check-disk.js';
+import type {
+  BootEvidence,
+  DiskEvidence,
+  JournalLine,
+  Mount,
+  PlantedEvidence,
+  Subvolume,
+} from './evidence.js';
+import type { BootContext, DiskContext, Finding } from './finding.js';
+import { parseForwardedJournal } from './forwarded-journal.js';
+import type { FileFacts } from './listing.js';
+
+const STARTING = '7d4958e842da4a758f6c1cdc7b36dcc5';
+const STARTED = '39f53479d3a045ac8e11786248231fbf';
+
+const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
+
+function facts(file: string, inode: string, change: Partial<FileFacts> = {}): FileFacts {
+  return {
+    path: file,
+    type: 'f',
+    mode: '640',
+    uid: 4711,
+    gid: 4712,
+    sizeBytes: 3,
+    mtime: '1.0',
+    target: '',
+    links: 1,
+    inode,
+    digest: 'aa',
+    attributes: ['user.imperm=0x01'],
+    ...change,
+  };
+}
+
+function mount(mountPoint: string, subvolume: string): Mount {
+  return {
+    mountPoint,
+    root: subvolume,
+    fsType: 'btrfs',
+    source: '/dev/mapper/cryptfs',
+    options: ['rw', 'noatime', 'compress=zstd:3'],
+  };
+}
+
+function unit(about: string, begin: number, end: number): JournalLine[] {
+  return [
+    { monotonicUs: begin, message: `Starting ${about}...`, about, messageId: STARTING },
+    { monotonicUs: end, message: `Finished ${about}.`, about, messageId: STARTED },
+  ];
+}
+
+function said(message: string): JournalLine {
+  return { monotonicUs: 25, message, writer: 'rollback.service' };
+}
+
+const JOURNAL: readonly JournalLine[] = [
+  ...unit('systemd-cryptsetup@cryptfs.service', 10, 20),
+  ...unit('rollback.service', 21, 30),
+  said('Deleting subvolume /mnt/root/srv'),
+  said('Deleting subvolume /mnt/root'),
+  said('Re-creating root subvolume'),
+  ...unit('sysroot.mount', 31, 40),
+];
+
+const DIRECTORIES = scenario.system.persistence.flatMap(({ directories }) => directories);
+const FILES = scenario.system.persistence.flatMap(({ files }) => files);
+
+/** Both sides of everything persisted, and the EFI system partition. */
+function watched(): Map<string, FileFacts> {
+  const pairs = [...DIRECTORIES, ...FILES].flatMap(({ path: file, source }, index) =>
+    [file, source].map((each): [string, FileFacts] => [
+      each,
+      facts(each, `9:${String(index)}`, { mode: '755' }),
+    ]),
+  );
+  return new Map([...pairs, ['/boot', facts('/boot', '1:1', { type: 'd', mode: '700' })]]);
+}
+
+const ROOT: Subvolume = { id: 256, path: 'root', uuid: 'first' };
+
+const GOOD: BootEvidence = {
+  boot: 2,
+  bootId: 'second-boot',
+  nonce: 'n',
+  uptimeS: 20,
+  clockS: 1020,
+  state: 'running',
+  mounts: [
+    mount('/', '/root'),
+    mount('/home', '/home'),
+    mount('/nix', '/nix'),
+    mount('/persist', '/persist'),
+    mount('/var/log', '/log'),
+    {
+      ...mount('/boot', '/'),
+      fsType: 'vfat',
+      source: '/dev/vda1',
+      options: ['rw', 'fmask=0077', 'dmask=0077'],
+    },
+    ...DIRECTORIES.map(({ path: file, source }) => mount(file, source)),
+  ],
+  devices: new Map([
+    ['/dev/mapper/cryptfs', '/dev/dm-0'],
+    ['/dev/disk/by-partlabel/ESP', '/dev/vda1'],
+    ['/dev/disk/by-partlabel/swap', '/dev/vda2'],
+  ]),
+  swaps: ['/dev/vda2'],
+  machineId: '0123456789abcdef0123456789abcdef',
+  journalBoots: 2,
+  failedUnits: [],
+  journal: JOURNAL,
+  rootSubvolume: { uuid: 'second', parentUuid: '-', createdS: 1004, path: 'root' },
+  subvolumes: [{ id: 300, path: 'root', uuid: 'second' }],
+  paths: watched(),
+  hostKeys: new Map(scenario.system.openssh.hostKeys.map(({ path: file }) => [file, 'key'])),
+  canaries: new Map(),
+  links: { profile: 'p', generation: 'system-1-link', current: 'p', booted: 'p' },
+};
+
+const plan = planCanaries(scenario, 1);
+const planted: PlantedEvidence = {
+  boot: 1,
+  canaries: new Map(
+    [...plan.doomed, ...plan.kept.values()].map((folder, index) => [
+      folder,
+      facts(folder, `5:${String(index)}`),
+    ]),
+  ),
+  subvolumes: [ROOT, { id: 257, path: 'root/srv', uuid: 'srv-1' }],
+};
+const keptCanaries = new Map([...planted.canaries].filter(([file]) => !plan.doomed.includes(file)));
+
+function contextOf(change: Partial<BootEvidence> = {}, of: Scenario = scenario): BootContext {
+  const previous: BootEvidence = {
+    ...GOOD,
+    boot: 1,
+    bootId: 'first-boot',
+    journalBoots: 1,
+    rootSubvolume: { uuid: 'first', parentUuid: '-', createdS: 900, path: 'root' },
+  };
+  return {
+    scenario: of,
+    evidence: { ...GOOD, canaries: keptCanaries, ...change },
+    previous,
+    planted: [{ plan, evidence: planted }],
+    installed: [ROOT],
+  };
+}
+
+function broken(findings: readonly Finding[]): string[] {
+  return findings.filter(({ status }) => status === 'fail').map(({ promise }) => promise.id);
+}
+
+function explain(findings: readonly Finding[], id: string): string {
+  const finding = findings.find(({ promise, status }) => promise.id === id && status === 'fail');
+  return `${finding?.found ?? 'nothing found'} | ${finding?.cause ?? ''}`;
+}
+
+void t.test('a good boot keeps every promise', (t) => {
+  const findings = checkBoot(contextOf());
+  t.strictSame(broken(findings), []);
+  const looked = scenario.promises.filter(({ kind }) => kind !== 'disk-clean' && kind !== 'console-clean');
+  t.equal(findings.length, looked.length, 'every promise was looked at');
+  t.end();
+});
+
+interface Breakage {
+  readonly title: string;
+  readonly change: Partial<BootEvidence>;
+  readonly ids: readonly string[];
+  readonly says?: RegExp;
+}
+
+const withoutHome = new Map([...keptCanaries].filter(([file]) => !file.startsWith('/home/')));
+const root = GOOD.rootSubvolume;
+const changedCanary = (change: Partial<FileFacts>): Map<string, FileFacts> => {
+  const file = plan.kept.get('kept:/home') ?? '';
+  return new Map([...keptCanaries, [file, { ...facts(file, '5:0'), ...change }]]);
+};
+const mountsWithout = (mountPoint: string): Mount[] =>
+  GOOD.mounts.filter((each) => each.mountPoint !== mountPoint);
+
+const BREAKAGES: readonly Breakage[] = [
+  {
+    title: 'the root is the one of the boot before',
+    change: { rootSubvolume: { ...(root ?? never()), uuid: 'first' } },
+    ids: ['root-wiped'],
+    says: /still the subvolume of boot 1/,
+  },
+  {
+    title: 'the root is new, but older than the boot',
+    change: { rootSubvolume: { ...(root ?? never()), createdS: 700 } },
+    ids: ['root-wiped'],
+    says: /before this boot began/,
+  },
+  {
+    title: 'the root has been deleted',
+    change: { mounts: [mount('/', '/root//deleted'), ...mountsWithout('/')] },
+    ids: ['root-wiped', 'mounted:/'],
+    says: /has been deleted/,
+  },
+  {
+    title: 'something on / survived',
+    change: { canaries: planted.canaries },
+    ids: ['gone:/'],
+    says: /survived/,
+  },
+  { title: 'a kept file is gone', change: { canaries: withoutHome }, ids: ['kept:/home'], says: /is gone/ },
+  {
+    title: 'a kept file has another content',
+    change: { canaries: changedCanary({ digest: 'bb' }) },
+    ids: ['kept:/home'],
+    says: /content/,
+  },
+  {
+    title: 'a kept file has another owner',
+    change: { canaries: changedCanary({ uid: 0 }) },
+    ids: ['kept:/home'],
+    says: /owner was 4711:4712, is 0:4712/,
+  },
+  {
+    title: 'a kept file has another mode',
+    change: { canaries: changedCanary({ mode: '644' }) },
+    ids: ['kept:/home'],
+    says: /mode was 640, is 644/,
+  },
+  {
+    title: 'a kept file has another time',
+    change: { canaries: changedCanary({ mtime: '2.0' }) },
+    ids: ['kept:/home'],
+    says: /modification time/,
+  },
+  {
+    title: 'a kept file lost its attributes',
+    change: { canaries: changedCanary({ attributes: [] }) },
+    ids: ['kept:/home'],
+    says: /extended attributes/,
+  },
+  {
+    title: 'a kept link points elsewhere',
+    change: { canaries: changedCanary({ target: '/x' }) },
+    ids: ['kept:/home'],
+    says: /link target/,
+  },
+  {
+    title: 'a kept hard link was cut',
+    change: { canaries: changedCanary({ links: 2 }) },
+    ids: ['kept:/home'],
+    says: /number of links/,
+  },
+  {
+    title: 'a persisted directory is not the one in the store',
+    change: {
+      paths: new Map([...watched(), ['/etc/nixos', facts('/etc/nixos', '7:7')]]),
+      mounts: mountsWithout('/etc/nixos'),
+    },
+    ids: ['kept:/etc/nixos'],
+    says: /two different files.*not mounted from the persistent store/,
+  },
+  {
+    title: 'a persisted file has another content',
+    change: {
+      paths: new Map(
+        [...watched()].map(([file, each]) => [
+          file,
+          file.endsWith('machine-id') ? { ...each, digest: 'cc' } : each,
+        ]),
+      ),
+    },
+    ids: ['kept:/etc/machine-id'],
+    says: /another content/,
+  },
+  {
+    title: 'a mount is missing',
+    change: { mounts: mountsWithout('/home') },
+    ids: ['mounted:/home'],
+    says: /nothing is mounted/,
+  },
+  {
+    title: 'a mount has another subvolume',
+    change: { mounts: [...mountsWithout('/home'), mount('/home', '/nix')] },
+    ids: ['mounted:/home'],
+    says: /subvolume is \/nix/,
+  },
+  {
+    title: 'a mount lacks an option',
+    change: {
+      mounts: [...mountsWithout('/home'), { ...mount('/home', '/home'), options: ['rw', 'compress=zstd:3'] }],
+    },
+    ids: ['mounted:/home'],
+    says: /noatime is missing/,
+  },
+  {
+    title: 'the machine id is new',
+    change: { machineId: 'f'.repeat(32) },
+    ids: ['machine-id-stable'],
+    says: /made anew/,
+  },
+  { title: 'the machine id is no id', change: { machineId: 'uninitialized' }, ids: ['machine-id-stable'] },
+  {
+    title: 'the journals of earlier boots are not found',
+    change: { journalBoots: 1 },
+    ids: ['machine-id-stable'],
+    says: /list-boots knows 1/,
+  },
+  {
+    title: 'the host key is new',
+    change: { hostKeys: new Map([...GOOD.hostKeys].map(([file]) => [file, 'other'])) },
+    ids: ['ssh-host-keys-stable'],
+    says: /another key/,
+  },
+  { title: 'there is no host key', change: { hostKeys: new Map() }, ids: ['ssh-host-keys-stable'] },
+  {
+    title: 'a unit failed',
+    change: { failedUnits: ['x.service loaded failed failed X'], state: 'degraded' },
+    ids: ['no-failed-units'],
+    says: /x\.service/,
+  },
+  { title: 'systemd is not done', change: { state: 'starting' }, ids: ['no-failed-units'] },
+  {
+    title: 'everybody can read the ESP',
+    change: { paths: new Map([...watched(), ['/boot', facts('/boot', '1:1', { mode: '755' })]]) },
+    ids: ['esp-private:/boot'],
+    says: /umask=0077/,
+  },
+  { title: 'swap is not in use', change: { swaps: [] }, ids: ['swap-active'] },
+  {
+    title: 'the rollback wrote nothing',
+    change: { journal: JOURNAL.filter(({ writer }) => writer === undefined) },
+    ids: ['rollback-log'],
+  },
+  {
+    title: 'the rollback wrote in another order',
+    change: {
+      journal: [
+        ...JOURNAL.filter(({ writer }) => writer === undefined),
+        said('Re-creating root subvolume'),
+        said('Deleting subvolume /mnt/root'),
+      ],
+    },
+    ids: ['rollback-log'],
+  },
+  {
+    title: 'the log lies',
+    change: { subvolumes: [...GOOD.subvolumes, { id: 257, path: 'root/srv', uuid: 'srv-1' }] },
+    ids: ['rollback-log'],
+    says: /still on the disk/,
+  },
+  {
+    title: 'the rollback ran too late',
+    change: {
+      journal: [
+        ...JOURNAL.filter(({ about }) => about !== 'sysroot.mount'),
+        ...unit('sysroot.mount', 22, 24),
+      ],
+    },
+    ids: ['rollback-order'],
+    says: /began at .* before rollback\.service was done/,
+  },
+  {
+    title: 'the rollback ran before the disk was unlocked',
+    change: {
+      journal: [
+        ...JOURNAL.filter(({ about }) => !about?.startsWith('systemd-crypt')),
+        ...unit('systemd-cryptsetup@cryptfs.service', 10, 29),
+      ],
+    },
+    ids: ['rollback-order'],
+  },
+  {
+    title: 'the rollback did not run',
+    change: {
+      journal: JOURNAL.filter(({ about, writer }) => about !== 'rollback.service' && writer === undefined),
+    },
+    ids: ['rollback-log', 'rollback-order'],
+    says: /none|no trace/,
+  },
+];
+
+function never(): never {
+  throw new Error('the fixture has a root subvolume');
+}
+
+void t.test('each breakage is found, and nothing else is accused', (t) => {
+  for (const { title, change, ids, says } of BREAKAGES) {
+    const findings = checkBoot(contextOf(change));
+    t.strictSame(broken(findings).sort(), [...ids].sort(), title);
+    if (says !== undefined) t.match(explain(findings, ids[0] ?? ''), says, title);
+  }
+  t.end();
+});
+
+void t.test('a boot that never came up is judged by its forwarded journal', (t) => {
+  const line = (at: number, writer: string, message: string): string =>
+    `[${at.toFixed(6).padStart(12)}] ${writer}: ${message}\n`;
+  const crypt =
+    line(5, 'systemd[1]', 'Starting systemd-cryptsetup@cryptfs.service - Cryptography Setup...') +
+    line(6, 'systemd[1]', 'Finished systemd-cryptsetup@cryptfs.service - Cryptography Setup.');
+  const late =
+    crypt +
+    line(6.1, 'systemd[1]', 'Mounting sysroot.mount - /sysroot...') +
+    line(6.2, 'systemd[1]', 'Mounted sysroot.mount - /sysroot.') +
+    line(6.3, 'systemd[1]', 'Starting rollback.service - Rollback...') +
+    line(6.4, 'rollback-start[242]', 'Deleting subvolume /mnt/root') +
+    line(6.5, 'systemd[1]', 'Finished rollback.service - Rollback.');
+  const good =
+    crypt +
+    line(6.1, 'systemd[1]', 'Starting rollback.service - Rollback...') +
+    line(6.2, 'systemd[1]', 'Finished rollback.service - Rollback.') +
+    line(6.3, 'systemd[1]', 'Mounting sysroot.mount - /sysroot...') +
+    line(6.4, 'systemd[1]', 'Mounted sysroot.mount - /sysroot.');
+  const judge = (text: string): string[] =>
+    broken(checkFailedBoot(scenario, { boot: 1, journal: parseForwardedJournal(text, scenario) }));
+  t.strictSame(judge(late), ['rollback-order']);
+  t.strictSame(judge(good), []);
+  t.strictSame(judge(late + good), [], 'only the last boot counts');
+  t.equal(
+    parseForwardedJournal(late, scenario).filter(({ writer }) => writer === 'rollback.service').length,
+    1,
+  );
+  t.end();
+});
+
+void t.test('the powered-off disk is judged', (t) => {
+  const evidence: DiskEvidence = {
+    partitionTable: { valid: true, output: 'No problems found.' },
+    luks: [{ name: 'cryptfs', valid: true, headerDigest: 'h', output: '' }],
+    fileSystems: [{ device: '/dev/mapper/cryptfs', fsType: 'btrfs', clean: true, output: '' }],
+    subvolumes: [],
+    canaryPaths: ['root/imperm-canary-2', 'home/imperm-canary-1'],
+  };
+  const judge = (change: Partial<DiskEvidence>): string[] => {
+    const context: DiskContext = {
+      scenario,
+      evidence: { ...evidence, ...change },
+      installed: { headers: new Map([['cryptfs', 'h']]) },
+      planted: [
+        { plan, evidence: planted },
+        { plan: planCanaries(scenario, 2), evidence: { ...planted, boot: 2 } },
+      ],
+    };
+    return broken(checkDisk(context));
+  };
+  t.strictSame(judge({}), []);
+  t.strictSame(judge({ partitionTable: { valid: false, output: 'Problem: overlap' } }), ['disk-clean']);
+  t.strictSame(judge({ luks: [{ name: 'cryptfs', valid: false, headerDigest: 'h', output: 'bad' }] }), [
+    'disk-clean',
+  ]);
+  t.strictSame(judge({ luks: [{ name: 'cryptfs', valid: true, headerDigest: 'x', output: '' }] }), [
+    'disk-clean',
+  ]);
+  t.strictSame(
+    judge({ fileSystems: [{ device: '/dev/x', fsType: 'btrfs', clean: false, output: 'ERROR' }] }),
+    ['disk-clean'],
+  );
+  t.strictSame(judge({ canaryPaths: ['root/var/lib/imperm-canary-1'] }), ['gone:/']);
+  t.end();
+});
