@@ -1,0 +1,159 @@
+// The text that stage 1 and the system get, and the archive that carries it.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import t from 'tap';
+
+import { repositoryRoot, runProgram } from '../core/index.js';
+import { loadScenario } from '../scenario/index.js';
+import { makeCpio, type Tree, type TreeEntry } from './cpio.js';
+import { makeRollbackTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
+import { escapeUnitPath } from './units.js';
+
+const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
+const { system } = scenario;
+
+function textOf(tree: Tree, file: string): string {
+  const entry = tree.get(file);
+  if (entry === undefined) throw new Error(`there is no ${file} among ${[...tree.keys()].join(', ')}`);
+  return entry.kind === 'link' ? `-> ${entry.target}` : Buffer.from(entry.content).toString('utf8');
+}
+
+void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS renders them', (t) => {
+  const tree = makeStageOneTree(system, '/nix/store/x-unit-script-rollback-start');
+  const options = 'compress=zstd,noatime,x-initrd.mount 0 0';
+  t.equal(
+    textOf(tree, '/etc/initrd-fstab'),
+    [
+      `/dev/mapper/cryptfs / btrfs subvol=root,${options}\n`,
+      `/dev/mapper/cryptfs /nix btrfs subvol=nix,${options}\n`,
+      `/dev/mapper/cryptfs /persist btrfs subvol=persist,${options}\n`,
+      `/dev/mapper/cryptfs /var/log btrfs subvol=log,${options}\n`,
+    ].join(''),
+    'only what is needed for boot',
+  );
+  t.equal(textOf(tree, '/etc/crypttab'), 'cryptfs /dev/disk/by-partlabel/cryptfs - discard\n');
+  t.equal(
+    textOf(tree, '/etc/systemd/system/rollback.service'),
+    [
+      '[Unit]',
+      'After=systemd-cryptsetup@cryptfs.service',
+      'Before=sysroot.mount',
+      'DefaultDependencies=no',
+      'Description=Rollback BTRFS root subvolume to a pristine state',
+      '',
+      '[Service]',
+      'ExecStart=/nix/store/x-unit-script-rollback-start/bin/rollback-start',
+      'Type=oneshot',
+      '',
+    ].join('\n'),
+  );
+  t.equal(textOf(tree, '/etc/systemd/system/initrd.target.wants/rollback.service'), '-> ../rollback.service');
+  t.match(
+    textOf(tree, '/nix/store/x-unit-script-rollback-start/bin/rollback-start'),
+    /^#!\/bin\/bash\nset -e\n\n/,
+  );
+  t.end();
+});
+
+void t.test('without a rollback stage 1 has no unit of that name', (t) => {
+  const { rollback, ...without } = system;
+  t.ok(rollback);
+  t.notOk([...makeStageOneTree(without, undefined).keys()].some((file) => file.includes('rollback')));
+  t.equal(makeRollbackTree(without), undefined);
+  t.end();
+});
+
+void t.test('the system gets its mounts, persistence and keys', (t) => {
+  const tree = makeSystemTree(system, '/nix/store/base');
+  const fstab = textOf(tree, '/etc/fstab');
+  t.match(fstab, '/dev/mapper/cryptfs /home btrfs subvol=home,compress=zstd,noatime 0 0\n');
+  t.match(fstab, '/dev/disk/by-partlabel/ESP /boot vfat umask=0077 0 2\n');
+  t.match(fstab, '/dev/disk/by-partlabel/swap none swap defaults 0 0\n');
+  t.match(
+    textOf(tree, '/imperm/persistence'),
+    'directory\t/persist/system/etc/nixos\t/etc/nixos\troot\troot\t0755\n',
+  );
+  t.match(
+    textOf(tree, '/imperm/persistence'),
+    'file\t/persist/system/etc/machine-id\t/etc/machine-id\tauto\n',
+  );
+  t.match(
+    textOf(tree, '/etc/systemd/system/etc-NetworkManager-system\\x2dconnections.mount'),
+    'What=/persist/system/etc/NetworkManager/system-connections\n',
+  );
+  t.match(
+    textOf(tree, '/etc/ssh/sshd_config.d/nixos.conf'),
+    'HostKey /persist/system/etc/ssh/ssh_host_ed25519_key\n',
+  );
+  t.end();
+});
+
+void t.test('paths become unit names as systemd makes them', (t) => {
+  t.equal(escapeUnitPath('/'), '-');
+  t.equal(escapeUnitPath('/var/lib/a-b'), 'var-lib-a\\x2db');
+  t.equal(escapeUnitPath('/.hidden//x/'), '\\x2ehidden-x');
+  t.equal(escapeUnitPath('/a b'), 'a\\x20b');
+  t.end();
+});
+
+void t.test('every shell script of the guest is well-formed', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'imperm-guest-'));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const debian = path.join(repositoryRoot, 'harness/guest/debian');
+  const entries = await readdir(debian, { recursive: true, withFileTypes: true });
+  let scripts = 0;
+  for (const entry of entries.filter((each) => each.isFile())) {
+    const file = path.join(entry.parentPath, entry.name);
+    if (!(await readFile(file, 'utf8')).startsWith('#!/bin/bash')) continue;
+    scripts += 1;
+    await runProgram('bash', ['-n', file]);
+  }
+  t.ok(scripts >= 5, `${String(scripts)} scripts`);
+  const rollback = path.join(folder, 'rollback');
+  writeFileSync(rollback, textOf(makeRollbackTree(system)?.tree ?? new Map(), '/bin/rollback-start'));
+  await runProgram('bash', ['-n', rollback]);
+  writeFileSync(rollback, 'if true; then\n');
+  await t.rejects(runProgram('bash', ['-n', rollback]), { code: 'TOOL_FAILED' }, 'the check can fail');
+});
+
+/** Reads a "newc" archive as the kernel does: header, name, content, each filled up to four bytes. */
+function readCpio(archive: Buffer): Map<string, { mode: number; content: string }> {
+  const found = new Map<string, { mode: number; content: string }>();
+  const round = (offset: number): number => Math.ceil(offset / 4) * 4;
+  for (let offset = 0; ;) {
+    const field = (index: number): number =>
+      Number.parseInt(archive.toString('latin1', offset + 6 + index * 8, offset + 14 + index * 8), 16);
+    if (archive.toString('latin1', offset, offset + 6) !== '070701') throw new Error('no header here');
+    const [mode, sizeBytes, nameBytes] = [field(1), field(6), field(11)];
+    const name = archive.toString('utf8', offset + 110, offset + 110 + nameBytes - 1);
+    if (name === 'TRAILER!!!') return found;
+    const start = round(offset + 110 + nameBytes);
+    found.set(name, { mode, content: archive.toString('utf8', start, start + sizeBytes) });
+    offset = round(start + sizeBytes);
+  }
+}
+
+void t.test('the archive for stage 1 holds files, links and the folders they lie in', (t) => {
+  const tree = new Map<string, TreeEntry>([
+    ['/etc/a', { kind: 'file', content: 'one' }],
+    ['/bin/tool', { kind: 'file', content: 'zwölf', executable: true }],
+    ['/etc/b/link', { kind: 'link', target: '../a' }],
+  ]);
+  t.strictSame(
+    [...readCpio(makeCpio(tree))],
+    [
+      ['bin', { mode: 0o040755, content: '' }],
+      ['etc', { mode: 0o040755, content: '' }],
+      ['etc/b', { mode: 0o040755, content: '' }],
+      ['etc/a', { mode: 0o100644, content: 'one' }],
+      ['bin/tool', { mode: 0o100755, content: 'zwölf' }],
+      ['etc/b/link', { mode: 0o120777, content: '../a' }],
+    ],
+  );
+  t.end();
+});
