@@ -27,7 +27,7 @@ export async function list(): Promise<void> {
       const axes = Object.entries(variant.axes)
         .map(([axis, value]) => `${axis}=${value}`)
         .join(' ');
-      process.stdout.write(`    imperm run ${name} --variant ${axes}\n`);
+      process.stdout.write(`    npx imperm run ${name} --variant ${axes}\n`);
     }
   }
 }

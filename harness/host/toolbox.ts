@@ -90,6 +90,8 @@ async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox>
   });
   const loader = path.join(dir, 'usr/lib64/ld-linux-x86-64.so.2');
   const libraries = path.join(dir, LIBRARIES);
+  // swtpm keeps a library of its own in a folder of its own.
+  const libraryPath = [libraries, path.join(libraries, 'swtpm')].join(':');
   const administrative = new Set(await readdir(path.join(dir, 'usr/sbin')));
   const command = (program: string, args: readonly string[] = []): ToolCommand => {
     const file = path.join(dir, administrative.has(program) ? 'usr/sbin' : 'usr/bin', program);
@@ -97,7 +99,7 @@ async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox>
       ? ['-L', path.join(dir, 'usr/share/qemu'), '-L', path.join(dir, 'usr/share/seabios')]
       : [];
     return {
-      args: [loader, '--library-path', libraries, file, ...data, ...args],
+      args: [loader, '--library-path', libraryPath, file, ...data, ...args],
       env: { QEMU_MODULE_DIR: path.join(libraries, 'qemu') },
     };
   };
