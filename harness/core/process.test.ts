@@ -137,7 +137,9 @@ void t.test('an abort ends even what ignores it, and does not wait for what has 
     },
   );
   const [left, stubborn] = await readIdentities(pids, 2);
-  t.teardown(() => process.kill(left?.pid ?? 0, 'SIGKILL'));
+  t.teardown(() => {
+    for (const identity of [left, stubborn]) if (isAlive(identity)) process.kill(identity!.pid, 'SIGKILL');
+  });
   await startBudget().poll(async () => (await sessionOf(left?.pid)) === left?.pid || undefined, 10);
   const startMs = monotonicMs();
   controller.abort();
@@ -178,7 +180,7 @@ void t.test('a grandchild that keeps the output open does not keep startProgram 
   t.ok(monotonicMs() - startMs < AT_ONCE_MS);
   const [grandchild] = await readIdentities(pids, 1);
   t.ok(isAlive(grandchild));
-  process.kill(grandchild?.pid ?? 0, 'SIGKILL');
+  process.kill(grandchild!.pid, 'SIGKILL');
 });
 
 void t.test('what was started does not outlive us, however we die', async (t) => {
@@ -227,12 +229,12 @@ void t.test('a zombie is not alive', async (t) => {
   const parent = spawn('sh', ['-c', `sleep 300 & echo $! >>${pids}; exec sleep 300`], { stdio: 'ignore' });
   const [child] = await readIdentities(pids, 1);
   t.ok(isAlive(child));
-  process.kill(child?.pid ?? 0, 'SIGKILL');
+  process.kill(child!.pid, 'SIGKILL');
   const stat = `/proc/${String(child?.pid)}/stat`;
   await startBudget().poll(async () => (await readFile(stat, 'utf8')).includes(') Z ') || undefined, 10);
   t.notOk(isAlive(child));
   t.equal(identityOf(child?.pid ?? 0), undefined);
-  t.ok(process.kill(child?.pid ?? 0, 0), 'although it can still be sent signals');
+  t.ok(process.kill(child!.pid, 0), 'although it can still be sent signals');
   await end(parent);
 });
 

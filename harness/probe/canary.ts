@@ -2,7 +2,7 @@ import type { KeptPromise, Scenario } from '../scenario/index.js';
 import { quote } from './sections.js';
 
 /** Name of everything that is planted; nothing else in a machine is called so. */
-const NAME = 'imperm-canary';
+export const CANARY_NAME = 'imperm-canary';
 
 /** Owner that no real account has, so that an owner given anew shows. */
 const OWNER = '4711:4712';
@@ -24,7 +24,7 @@ const DOOMED_FOLDERS = ['', '/etc', '/root', '/var/lib', '/opt', '/srv'];
 
 /** What to plant in a boot. */
 export function planCanaries(scenario: Scenario, boot: number): CanaryPlan {
-  const name = `${NAME}-${String(boot)}`;
+  const name = `${CANARY_NAME}-${String(boot)}`;
   const gone = scenario.promises.filter((promise) => promise.kind === 'gone').map(({ path }) => path);
   const folders = [...new Set(gone.flatMap((path) => (path === '/' ? DOOMED_FOLDERS : [path])))];
   const doomed = folders.map((folder) => `${folder}/${name}`);

@@ -54,7 +54,8 @@ function checkGoneFromDisk(promise: ScenarioPromise, context: DiskContext): Find
   const lastBoot = context.planted.at(-1)?.plan.boot;
   if (lastBoot === undefined || lastBoot < 2) return [];
   const root = context.scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.subvolume;
-  if (root === undefined) return [];
+  // A disk that could not be read proves nothing.
+  if (root === undefined || context.evidence.canaryPaths === undefined) return [];
   const old = context.evidence.canaryPaths.filter((path) => {
     const boot = Number(/imperm-canary-(\d+)/.exec(path)?.[1]);
     return path.startsWith(`${root}/`) && boot < lastBoot;

@@ -437,7 +437,7 @@ void t.test('the powered-off disk is judged', (t) => {
     partitionTable: { valid: true, output: 'No problems found.' },
     luks: [{ name: 'cryptfs', valid: true, headerDigest: 'h', output: '' }],
     fileSystems: [{ device: '/dev/mapper/cryptfs', fsType: 'btrfs', clean: true, output: '' }],
-    subvolumes: [],
+    volumes: [],
     canaryPaths: ['root/imperm-canary-2', 'home/imperm-canary-1'],
   };
   const judge = (change: Partial<DiskEvidence>): string[] => {

@@ -117,7 +117,6 @@ export function collectPlanted(
   const canaries = listingCommands(options.folders);
   const sections: Section[] = [
     { name: 'plant', command: `bash -c ${quote(options.plantScript)} 2>&1` },
-    { name: 'root', command: 'btrfs subvolume show / 2>/dev/null | head -n 1' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
     { name: 'canaries', command: canaries.find },
     { name: 'canary-digests', command: canaries.digests },
@@ -140,7 +139,7 @@ export function collectPlanted(
       return {
         boot,
         canaries: readCanaries(results),
-        subvolumes: parseSubvolumes(text(results, 'subvolumes'), text(results, 'root')),
+        subvolumes: parseSubvolumes(text(results, 'subvolumes')),
       };
     },
   };
@@ -196,7 +195,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
     failedUnits: lines(results, 'failed'),
     journal,
     ...(rootSubvolume === undefined ? {} : { rootSubvolume }),
-    subvolumes: parseSubvolumes(text(results, 'subvolumes'), rootSubvolume?.path),
+    subvolumes: parseSubvolumes(text(results, 'subvolumes')),
     paths: parseListing({
       find: bytes(results, 'paths'),
       digests: bytes(results, 'path-digests'),
@@ -235,12 +234,12 @@ export function parseMount(line: string): Mount {
   };
 }
 
-/** journalctl gives a message that is no valid text as an array of bytes. */
+/** journalctl gives a message that is no valid text as an array of bytes, and one that is very long as null. */
 function parseJournalLine(line: string): JournalLine {
-  const entry = JSON.parse(line) as Record<string, string | number[] | undefined>;
+  const entry = JSON.parse(line) as Record<string, string | number[] | null | undefined>;
   const field = (name: string): string | undefined => {
     const value = entry[name];
-    return value === undefined
+    return value === undefined || value === null
       ? undefined
       : typeof value === 'string'
         ? value
@@ -259,18 +258,16 @@ function parseJournalLine(line: string): JournalLine {
 }
 
 /**
- * @param output `ID 256 gen 9 top level 5 parent_uuid - uuid 0a… path <FS_TREE>/home` a line, as `list -a` prints it:
- * what lies below the subvolume that was asked about is given relative to it.
- * @param asked Path of that subvolume from the top level.
+ * @param output `ID 256 gen 9 top level 5 parent_uuid - uuid 0a… path <FS_TREE>/home` a line, as `list -a` prints it.
+ * All paths begin at the top level of the file system; those of subvolumes right below the one that was asked about
+ * (and only those) stand there without the mark.
  */
-export function parseSubvolumes(output: string, asked = ''): Subvolume[] {
-  return [...output.matchAll(/^ID (\d+) .*?parent_uuid (\S+)\s+uuid (\S+) path (.*)$/gm)].map(
+export function parseSubvolumes(output: string): Subvolume[] {
+  return [...output.matchAll(/^ID (\d+) .*?parent_uuid (\S+)\s+uuid (\S+) path (?:<FS_TREE>\/)?(.*)$/gm)].map(
     ([, id, parent, uuid = '', path = '']) => ({
       id: Number(id),
       uuid,
-      path: path.startsWith('<FS_TREE>/')
-        ? path.slice('<FS_TREE>/'.length)
-        : [asked, path].filter((part) => part !== '' && part !== '/' && part !== '<FS_TREE>').join('/'),
+      path,
       ...(parent === undefined || parent === '-' ? {} : { parentUuid: parent }),
     }),
   );

@@ -41,7 +41,7 @@ export const CONSOLE_CLASSES: readonly ConsoleClass[] = [
   fatal(
     'emergency-shell',
     'the boot ended in an emergency shell',
-    /^You are in (?:emergency|rescue) mode|^Press Enter for (?:emergency shell|maintenance)|^Entering emergency mode\.|\[ {2}OK {2}\] (?:Reached target|Started) (?:(?:emergency|rescue)\.(?:target|service)|(?:Emergency|Rescue) (?:Mode|Shell)\.?$)|\bALERT! .*Dropping to a shell!|^\(initramfs\)/,
+    /^You are in (?:emergency|rescue) mode|^Press Enter for (?:emergency shell|maintenance)|^Entering emergency mode\.|\[ {2}OK {2}\] (?:Reached target|Started) (?:(?:emergency|rescue)\.(?:target|service)(?: |$)|(?:Emergency|Rescue) (?:Mode|Shell)\.?$)|^ALERT! .*Dropping to a shell!|^\(initramfs\)/,
   ),
   fatal(
     'stage1-failed',
@@ -85,7 +85,9 @@ export const CONSOLE_CLASSES: readonly ConsoleClass[] = [
   fail(
     'out-of-memory',
     'memory ran out',
-    kernel(String.raw`\S.* invoked oom-killer: |(?:Memory cgroup out|Out) of memory: Killed process`),
+    kernel(
+      String.raw`[^\s[\]:][^[\]:]* invoked oom-killer: |(?:Memory cgroup out|Out) of memory: Killed process`,
+    ),
   ),
   fail(
     'btrfs-error',
@@ -106,7 +108,7 @@ export const CONSOLE_CLASSES: readonly ConsoleClass[] = [
     'io-error',
     'a disk does not answer',
     kernel(
-      String.raw`(?:blk_update_request: )?(?:I/O|critical \w+) error, dev |Buffer I/O error on dev|.*: rejecting I/O to (?:offline|dead) device|nvme nvme\d+: (?:controller is down|Removing after probe failure)`,
+      String.raw`(?:blk_update_request: )?(?:I/O|critical \w+) error, dev |Buffer I/O error on dev|\w+(?: [\d:]+)?: rejecting I/O to (?:offline|dead) device|nvme nvme\d+: (?:controller is down|Removing after probe failure)`,
     ),
   ),
   fail(

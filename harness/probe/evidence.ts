@@ -81,25 +81,37 @@ export interface PlantedEvidence {
   readonly subvolumes: readonly Subvolume[];
 }
 
+/** A file system of the powered-off disk that could be mounted, and was looked through. */
+export interface DiskVolume {
+  readonly device: string;
+  readonly subvolumes: readonly Subvolume[];
+  /** Everything planted, wherever it lies; paths from the top level of the file system. */
+  readonly canaries: Listing;
+}
+
 /** What was read from the powered-off disk in the inspector. */
 export interface DiskEvidence {
-  /** `null` where there is none of the kind. */
+  readonly partitionTable: { readonly valid: boolean; readonly output: string };
   readonly luks: readonly {
     readonly name: string;
+    /** There is a header, and it opens with the passphrase. */
     readonly valid: boolean;
+    /** SHA-256; empty when there is no header. */
     readonly headerDigest: string;
     readonly output: string;
   }[];
   readonly fileSystems: readonly {
     readonly device: string;
     readonly fsType: string;
+    /** Its checker ran and found nothing. */
     readonly clean: boolean;
+    /** What the checker and the mount said. */
     readonly output: string;
   }[];
-  readonly partitionTable: { readonly valid: boolean; readonly output: string };
-  readonly subvolumes: readonly Subvolume[];
-  /** Paths from the top level of the btrfs that hold a canary. */
-  readonly canaryPaths: readonly string[];
+  /** None for a FAT, and none for what could not be read: then nothing can be said about what is on it. */
+  readonly volumes: readonly DiskVolume[];
+  /** Folders of canaries on the root's file system; absent when it is not among the volumes. */
+  readonly canaryPaths?: readonly string[];
 }
 
 /** What was read right after the install. */

@@ -1,50 +1,87 @@
 import type { Scenario } from '../scenario/index.js';
+import { CANARY_NAME } from './canary.js';
 import type { Collection } from './collect.js';
 import { parseSubvolumes } from './collect.js';
 import type { DiskEvidence, InstallEvidence } from './evidence.js';
+import { listAfter, parseListing } from './listing.js';
 import { parseSections, quote, renderSections, type Section, type SectionResult } from './sections.js';
 
-/** Where the inspector keeps header copies and mounts a file system for a look. */
+/** Where the inspector keeps header copies and mounts file systems for a look. */
 const SCRATCH = '/run/imperm/inspect';
 
-function headerDigest(device: string): string {
-  return `mkdir -p ${SCRATCH}; rm -f ${SCRATCH}/header; cryptsetup luksHeaderBackup ${quote(device)} --header-backup-file ${SCRATCH}/header && sha256sum ${SCRATCH}/header | cut -d' ' -f1; rm -f ${SCRATCH}/header`;
+interface FileSystemKind {
+  /** Finds faults without mending them; exit code 0 means none. */
+  readonly check: string;
+  /** Options of a mount that changes nothing, not even by replaying a log. Absent: there is nothing to look for. */
+  readonly look?: string;
 }
 
-/** Commands whose result is their exit code, by file system. */
-const CHECKERS: Readonly<Record<string, (device: string) => string>> = {
-  btrfs: (device) => `btrfs check --readonly ${device} 2>&1`,
-  ext4: (device) => `e2fsck -f -n ${device} 2>&1`,
-  vfat: (device) => `fsck.vfat -n ${device} 2>&1`,
+const KINDS: Readonly<Record<string, FileSystemKind>> = {
+  btrfs: { check: 'btrfs check --readonly', look: 'ro,subvolid=5,rescue=nologreplay' },
+  ext4: { check: 'e2fsck -f -n', look: 'ro,noload' },
+  vfat: { check: 'fsck.vfat -n' },
 };
 
-/** The file systems of a scenario that lie on a disk, each device once. */
-function devicesOf(scenario: Scenario): { device: string; fsType: string }[] {
-  const seen = new Map<string, string>();
-  for (const { device, fsType } of scenario.system.fileSystems) {
-    if (fsType in CHECKERS && device.startsWith('/dev/')) seen.set(device, fsType);
-  }
-  return [...seen].map(([device, fsType]) => ({ device, fsType }));
+/** What sgdisk says although it calls the table free of problems: it looked at one that it made up or mended itself. */
+const MENDED_TABLE = /Creating new GPT entries|corrupt GPT|regenerating|CRC|^Warning! /m;
+
+interface Volume {
+  readonly device: string;
+  readonly fsType: string;
+  readonly kind: FileSystemKind;
+  /** Names of its sections end so. */
+  readonly index: string;
+  readonly mountPoint: string;
 }
 
-/** Taken right after the install, while the new system is still mounted at /mnt. */
+/** The file systems of a scenario that lie on a disk, each device once. */
+function volumesOf(scenario: Scenario): Volume[] {
+  const types = new Map(
+    scenario.system.fileSystems
+      .filter(({ device, fsType }) => device.startsWith('/dev/') && fsType in KINDS)
+      .map(({ device, fsType }) => [device, fsType] as const),
+  );
+  return [...types].flatMap(([device, fsType], number) => {
+    const kind = KINDS[fsType];
+    const index = String(number);
+    return kind === undefined ? [] : [{ device, fsType, kind, index, mountPoint: `${SCRATCH}/${index}` }];
+  });
+}
+
+function headerSections(scenario: Scenario): Section[] {
+  const copy = `${SCRATCH}/header`;
+  return scenario.system.luks.map(({ device }, index) => ({
+    name: `header-${String(index)}`,
+    command: `mkdir -p ${SCRATCH}; rm -f ${copy}; cryptsetup luksHeaderBackup ${quote(device)} --header-backup-file ${copy} && sha256sum <${copy}; rm -f ${copy}`,
+  }));
+}
+
+function headerDigest(results: Results, index: number): string {
+  return results.text(`header-${String(index)}`).slice(0, 64);
+}
+
+/**
+ * Taken right after the install, while the new system is still mounted below /mnt.
+ *
+ * @param options.boundary Made up for this script.
+ */
 export function collectInstallEvidence(
   scenario: Scenario,
   options: { readonly boundary: string },
 ): Collection<InstallEvidence> {
-  const { luks } = scenario.system;
+  const btrfs = scenario.system.fileSystems.find(({ fsType }) => fsType === 'btrfs');
+  const mounted = quote(`/mnt${btrfs?.mountPoint ?? ''}`);
   const sections: Section[] = [
-    { name: 'root', command: 'btrfs subvolume show /mnt 2>/dev/null | head -n 1' },
-    { name: 'subvolumes', command: 'btrfs subvolume list -auq /mnt 2>/dev/null; true' },
-    ...luks.map(({ device }, index) => ({ name: `header-${String(index)}`, command: headerDigest(device) })),
+    { name: 'subvolumes', command: `btrfs subvolume list -auq ${mounted} 2>/dev/null` },
+    ...headerSections(scenario),
   ];
   return {
     script: renderSections(sections, options.boundary),
     parse: (output) => {
-      const results = parseSections(output, sections, options.boundary);
+      const results = new Results(parseSections(output, sections, options.boundary));
       return {
-        subvolumes: parseSubvolumes(text(results, 'subvolumes'), text(results, 'root')),
-        headers: new Map(luks.map(({ name }, index) => [name, text(results, `header-${String(index)}`)])),
+        subvolumes: parseSubvolumes(results.text('subvolumes')),
+        headers: new Map(scenario.system.luks.map(({ name }, index) => [name, headerDigest(results, index)])),
       };
     },
   };
@@ -55,76 +92,150 @@ export interface InspectOptions {
   readonly device: string;
   /** Holds the passphrase of every LUKS device. */
   readonly passphraseFile: string;
+  /** Made up for this script. */
   readonly boundary: string;
 }
 
-/** Reads a powered-off disk without changing it; whatever is missing is evidence, not an error. */
+/**
+ * Reads a powered-off disk without changing it. Whatever is missing is evidence, not an error, and however the script
+ * ends, nothing of the disk stays open.
+ */
 export function inspectDisk(scenario: Scenario, options: InspectOptions): Collection<DiskEvidence> {
-  const { luks } = scenario.system;
-  const devices = devicesOf(scenario);
-  const btrfs = devices.find(({ fsType }) => fsType === 'btrfs');
-  const look = `mkdir -p ${SCRATCH}/top && mount -o ro,subvolid=5,rescue=nologreplay ${quote(btrfs?.device ?? '')} ${SCRATCH}/top`;
+  const volumes = volumesOf(scenario);
   const sections: Section[] = [
-    { name: 'partitions', command: `sgdisk --verify ${quote(options.device)} 2>&1` },
-    ...luks.flatMap(({ device, name }, index) => [
-      { name: `header-${String(index)}`, command: headerDigest(device) },
-      {
-        name: `dump-${String(index)}`,
-        command: `cryptsetup isLuks ${quote(device)} && cryptsetup luksDump ${quote(device)} 2>&1`,
-      },
-      {
-        name: `open-${String(index)}`,
-        command: `cryptsetup open --readonly --key-file ${quote(options.passphraseFile)} ${quote(device)} ${quote(name)} 2>&1`,
-      },
-    ]),
-    ...devices.map(({ device, fsType }, index) => ({
-      name: `check-${String(index)}`,
-      command: CHECKERS[fsType]?.(quote(device)) ?? 'false',
-    })),
-    ...(btrfs === undefined
-      ? []
-      : [
-          { name: 'mount', command: `${look} 2>&1` },
-          { name: 'subvolumes', command: `btrfs subvolume list -auq ${SCRATCH}/top` },
-          { name: 'canaries', command: `find ${SCRATCH}/top -name 'imperm-canary*' -prune -printf '%P\\0'` },
-          { name: 'unmount', command: `umount ${SCRATCH}/top 2>&1` },
-        ]),
-    ...luks.map(({ name }, index) => ({
-      name: `close-${String(index)}`,
-      command: `cryptsetup close ${quote(name)} 2>&1`,
-    })),
+    { name: 'partitions', command: `udevadm settle; sgdisk --verify ${quote(options.device)} 2>&1` },
+    ...headerSections(scenario),
+    ...unlockSections(scenario, options.passphraseFile),
+    ...volumes.flatMap(lookSections),
+    { name: 'close', command: 'close_all' },
   ];
   return {
-    script: renderSections(sections, options.boundary),
+    script: `${renderCloseAll(scenario, volumes)}${renderSections(sections, options.boundary)}`,
     parse: (output) => {
-      const results = parseSections(output, sections, options.boundary);
-      const ok = (name: string): boolean => results.get(name)?.exitCode === 0;
+      const results = new Results(parseSections(output, sections, options.boundary));
+      const root = scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/');
+      const rootVolume = volumes.find(({ device }) => device === root?.device);
+      const table = results.text('partitions');
       return {
         partitionTable: {
-          valid: ok('partitions') && /No problems found/.test(text(results, 'partitions')),
-          output: text(results, 'partitions'),
+          valid: /^No problems found/m.test(table) && !MENDED_TABLE.test(table),
+          output: table,
         },
-        luks: luks.map(({ name }, index) => ({
+        luks: scenario.system.luks.map(({ name }, index) => ({
           name,
-          valid: ok(`dump-${String(index)}`) && ok(`open-${String(index)}`),
-          headerDigest: text(results, `header-${String(index)}`),
-          output: `${text(results, `dump-${String(index)}`)}\n${text(results, `open-${String(index)}`)}`,
+          valid: results.ok(`dump-${String(index)}`) && results.ok(`open-${String(index)}`),
+          headerDigest: headerDigest(results, index),
+          output: results.text(`dump-${String(index)}`, `open-${String(index)}`),
         })),
-        fileSystems: devices.map(({ device, fsType }, index) => ({
+        fileSystems: volumes.map(({ device, fsType, index }) => ({
           device,
           fsType,
-          clean: ok(`check-${String(index)}`),
-          output: text(results, `check-${String(index)}`),
+          clean: results.ok(`check-${index}`),
+          output: results.text(`check-${index}`, `mount-${index}`),
         })),
-        subvolumes: parseSubvolumes(text(results, 'subvolumes')),
-        canaryPaths: text(results, 'canaries')
-          .split('\0')
-          .filter((path) => path !== ''),
+        volumes: volumes
+          .filter(({ index }) => results.ok(`mount-${index}`))
+          .map(({ device, index }) => ({
+            device,
+            subvolumes: parseSubvolumes(results.text(`subvolumes-${index}`)),
+            canaries: parseListing({
+              find: results.bytes(`canaries-${index}`),
+              digests: results.bytes(`digests-${index}`),
+              attributes: results.bytes(`attributes-${index}`),
+            }),
+          })),
+        ...(rootVolume !== undefined && results.ok(`mount-${rootVolume.index}`)
+          ? { canaryPaths: results.paths(`found-${rootVolume.index}`) }
+          : {}),
       };
     },
   };
 }
 
-function text(results: ReadonlyMap<string, SectionResult>, name: string): string {
-  return (results.get(name)?.output.toString('utf8') ?? '').trim();
+/** A function for the last section, which is also called when the script is ended before it. */
+function renderCloseAll(scenario: Scenario, volumes: readonly Volume[]): string {
+  const names = scenario.system.luks.map(({ name }) => name);
+  return [
+    'close_all() {',
+    ...volumes.map(({ mountPoint }) => `mountpoint -q ${mountPoint} && umount ${mountPoint}`),
+    ...names.map((name) => `[ -e ${quote(`/dev/mapper/${name}`)} ] && cryptsetup close ${quote(name)}`),
+    'true; } 2>&1',
+    'trap close_all EXIT',
+    '',
+  ].join('\n');
+}
+
+function unlockSections(scenario: Scenario, passphraseFile: string): Section[] {
+  return scenario.system.luks.flatMap(({ device, name }, index) => [
+    {
+      name: `dump-${String(index)}`,
+      command: `{ cryptsetup isLuks -v ${quote(device)} && cryptsetup luksDump ${quote(device)}; } 2>&1`,
+    },
+    {
+      name: `open-${String(index)}`,
+      command: `cryptsetup open --readonly --key-file ${quote(passphraseFile)} ${quote(device)} ${quote(name)} 2>&1 && udevadm settle`,
+    },
+  ]);
+}
+
+/** A checker of a file system full of faults prints megabytes. Its exit code stays. */
+function firstLines(command: string): string {
+  return `${command} 2>&1 | { head -n 100; cat >/dev/null; }; [ \${PIPESTATUS[0]} -eq 0 ]`;
+}
+
+function lookSections({ device, fsType, kind, index, mountPoint }: Volume): Section[] {
+  const check = { name: `check-${index}`, command: firstLines(`${kind.check} ${quote(device)}`) };
+  if (kind.look === undefined) return [check];
+  const list = listAfter(`cd ${mountPoint}`);
+  return [
+    check,
+    {
+      name: `mount-${index}`,
+      command: `mkdir -p ${mountPoint} && mount -t ${fsType} -o ${kind.look} ${quote(device)} ${mountPoint} 2>&1`,
+    },
+    {
+      name: `subvolumes-${index}`,
+      command: fsType === 'btrfs' ? `btrfs subvolume list -auq ${mountPoint}` : 'true',
+    },
+    {
+      // Looked for once: the way through everything on the disk is long.
+      name: `found-${index}`,
+      command: `mapfile -d '' present < <(find ${mountPoint} -name '${CANARY_NAME}*' -prune -printf '%P\\0'); [ \${#present[@]} -eq 0 ] || printf '%s\\0' "\${present[@]}"`,
+    },
+    // In shells of their own: one that stands in the file system would keep it from being unmounted.
+    { name: `canaries-${index}`, command: `( ${list.find} )` },
+    { name: `digests-${index}`, command: `( ${list.digests} )` },
+    { name: `attributes-${index}`, command: `( ${list.attributes} )` },
+  ];
+}
+
+/** What the sections printed, by name. */
+class Results {
+  readonly #sections: ReadonlyMap<string, SectionResult>;
+
+  constructor(sections: ReadonlyMap<string, SectionResult>) {
+    this.#sections = sections;
+  }
+
+  ok(name: string): boolean {
+    return this.#sections.get(name)?.exitCode === 0;
+  }
+
+  bytes(name: string): Buffer {
+    return this.#sections.get(name)?.output ?? Buffer.alloc(0);
+  }
+
+  text(...names: readonly string[]): string {
+    return names
+      .map((name) => this.bytes(name).toString('utf8').trim())
+      .filter((part) => part !== '')
+      .join('\n');
+  }
+
+  paths(name: string): string[] {
+    return this.bytes(name)
+      .toString('utf8')
+      .split('\0')
+      .filter((path) => path !== '');
+  }
 }

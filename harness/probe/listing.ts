@@ -25,21 +25,28 @@ export type Listing = ReadonlyMap<string, FileFacts>;
 
 const FIELDS = String.raw`%p\0%y\0%m\0%U\0%G\0%s\0%T@\0%l\0%n\0%D:%i\0`;
 
-/**
- * Commands that print everything about files and what lies below them; paths that do not exist are left out.
- * Their outputs go to `parseListing`.
- */
-export function listingCommands(paths: readonly string[]): {
-  readonly find: string;
-  readonly digests: string;
-  readonly attributes: string;
-} {
+/** Commands that print everything about the files in the shell's array `present` and what lies below them. */
+const LIST_PRESENT = {
+  find: `find "\${present[@]}" -printf '${FIELDS}'`,
+  digests: `find "\${present[@]}" -type f -print0 | xargs -0 -r sha256sum -z`,
+  attributes: `getfattr --recursive --physical --no-dereference --absolute-names --match=- --encoding=hex --dump -- "\${present[@]}" 2>/dev/null; true`,
+};
+
+/** Commands that list files and what lies below them, for `parseListing`; paths that do not exist are left out. */
+export function listingCommands(paths: readonly string[]): typeof LIST_PRESENT {
   const words = paths.map(quote).join(' ');
-  const existing = `present=(); for path in ${words}; do [ -e "$path" ] || [ -L "$path" ] && present+=("$path"); done; [ \${#present[@]} -eq 0 ]`;
+  return listAfter(
+    `present=(); for path in ${words}; do [ -e "$path" ] || [ -L "$path" ] && present+=("$path"); done`,
+  );
+}
+
+/** @param fill Fills the array `present`. */
+export function listAfter(fill: string): typeof LIST_PRESENT {
+  const guard = `${fill}; [ \${#present[@]} -eq 0 ]`;
   return {
-    find: `${existing} || find "\${present[@]}" -printf '${FIELDS}'`,
-    digests: `${existing} || find "\${present[@]}" -type f -print0 | xargs -0 -r sha256sum -z`,
-    attributes: `${existing} || getfattr --recursive --physical --no-dereference --absolute-names --match=- --encoding=hex --dump -- "\${present[@]}" 2>/dev/null; true`,
+    find: `${guard} || ${LIST_PRESENT.find}`,
+    digests: `${guard} || ${LIST_PRESENT.digests}`,
+    attributes: `${guard} || ${LIST_PRESENT.attributes}`,
   };
 }
 

@@ -51,9 +51,9 @@ export function parseSections(
     const next = output.indexOf(mark, lineEnd);
     if (next < 0) break;
     const nextEnd = output.indexOf('\n', next + mark.length);
-    const ending = /^= (\d+)$/.exec(
-      output.subarray(next + mark.length, nextEnd < 0 ? output.length : nextEnd).toString(),
-    );
+    // Without its newline an exit code may be the beginning of another one.
+    if (nextEnd < 0) break;
+    const ending = /^= (\d+)$/.exec(output.subarray(next + mark.length, nextEnd).toString());
     if (ending !== null) {
       results.set(name, { exitCode: Number(ending[1]), output: output.subarray(lineEnd + 1, next) });
     }

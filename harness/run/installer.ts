@@ -92,11 +92,13 @@ export async function prepareInstaller(options: PrepareInstallerOptions): Promis
         onConsoleLine: options.onConsoleLine,
         onCleanupError: options.onCleanupError,
       });
-      await machine.waitForAgent(budget);
-      const shell = await machine.openShell(budget);
-      await shell.run(PRELOAD, budget);
-      await machine.closeShell(budget);
-      await machine.saveState(path.join(part, 'state'), budget);
+      const step = (label: string): Budget =>
+        budget.part(label, budget.remainingMs, { lastSeen: () => machine.console.tail() });
+      await machine.waitForAgent(step('the installer to boot'));
+      const shell = await machine.openShell(step('the installer to answer'));
+      await machine.until(shell.run(PRELOAD, budget), step('the installer to load its modules'));
+      await machine.closeShell(step('the installer to wait again'));
+      await machine.saveState(path.join(part, 'state'), step('the state of the installer to be saved'));
       await writeFile(path.join(part, 'keys.json'), JSON.stringify(keys), { mode: 0o600 });
     },
   });

@@ -101,7 +101,8 @@ export class MachinePower {
       async () => {
         const part = this.#shutdownBudget('reboot');
         const reset = machine.waitForReset(part);
-        await machine.sendCommand('systemctl reboot', part);
+        // Either may come first: the machine goes while the command still runs.
+        await Promise.race([reset, machine.sendCommand('systemctl reboot', part)]);
         await reset;
       },
       boot,
@@ -116,8 +117,9 @@ export class MachinePower {
       'shutdown',
       async () => {
         const part = this.#shutdownBudget('power off');
-        await machine.sendCommand('systemctl poweroff', part);
-        await machine.waitForPowerOff(part);
+        const off = machine.waitForPowerOff(part);
+        await Promise.race([off, machine.sendCommand('systemctl poweroff', part)]);
+        await off;
       },
       boot,
     );

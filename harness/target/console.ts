@@ -116,11 +116,13 @@ export class MachineConsole {
    * @throws {HarnessError} MACHINE_DIED when the machine ends before it says so; TIMEOUT; INTERRUPTED.
    */
   async waitFor(pattern: RegExp, budget: Budget, from = 0): Promise<ConsoleMatch> {
+    // Global: started inside the text and not on a copy of its end, where `^` would match what begins no line.
+    const search = new RegExp(pattern, `${pattern.flags.replace('g', '')}g`);
     let start = from;
     let wake: (() => void) | undefined;
     const found = new Promise<ConsoleMatch>((resolve) => {
       wake = () => {
-        const result = this.#find(pattern, start);
+        const result = this.#find(search, start);
         if (result !== undefined) resolve(result);
         start = Math.max(from, this.position - MATCH_WINDOW);
       };
@@ -153,12 +155,10 @@ export class MachineConsole {
     for (const wake of [...this.#waiters]) wake();
   }
 
-  #find(pattern: RegExp, from: number): ConsoleMatch | undefined {
+  #find(search: RegExp, from: number): ConsoleMatch | undefined {
     const isRecent = from >= this.#olderLength;
     const offset = isRecent ? this.#olderLength : 0;
     const text = (isRecent ? '' : this.#older.join('')) + this.#recent + this.#terminal.unfinished;
-    // Started inside the text and not on a copy of its end: `^` means the beginning of a line and nothing else.
-    const search = new RegExp(pattern, pattern.flags.replace('g', '') + 'g');
     search.lastIndex = from - offset;
     const match = search.exec(text);
     return match === null ? undefined : { match, end: offset + search.lastIndex };

@@ -171,7 +171,11 @@ void t.test('events reach those who listen, until they stop', async (t) => {
   const { qmp, qemu } = await startClient();
   const heard: string[] = [];
   const stop = qmp.onEvent(({ event }) => heard.push(event));
-  const second = qmp.waitForEvent(({ event, data }) => event === 'DEVICE_DELETED' && data['device'] === 'b');
+  let asked = 0;
+  const second = qmp.waitForEvent(({ event, data }) => {
+    asked += 1;
+    return event === 'DEVICE_DELETED' && data['device'] === 'b';
+  });
   qemu.say(
     { event: 'DEVICE_DELETED', data: { device: 'a' } },
     { event: 'DEVICE_DELETED', data: { device: 'b', path: '/b' } },
@@ -181,6 +185,7 @@ void t.test('events reach those who listen, until they stop', async (t) => {
   const shutdown = qmp.waitForEvent(({ event }) => event === 'SHUTDOWN');
   qemu.say({ event: 'SHUTDOWN' });
   await shutdown;
+  t.equal(asked, 2, 'who has got an answer is not asked again');
   t.strictSame(heard, ['DEVICE_DELETED', 'DEVICE_DELETED']);
 });
 

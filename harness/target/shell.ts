@@ -13,14 +13,22 @@ export interface MachineKeys {
 }
 
 export function makeMachineKeys(): MachineKeys {
-  const client = ssh2.utils.generateKeyPairSync('ed25519');
-  const host = ssh2.utils.generateKeyPairSync('ed25519');
+  const client = makeKeyPair();
+  const host = makeKeyPair();
   return {
     clientPrivate: client.private,
     clientPublic: client.public,
     hostPrivate: host.private,
     hostPublic: host.public,
   };
+}
+
+/** One of 256 pairs that ssh2 makes lacks a byte and nobody can read it: https://github.com/mscdex/ssh2/issues/1390 */
+function makeKeyPair(): ReturnType<typeof ssh2.utils.generateKeyPairSync> {
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519');
+    if (![pair.private, pair.public].some((key) => ssh2.utils.parseKey(key) instanceof Error)) return pair;
+  }
 }
 
 export interface CommandResult {
@@ -167,7 +175,6 @@ export class MachineShell {
 
   /** Says good-bye: the machine's end of the connection ends too. */
   async end(): Promise<void> {
-    if (this.#ended !== undefined) return;
     this.#client.end();
     await this.#end.catch(() => undefined);
   }

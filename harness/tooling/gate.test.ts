@@ -146,8 +146,8 @@ t.test('the linter', async (t) => {
         return;
       }
       export type wrong = string; // @typescript-eslint/naming-convention
-      export function four(a: number, b: number, c: number, d: number): number { // max-params
-        return a + b + c + d;
+      export function five(a: number, b: number, c: number, d: number, e: number): number { // max-params
+        return a + b + c + d + e;
       }
     `,
     'harness/plan/exports.ts': `
