@@ -69,7 +69,7 @@ export async function run(
         signal,
         emit,
       });
-      const { memoryMiB } = { memoryMiB: (await readAvailableMemory()).availableMiB };
+      const { availableMiB: memoryMiB } = await readAvailableMemory();
       for (const variant of variants) {
         if (signal.aborted) break;
         const plan = planVariant(variant, { target: 'qemu', guests: ['debian'], memoryMiB });

@@ -18,7 +18,7 @@ export async function ensureHostPackages(
 ): Promise<void> {
   const isRoot = process.getuid?.() === 0;
   await ensurePackages({
-    needs: options.tools === 'host' ? hostNeeds(isRoot) : hostNeeds(isRoot),
+    needs: hostNeeds(isRoot),
     distro: await readDistro(),
     isRoot,
     assumeYes: options.yes || environment.ci,
