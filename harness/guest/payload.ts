@@ -23,11 +23,8 @@ export interface Payload {
   readonly bootFiles: { readonly kernel: string; readonly initrd: string; readonly stageOne: string };
 }
 
-/**
- * Kernel parameters of the installed system. The last console is the one that stage 1 talks to; the first lets a picture of
- * the screen show the kernel's last words. `loglevel` is NixOS's default.
- */
-const KERNEL_PARAMETERS = 'console=tty0 console=ttyS0 root=fstab loglevel=4';
+/** Kernel parameters of the installed system. `loglevel` is NixOS's default. */
+const KERNEL_PARAMETERS = 'console=ttyS0 root=fstab loglevel=4';
 
 /** Makes the system of a scenario from the images. Takes well under a second. */
 export async function makePayload(

@@ -128,6 +128,15 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
   ]);
 }
 
+/** What NixOS loads in stage 1 without being asked by a device: the file systems of early mounts, and what LUKS needs. */
+function kernelModules(system: SystemModel): string[] {
+  const early = system.fileSystems.filter(({ neededForBoot }) => neededForBoot).map(({ fsType }) => fsType);
+  return [
+    ...(system.luks.length > 0 ? ['dm_mod', 'dm_crypt', 'algif_skcipher'] : []),
+    ...new Set(early.filter((fsType) => fsType !== 'tmpfs')),
+  ];
+}
+
 /**
  * The part of stage 1 that a scenario adds to the generic image.
  *
@@ -136,6 +145,7 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
 export function makeStageOneTree(system: SystemModel, rollbackProgram: string | undefined): Tree {
   const { rollback } = system;
   const entries: [string, TreeEntry][] = [
+    ['/etc/modules-load.d/nixos.conf', file(kernelModules(system).join('\n') + '\n')],
     ['/etc/initrd-fstab', file(renderInitrdFstab(system))],
     ['/etc/crypttab', file(renderCrypttab(system))],
     ['/etc/hostname', file(`${system.hostName}\n`)],

@@ -19,5 +19,11 @@ export const LIMITS_MS = {
 /** The guest's own time-outs (systemd's default is 90 s), scaled like ours. */
 export const GUEST_TIMEOUT_S = 90;
 
+/**
+ * Kernel parameters that only make an emulated machine faster: no guards against faults that an emulated processor does
+ * not have, no tests of ciphers that every kernel has passed, no zeroes written over fresh memory.
+ */
+export const EMULATED_KERNEL = 'mitigations=off cryptomgr.notests=1 init_on_alloc=0';
+
 /** After this long without a byte on the console the silence is announced. */
 export const SILENCE_MS = 30_000;

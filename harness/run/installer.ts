@@ -10,12 +10,13 @@ import {
   type MachineKeys,
   type MachineShell,
   type MachineSpec,
+  machineShape,
   makeMachineKeys,
   makeNonce,
   type QemuHost,
   QemuMachine,
 } from '../target/index.js';
-import { LIMITS_MS } from './budgets.js';
+import { EMULATED_KERNEL, LIMITS_MS } from './budgets.js';
 
 const MEMORY_MIB = 2048;
 const CPUS = 2;
@@ -58,8 +59,7 @@ export async function prepareInstaller(options: PrepareInstallerOptions): Promis
   const cold = {
     kernel: images.kernel,
     initrd: images.installerInitrd,
-    // Emulated, the guards against processor faults cost a third of the time and protect nobody.
-    commandLine: `console=ttyS0 rdinit=/usr/lib/systemd/systemd ${scale > 1 ? 'mitigations=off ' : ''}systemd.show_status=1`,
+    commandLine: `console=ttyS0 rdinit=/usr/lib/systemd/systemd ${scale > 1 ? `${EMULATED_KERNEL} ` : ''}systemd.show_status=1`,
   };
   const key = digestOf(
     '1',
@@ -70,8 +70,7 @@ export async function prepareInstaller(options: PrepareInstallerOptions): Promis
     os.cpus()[0]?.model ?? '',
     cold.commandLine,
     PRELOAD,
-    String(MEMORY_MIB),
-    String(CPUS),
+    machineShape(machineSpec({ from: 'kernel', ...cold }), host.accelerator),
   );
   const budget = Budget.start('the installer to boot', LIMITS_MS.coldInstaller * scale, options.signal);
   const { dir } = await cachedFolder({

@@ -4,7 +4,7 @@ import { type Budget, describeFailure, HarnessError } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { makeMachineKeys, makeNonce, QemuMachine } from '../target/index.js';
-import { GUEST_TIMEOUT_S, LIMITS_MS, SILENCE_MS } from './budgets.js';
+import { EMULATED_KERNEL, GUEST_TIMEOUT_S, LIMITS_MS, SILENCE_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import type { MachineParts } from './install.js';
 
@@ -52,7 +52,7 @@ export class MachinePower {
         // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed.
         ...(timeScale > 1
           ? {
-              extraCommandLine: `mitigations=off systemd.default_timeout_start_sec=${timeout} systemd.default_device_timeout_sec=${timeout}`,
+              extraCommandLine: `${EMULATED_KERNEL} systemd.default_timeout_start_sec=${timeout} systemd.default_device_timeout_sec=${timeout}`,
             }
           : {}),
       },

@@ -2,5 +2,6 @@ export { chooseAccelerator, type Accelerator, type ChooseAcceleratorOptions } fr
 export type { ConsoleLine, MachineConsole } from './console.js';
 export type { BootSource, ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
 export { makeNonce } from './nonce.js';
+export { machineShape } from './qemu-arguments.js';
 export { QemuMachine, type QemuHost, type StartOptions } from './qemu.js';
 export { makeMachineKeys, type CommandResult, type MachineKeys, type MachineShell } from './shell.js';

@@ -38,8 +38,9 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
     '-no-user-config',
     '-display',
     'none',
+    // Without the parts of the board that nobody uses: a disk controller, a bus for sensors, a keyboard.
     '-machine',
-    'q35',
+    'q35,sata=off,smbus=off,i8042=off,vmport=off',
     '-accel',
     kvm ? 'kvm' : 'tcg,thread=multi',
     // Emulated, a modern processor model only means more to emulate; AES makes LUKS bearable.
@@ -99,6 +100,13 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
       : ['-kernel', spec.boot.kernel, '-initrd', spec.boot.initrd, '-append', spec.boot.commandLine]),
     ...(spec.boot.from === 'state' ? ['-incoming', 'defer'] : []),
   ];
+}
+
+/** Everything that a saved state has to have in common with the machine it is restored in. */
+export function machineShape(spec: MachineSpec, accelerator: Accelerator): string {
+  const sockets = { qmp: '', serial: '', journal: '', agent: '' };
+  const options = { accelerator, firmwareCode: '', nvramFile: '', sockets, firmwareStrings: [] };
+  return qemuArguments({ ...spec, nonce: '' }, options).join('\n');
 }
 
 /** The storage behind a disk. Flushes need not reach the host's disk: a power cut here ends QEMU, not the host. */

@@ -21,7 +21,7 @@ prune() {
     rm -rf usr/share/{doc,doc-base,locale,man,info,lintian,common-licenses,bash-completion,initramfs-tools,perl,perl5,debconf,bug,menu,pixmaps,zsh} \
       usr/lib/dracut usr/lib/klibc usr/lib/apt usr/lib/dpkg usr/lib/kernel usr/include usr/games usr/src usr/local \
       usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d usr/lib/x86_64-linux-gnu/{perl-base,gconv} usr/lib/systemd/boot/efi/*.stub \
-      usr/lib/systemd/{catalog,portable} usr/lib/systemd/system-generators/systemd-{ssh,gpt-auto,hibernate-resume,sysv}-generator etc/apt etc/dracut.conf* etc/initramfs-tools etc/kernel etc/cron* etc/dpkg etc/logrotate.d etc/ucf.conf
+      usr/lib/systemd/{catalog,portable} usr/lib/systemd/system-generators/systemd-{bless-boot,debug,gpt-auto,hibernate-resume,integritysetup,rc-local,run,ssh,system-update,sysv,tpm2,veritysetup}-generator etc/apt etc/dracut.conf* etc/initramfs-tools etc/kernel etc/cron* etc/dpkg etc/logrotate.d etc/ucf.conf
     rm -f usr/bin/{apt*,dpkg*,perl*,debconf*,deb-systemd*,ucf*,sqv,dracut*,lsinitr*} usr/sbin/{dpkg-*,mkinitramfs,update-initramfs} usr/lib/x86_64-linux-gnu/libapt-*
   )
 }
@@ -41,6 +41,53 @@ make_cpio() { # tree, output, zstd level
     find . -exec touch --no-dereference --date="@$epoch" {} +
     find . -print0 | LC_ALL=C sort -z | cpio --null --quiet --create --format=newc --reproducible --owner=+0:+0 | zstd --quiet --force -T0 "-$3" -o "$2"
   )
+}
+
+# Puts modules and what they depend on into a tree as NixOS has them. Debian's are compressed and signed, and both cost
+# time at every load.
+plain_modules() { # tree, module...
+  local tree=$1 module source target index
+  local modules=usr/lib/modules/$kernel
+  shift
+  for module; do
+    modprobe --set-version "$kernel" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" { print $2 }'
+  done | sort -u | while read -r source; do
+    target=$tree/usr/lib/modules/${source#*/lib/modules/}
+    rm -f "$target"
+    target=${target%.xz}
+    target=${target%.zst}
+    mkdir -p "$(dirname "$target")"
+    case $source in
+      *.xz) xz -dc "$source" >"$target" ;;
+      *.zst) zstd -qdc "$source" >"$target" ;;
+      *) cp "$source" "$target" ;;
+    esac
+    perl -e '
+      open my $file, "+<", $ARGV[0] or die; my $size = -s $file;
+      seek $file, $size - 40, 0; read $file, my $tail, 40;
+      exit 0 unless $tail =~ /~Module signature appended~\n$/;
+      truncate $file, $size - 40 - unpack "x8N", $tail or die;' "$target"
+  done
+  for index in "/$modules"/modules.{order,builtin,builtin.modinfo}; do
+    [ -e "$tree/$modules/${index##*/}" ] || cp "$index" "$tree/$modules/"
+  done
+  depmod --basedir "$(realpath "$tree")" "$kernel"
+  rm -f "$tree/$modules"/modules.{dep,alias,symbols,builtin.alias} # the binary indexes are enough
+}
+
+# Rules for devices that play no part in what is tested; each is looked at for every device.
+prune_rules() { # tree
+  (cd "$1/usr/lib/udev/rules.d" && rm -f 50-firmware.rules 60-{autosuspend,cdrom_id,dmi-id,drm,fido-id,infiniband,persistent-alsa,persistent-input,persistent-storage-mtd,persistent-storage-tape,persistent-v4l,sensor}.rules \
+    7[0358]-{camera,joystick,memory,mouse,touchpad,special-net-names,net-description,probe_mtd,sound-card}.rules 80-{debian-compat,net-setup-link}.rules 81-net-dhcp.rules 90-iocost.rules 96-e2scrub.rules)
+}
+
+# No unit asks for these any more; each costs a program started at every boot for something that plays no part in
+# what is tested here. The units themselves stay, for those who name them.
+unwant() { # tree, unit...
+  local tree=$1 unit
+  shift
+  for unit; do rm -f "$tree"/usr/lib/systemd/system/*.wants/"$unit" "$tree"/etc/systemd/system/*.wants/"$unit"; done
+  find "$tree"/usr/lib/systemd/system/*.wants -xtype l ! -lname '/*' -delete
 }
 
 mask() {
@@ -68,26 +115,14 @@ mkdir -p "$work/stage1"
 
 cd "$work/stage1"
 rm -rf "usr/lib/modules/$kernel/kernel" var/tmp usr/lib/dracut usr/lib/systemd/system-generators/systemd-gpt-auto-generator etc/cmdline.d
-for module in virtio_blk virtio_pci btrfs dm-crypt dm-mod vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 overlay loop aesni-intel xts sha256-ssse3 \
-  virtio-rng crc32c-intel xxhash_generic blake2b_generic autofs4 cryptd essiv; do
-  modprobe --set-version "$kernel" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" { print $2 }'
-done | sort -u | while read -r module; do
-  module=usr/lib/modules/${module#*/lib/modules/}
-  mkdir -p "$(dirname "$module")"
-  case $module in # decompressed: the whole image is compressed once, and loading costs less
-    *.xz) xz -dc "/$module" >"${module%.xz}" ;;
-    *.zst) zstd -qdc "/$module" >"${module%.zst}" ;;
-    *) cp "/$module" "$module" ;;
-  esac
-done
-cp "/usr/lib/modules/$kernel"/modules.{order,builtin,builtin.modinfo} "usr/lib/modules/$kernel/"
-depmod --basedir "$work/stage1" "$kernel"
+plain_modules . virtio_blk virtio_pci nvme btrfs dm-crypt af_alg algif_skcipher dm-mod vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 \
+  overlay loop aesni-intel xts sha256-ssse3 virtio-rng crc32c-intel xxhash_generic blake2b_generic autofs4 cryptd essiv
 # udev's rules call dmsetup by its full path; in NixOS that path is not in PATH either.
 mv usr/sbin/dmsetup usr/lib/udev/dmsetup
 sed -i 's|/usr/sbin/dmsetup|/usr/lib/udev/dmsetup|' usr/lib/udev/rules.d/*.rules
-# Rules for devices that play no part before the root is mounted; each costs time for every device.
-(cd usr/lib/udev/rules.d && rm -f 60-{autosuspend,cdrom_id,drm,evdev,fido-id,input-id,persistent-alsa,persistent-input,persistent-storage-tape,persistent-v4l,sensor}.rules \
-  7[0-9]-*.rules 80-net-setup-link.rules 81-net-dhcp.rules)
+prune_rules .
+rm -f usr/lib/systemd/system-generators/systemd-debug-generator
+unwant . kmod-static-nodes.service systemd-tmpfiles-setup-dev-early.service systemd-tmpfiles-setup-dev.service systemd-tmpfiles-setup.service systemd-sysctl.service
 # What dracut's modules brought along and NixOS's stage 1 does not have.
 for dir in usr/bin usr/sbin; do
   for program in "$dir"/*; do
@@ -107,7 +142,10 @@ link_tree "$system"
 (
   cd "$system"
   rm -f etc/machine-id etc/ssh/ssh_host_* etc/resolv.conf etc/mtab etc/hostname etc/fstab etc/crypttab etc/.updated etc/*- etc/.pwd.lock
-  rm -f usr/lib/modules/*/modules.{dep,alias,symbols,builtin.alias} # the binary indexes are enough
+  # Loaded for the processor alone, and nobody uses them.
+  find "usr/lib/modules/$kernel" \( -name 'crct10dif-pclmul*' -o -name 'crc32-pclmul*' -o -name 'ghash-clmulni*' -o -name 'sha1-ssse3*' \
+    -o -name 'sha512-ssse3*' -o -name 'efi-pstore*' \) -delete
+  plain_modules . vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 fuse overlay loop configfs qemu_fw_cfg ip_tables nfnetlink button evdev
   copy_overlay agent .
   copy_overlay system .
   mkdir boot
@@ -120,7 +158,12 @@ mask "$system" systemd-networkd.service systemd-networkd.socket systemd-network-
   systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-boot-random-seed.service systemd-pstore.service \
   systemd-boot-update.service systemd-bless-boot.service getty@tty1.service
 rm -rf "$system"/{bin,sbin,lib,lib64}
-rm -f "$system"/etc/systemd/system/sysinit.target.wants/systemd-pstore.service
+prune_rules "$system"
+unwant "$system" dracut-shutdown.service systemd-pstore.service kmod-static-nodes.service systemd-tmpfiles-setup-dev-early.service systemd-tmpfiles-setup-dev.service systemd-sysusers.service \
+  systemd-modules-load.service systemd-udev-load-credentials.service systemd-binfmt.service systemd-hibernate-clear.service systemd-pcrmachine.service \
+  systemd-tpm2-setup.service systemd-tpm2-setup-early.service proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount \
+  sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount dev-mqueue.mount run-lock.mount tmp.mount systemd-bootctl.socket systemd-creds.socket \
+  systemd-hostnamed.socket systemd-initctl.socket systemd-pcrextend.socket systemd-pcrlock.socket systemd-sysext.socket
 tar --create --file "$out/system.tar" --directory "$system" --sort=name --mtime="@$epoch" --numeric-owner --xattrs --format=posix \
   --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime usr etc boot
 
