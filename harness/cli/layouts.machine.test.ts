@@ -114,7 +114,7 @@ t.test('the correct layout passes on both disk buses', (t) =>
       t.equal(looks('root-wiped'), 3, 'the wipe is proved in every boot');
       t.equal(looks('gone:/'), 3, 'twice in the running system and once on the powered-off disk');
       for (const id of ['kept:/home', 'kept:/nix', 'kept:/persist', 'kept:/var/log', 'kept:/etc/nixos']) {
-        t.equal(looks(id), 3, id);
+        t.equal(looks(id), 4, `${id}: three times in the running system and once on the powered-off disk`);
       }
       for (const id of [
         'rollback-order',
@@ -141,6 +141,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
     t.strictSame(
       record.variants.map(({ verdict }) => verdict),
       ['fail', 'fail', 'fail'],
+      record.variants.map(({ error }) => error?.message ?? '').join('\n'),
     );
     const [removed, late, misspelt] = record.variants.map(brokenBy);
     t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
@@ -154,24 +155,31 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
   }),
 );
 
-t.test('an interrupted run puts everything away and says so', (t) =>
-  withFolder(async (folder) => {
-    const workDir = path.join(folder, 'w');
-    const cli = new Cli(['run', '--variant', 'disk=virtio', '--reports', path.join(folder, 'reports')], {
-      IMPERM_WORK: workDir,
-    });
-    await cli.sees('boot 1, stage 1');
-    t.not((await processesOf(workDir)).length, 0, 'a machine runs');
-    cli.child.kill('SIGINT');
-    const { exitCode } = await cli.result;
-    t.equal(exitCode, 130);
-    t.strictSame(await processesOf(workDir), [], 'no process is left');
-    t.strictSame(await readdir(workDir), [], 'no file is left');
-    const record = await readOnlyRecord(path.join(folder, 'reports'));
-    t.equal(record.interrupted, true);
-    t.equal(record.variants[0]?.error?.code, 'INTERRUPTED');
-  }),
-);
+/** When each signal comes: while a machine is restored, installed or booting, it leaves as little. */
+const INTERRUPTIONS = [
+  { signal: 'SIGINT', when: 'boot 1, stage 1' },
+  { signal: 'SIGTERM', when: 'disk=virtio]: deploy' },
+] as const;
+
+for (const { signal, when } of INTERRUPTIONS) {
+  t.test(`a run that gets ${signal} puts everything away and says so`, (t) =>
+    withFolder(async (folder) => {
+      const workDir = path.join(folder, 'w');
+      const reports = path.join(folder, 'reports');
+      const cli = new Cli(['run', '--variant', 'disk=virtio', '--reports', reports], { IMPERM_WORK: workDir });
+      await cli.sees(when);
+      t.not((await processesOf(workDir)).length, 0, 'a machine runs');
+      cli.child.kill(signal);
+      const { exitCode } = await cli.result;
+      t.equal(exitCode, 130);
+      t.strictSame(await processesOf(workDir), [], 'no process is left');
+      t.strictSame(await readdir(workDir), [], 'no file is left');
+      const record = await readOnlyRecord(reports);
+      t.equal(record.interrupted, true);
+      t.equal(record.variants[0]?.error?.code, 'INTERRUPTED');
+    }),
+  );
+}
 
 t.test('a killed run leaves no machine, and reap removes its files', (t) =>
   withFolder(async (folder) => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import { HarnessError } from './errors.js';
 import {
@@ -68,8 +69,7 @@ export interface ReapResult {
 }
 
 /**
- * Ends and removes what dead runs of this user left behind, and only that. A killed process may take some milliseconds
- * more to be gone.
+ * Ends and removes what dead runs of this user left behind, and only that. Returns when the processes are gone.
  */
 export async function reapLeases(workDir: string): Promise<ReapResult> {
   let folders = 0;
@@ -88,7 +88,9 @@ export async function reapLeases(workDir: string): Promise<ReapResult> {
       continue;
     }
     for (const identity of await notedProcesses(dir)) {
-      if (isAlive(identity) && kill(identity.pid)) processes += 1;
+      if (!isAlive(identity) || !kill(identity.pid)) continue;
+      processes += 1;
+      await waitUntilGone(identity);
     }
     await rm(dir, { recursive: true, force: true });
     folders += 1;
@@ -102,6 +104,14 @@ async function removeUnowned(dir: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** A killed process gives back its memory first; longer than this takes only one that the kernel cannot end. */
+const GONE_LIMIT_MS = 5000;
+
+async function waitUntilGone(identity: ProcessIdentity): Promise<void> {
+  const endMs = Date.now() + GONE_LIMIT_MS;
+  while (isAlive(identity) && Date.now() < endMs) await setTimeout(10);
 }
 
 function kill(pid: number): boolean {

@@ -1,10 +1,12 @@
 import type { ScenarioPromise } from '../scenario/index.js';
+import { checkKeptOnDisk } from './check-kept-on-disk.js';
 import { count, type DiskContext, type Finding } from './finding.js';
 
 /** Everything a scenario promises of the powered-off disk, seen from another machine. */
 export function checkDisk(context: DiskContext): Finding[] {
   return context.scenario.promises.flatMap((promise): Finding[] => {
     if (promise.kind === 'disk-clean') return [checkDiskClean(promise, context)];
+    if (promise.kind === 'kept' && promise.of !== 'file') return checkKeptOnDisk(promise, context);
     if (promise.kind === 'gone' && promise.path === '/') return checkGoneFromDisk(promise, context);
     return [];
   });
@@ -26,7 +28,7 @@ function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding
         output: '',
       })),
     ...fileSystems
-      .filter(({ clean }) => !clean)
+      .filter(({ clean, fsType, output }) => !clean && !(context.wasCut && isOnlyDirty(fsType, output)))
       .map(({ device, fsType, output }) => ({ what: `the ${fsType} on ${device} has faults`, output })),
   ];
   const [first] = faults;
@@ -47,6 +49,19 @@ function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding
       .filter((line) => line !== '')
       .slice(-12),
   };
+}
+
+/** What fsck.vfat says of a FAT that has nothing but the mark of having been in use. */
+const DIRTY_FAT =
+  /^(fsck\.fat .*|0x\w+: Dirty bit is set\..*|.*removing dirty bit\..*|Leaving filesystem unchanged\.|.*: \d+ files, .* clusters|Cannot initialize conversion .*|Using internal .*|)$/;
+
+/** A FAT that was in use when the power went carries a mark, and nothing else of it need be wrong. */
+function isOnlyDirty(fsType: string, output: string): boolean {
+  return (
+    fsType === 'vfat' &&
+    output.includes('Dirty bit is set') &&
+    output.split('\n').every((text) => DIRTY_FAT.test(text.trim()))
+  );
 }
 
 /** The system may hide what is still there (a mount over it, a subvolume set aside): the disk does not. */

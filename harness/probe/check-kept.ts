@@ -122,7 +122,7 @@ function describePlace(promise: KeptPromise, context: BootContext): string {
 }
 
 /** Differences between what was planted and what is there, one text each. */
-function describeDamage(planted: FileFacts, now: FileFacts | undefined): string[] {
+export function describeDamage(planted: FileFacts, now: FileFacts | undefined): string[] {
   const name = JSON.stringify(planted.path);
   if (now === undefined) return [`${name} is gone`];
   const fields: [string, string | number, string | number][] = [

@@ -11,6 +11,7 @@ import { checkDisk } from './check-disk.js';
 import type {
   BootEvidence,
   DiskEvidence,
+  DiskVolume,
   JournalLine,
   Mount,
   PlantedEvidence,
@@ -432,27 +433,65 @@ void t.test('a boot that never came up is judged by its forwarded journal', (t) 
   t.end();
 });
 
+/** Where the layout keeps things, from the top level of the btrfs. */
+const PLACES: Readonly<Record<string, string>> = {
+  '/home': 'home',
+  '/nix': 'nix',
+  '/persist': 'persist',
+  '/var/log': 'log',
+  '/etc/nixos': 'persist/system/etc/nixos',
+  '/etc/NetworkManager/system-connections': 'persist/system/etc/NetworkManager/system-connections',
+  '/var/db/sudo': 'persist/system/var/db/sudo',
+  '/var/lib/systemd/coredump': 'persist/system/var/lib/systemd/coredump',
+};
+const CANARIES_ON_DISK = new Map(
+  [...keptCanaries].map(([file, planted]) => {
+    const path = `${PLACES[file.replace(/\/imperm-canary-1$/, '')] ?? 'nowhere'}/imperm-canary-1`;
+    return [path, { ...planted, path, inode: '41:1' }] as const;
+  }),
+);
+
 void t.test('the powered-off disk is judged', (t) => {
   const evidence: DiskEvidence = {
     partitionTable: { valid: true, output: 'No problems found.' },
     luks: [{ name: 'cryptfs', valid: true, headerDigest: 'h', output: '' }],
     fileSystems: [{ device: '/dev/mapper/cryptfs', fsType: 'btrfs', clean: true, output: '' }],
-    volumes: [],
+    volumes: [{ device: '/dev/mapper/cryptfs', subvolumes: [], canaries: CANARIES_ON_DISK }],
     canaryPaths: ['root/imperm-canary-2', 'home/imperm-canary-1'],
   };
-  const judge = (change: Partial<DiskEvidence>): string[] => {
+  const judge = (change: Partial<DiskEvidence>, wasCut = false): string[] => {
     const context: DiskContext = {
       scenario,
       evidence: { ...evidence, ...change },
       installed: { headers: new Map([['cryptfs', 'h']]) },
       planted: [
         { plan, evidence: planted },
-        { plan: planCanaries(scenario, 2), evidence: { ...planted, boot: 2 } },
+        { plan: planCanaries(scenario, 2), evidence: { ...planted, boot: 2, canaries: new Map() } },
       ],
+      wasCut,
     };
     return broken(checkDisk(context));
   };
   t.strictSame(judge({}), []);
+  const volume = (canaries: DiskVolume['canaries']): Partial<DiskEvidence> => ({
+    volumes: [{ device: '/dev/mapper/cryptfs', subvolumes: [], canaries }],
+  });
+  const lost = new Map(CANARIES_ON_DISK);
+  lost.delete('persist/system/etc/nixos/imperm-canary-1');
+  t.strictSame(judge(volume(lost)), ['kept:/etc/nixos'], 'shown by the running system, not on the disk');
+  const file = 'home/imperm-canary-1';
+  const changed = new Map<string, FileFacts>([
+    ...CANARIES_ON_DISK,
+    [file, facts(file, '41:1', { digest: 'bb' })],
+  ]);
+  t.strictSame(judge(volume(changed)), ['kept:/home']);
+  t.strictSame(
+    judge({ volumes: [] }).sort(),
+    Object.keys(PLACES)
+      .map((file) => `kept:${file}`)
+      .sort(),
+    'what could not be read proves nothing',
+  );
   t.strictSame(judge({ partitionTable: { valid: false, output: 'Problem: overlap' } }), ['disk-clean']);
   t.strictSame(judge({ luks: [{ name: 'cryptfs', valid: false, headerDigest: 'h', output: 'bad' }] }), [
     'disk-clean',
@@ -465,5 +504,13 @@ void t.test('the powered-off disk is judged', (t) => {
     ['disk-clean'],
   );
   t.strictSame(judge({ canaryPaths: ['root/var/lib/imperm-canary-1'] }), ['gone:/']);
+  const esp = (output: string): Partial<DiskEvidence> => ({
+    fileSystems: [{ device: '/dev/x', fsType: 'vfat', clean: false, output }],
+  });
+  const dirty =
+    '0x25: Dirty bit is set. Fs was not properly unmounted and some data may be corrupt.\n Automatically removing dirty bit.\n\nLeaving filesystem unchanged.\n/dev/vda1: 17 files, 6475/130811 clusters';
+  t.strictSame(judge(esp(dirty)), ['disk-clean'], 'left mounted by an orderly power-off');
+  t.strictSame(judge(esp(dirty), true), [], 'the power was cut');
+  t.strictSame(judge(esp(`${dirty}\nFATs differ but appear to be intact.`), true), ['disk-clean']);
   t.end();
 });

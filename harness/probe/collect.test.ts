@@ -419,9 +419,13 @@ void t.test('a powered-off disk is read, and what is missing is evidence', (t) =
     evidence: { boot, canaries: new Map(), subvolumes: [] },
   }));
   const judge = (evidence: DiskEvidence): string[] =>
-    checkDisk({ scenario, evidence, installed: { headers: new Map([['cryptfs', digest]]) }, planted }).map(
-      ({ promise, status }) => `${promise.kind} ${status}`,
-    );
+    checkDisk({
+      scenario,
+      evidence,
+      installed: { headers: new Map([['cryptfs', digest]]) },
+      planted,
+      wasCut: false,
+    }).map(({ promise, status }) => `${promise.kind} ${status}`);
   t.strictSame(judge(good).sort(), ['disk-clean fail', 'gone pass'], 'sgdisk said nothing');
   t.strictSame(judge(locked), ['disk-clean fail'], 'nothing was seen, so nothing is proved to be gone');
   t.equal(read({ 'dump-0': ['Device /dev/x does not exist.\n', 4] }).luks[0]?.valid, false);

@@ -1,6 +1,7 @@
 // Every class with lines as machines print them, and lines that only look like a failure.
 import t from 'tap';
 
+import { CONSOLE_CLASS_NAMES, type ConsoleAllowance } from '../scenario/index.js';
 import { CONSOLE_CLASSES, ConsoleWatch, judgeConsoleLine } from './console-classes.js';
 
 const REAL: Readonly<Record<string, readonly string[]>> = {
@@ -221,9 +222,22 @@ void t.test('a wait ends at once only for a machine that will not come up', (t) 
   t.end();
 });
 
+void t.test('every class can be named in a scenario, and only once', (t) => {
+  t.strictSame(
+    CONSOLE_CLASSES.map(({ name }) => name),
+    [...CONSOLE_CLASS_NAMES],
+  );
+  t.end();
+});
+
 void t.test('a scenario allows a class, or the lines of it that hold a text', (t) => {
   const place = { file: 'scenario.yaml', line: 1, col: 1 };
-  const nix = { class: 'unmount-failed', match: ' /nix.', reason: 'busy until the end', place };
+  const nix: ConsoleAllowance = {
+    class: 'unmount-failed',
+    match: ' /nix.',
+    reason: 'busy until the end',
+    place,
+  };
   const watch = new ConsoleWatch([nix]);
   const see = (text: string): string | undefined => watch.see({ text })?.allowed;
   t.equal(see('[FAILED] Failed unmounting nix.mount - /nix.'), 'busy until the end');
@@ -240,7 +254,7 @@ void t.test('a scenario allows a class, or the lines of it that hold a text', (t
     { class: 'unit-failed' },
   ]);
   t.equal(watch.findings.filter(({ allowed }) => allowed === undefined).length, 2);
-  const all = { class: 'kernel-panic', reason: 'on purpose', place };
+  const all: ConsoleAllowance = { class: 'kernel-panic', reason: 'on purpose', place };
   t.match(judgeConsoleLine('Kernel panic - not syncing: sysrq', [all]), {
     severity: 'fatal',
     allowed: 'on purpose',

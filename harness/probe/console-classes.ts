@@ -1,8 +1,8 @@
-import type { ConsoleAllowance } from '../scenario/index.js';
+import type { ConsoleAllowance, ConsoleClassName } from '../scenario/index.js';
 
 /** A kind of failure that shows on a console. */
 export interface ConsoleClass {
-  readonly name: string;
+  readonly name: ConsoleClassName;
   /** For people: what has happened. */
   readonly description: string;
   readonly pattern: RegExp;
@@ -10,11 +10,11 @@ export interface ConsoleClass {
   readonly severity: 'fatal' | 'fail';
 }
 
-function fatal(name: string, description: string, pattern: RegExp): ConsoleClass {
+function fatal(name: ConsoleClassName, description: string, pattern: RegExp): ConsoleClass {
   return { name, description, pattern, severity: 'fatal' };
 }
 
-function fail(name: string, description: string, pattern: RegExp): ConsoleClass {
+function fail(name: ConsoleClassName, description: string, pattern: RegExp): ConsoleClass {
   return { name, description, pattern, severity: 'fail' };
 }
 
@@ -161,7 +161,7 @@ export const CONSOLE_CLASSES: readonly ConsoleClass[] = [
 
 /** A line that shows a failure. */
 export interface ConsoleFinding {
-  readonly class: string;
+  readonly class: ConsoleClassName;
   readonly severity: ConsoleClass['severity'];
   /** "the kernel panicked: <line>" */
   readonly text: string;

@@ -32,6 +32,8 @@ export interface DiskContext {
   readonly evidence: DiskEvidence;
   readonly installed: { readonly headers: ReadonlyMap<string, string> };
   readonly planted: BootContext['planted'];
+  /** The machine never came up in the last boot, so its power was cut. */
+  readonly wasCut: boolean;
 }
 
 /** The mount that holds a path; of several at one place the last, which is the visible one. */

@@ -4,14 +4,14 @@
  */
 export const LIMITS_MS = {
   restoreInstaller: 30_000,
-  coldInstaller: 120_000,
+  coldInstaller: 60_000,
   installScript: 300_000,
   deploy: 120_000,
   firmware: 30_000,
   kernel: 30_000,
   stage1: 90_000,
   stage2: 120_000,
-  probe: 60_000,
+  probe: 30_000,
   shutdown: 60_000,
   inspect: 120_000,
 } as const;

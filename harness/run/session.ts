@@ -78,7 +78,10 @@ export class VariantSession {
       inspectPoweredOff(scenario, parts, context),
     );
     await this.log.save('disk.json', evidence);
-    this.log.report(checkDisk({ scenario, evidence, installed, planted: this.#planted }), ['disk.json']);
+    const wasCut = stuck !== undefined;
+    this.log.report(checkDisk({ scenario, evidence, installed, planted: this.#planted, wasCut }), [
+      'disk.json',
+    ]);
     this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
       'console.log',
     ]);

@@ -35,6 +35,9 @@ function checkNeededMounts(system: SystemInput, context: RuleContext): void {
   }
 }
 
+/** What the guest mounts and the inspector checks; `none` and `auto` are for bind mounts. */
+const TESTED_TYPES = ['btrfs', 'ext4', 'vfat', 'tmpfs', 'none', 'auto'];
+
 function checkFileSystems(system: SystemInput, context: RuleContext): void {
   for (const [mountPoint, { device, fsType, options }] of Object.entries(system.fileSystems)) {
     const path = [SYSTEM, 'fileSystems', mountPoint];
@@ -42,6 +45,12 @@ function checkFileSystems(system: SystemInput, context: RuleContext): void {
       context.report(
         [...path, 'device'],
         `${formatPath([...path, 'device'])} must be an absolute path, such as /dev/disk/by-partlabel/root; only tmpfs has none`,
+      );
+    }
+    if (!TESTED_TYPES.includes(fsType)) {
+      context.report(
+        [...path, 'fsType'],
+        `${formatPath([...path, 'fsType'])} is ${fsType}, which the guest cannot test; it knows ${TESTED_TYPES.join(', ')}`,
       );
     }
     const seen = new Set<string>();

@@ -1,9 +1,10 @@
 import type { Place } from '../core/index.js';
+import type { ConsoleClassName } from './console-class.js';
 
 /** Console lines that are no failure, although they look like one. */
 export interface ConsoleAllowance {
   /** Failure class as the console watcher names it, such as `unmount-failed`. */
-  readonly class: string;
+  readonly class: ConsoleClassName;
   /** Plain text that the line must contain; without it every line of the class is allowed. */
   readonly match?: string;
   /** Why it is harmless. */

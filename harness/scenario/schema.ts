@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CONSOLE_CLASS_NAMES } from './console-class.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
 
 /** No `.`, `..`, doubled or trailing slash, no control character. */
@@ -160,9 +161,7 @@ const promises = z.strictObject({
   console: z
     .array(
       z.strictObject({
-        class: z
-          .string()
-          .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be a failure class, such as unmount-failed'),
+        class: z.enum(CONSOLE_CLASS_NAMES),
         match: line.optional().meta({ description: 'Text that the line contains.' }),
         reason: line.meta({ description: 'Why it is harmless.' }),
       }),

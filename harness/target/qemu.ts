@@ -294,13 +294,15 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Unplugs a disk and closes its file. */
   async detachDisk(name: string, budget: Budget): Promise<void> {
+    const slot = this.#slots.indexOf(name);
+    if (slot < 0) throw new HarnessError('INTERNAL', `Internal error: the disk ${name} is not attached`);
     const gone = this.#qmp.waitForEvent(
       ({ event, data }) => event === 'DEVICE_DELETED' && data['device'] === deviceName(name),
     );
     await this.#qmp.execute('device_del', { id: deviceName(name) }, budget);
     await this.until(gone, budget.part(`the machine to let go of the disk ${name}`, budget.remainingMs));
     await this.#qmp.execute('blockdev-del', { 'node-name': nodeName(name) }, budget);
-    this.#slots[this.#slots.indexOf(name)] = undefined;
+    this.#slots[slot] = undefined;
   }
 
   /** A picture of the screen as a PNG file. */

@@ -1,0 +1,64 @@
+import type { FileSystem, KeptPromise } from '../scenario/index.js';
+import { describeDamage } from './check-kept.js';
+import { count, type DiskContext, type Finding } from './finding.js';
+
+/**
+ * What was planted below a kept path is on the powered-off disk, unchanged, that of the last boot included. A running
+ * system may show what was never written, and a path that nobody mounts any more hides what is still there.
+ */
+export function checkKeptOnDisk(promise: KeptPromise, context: DiskContext): Finding[] {
+  const planted = context.planted.flatMap(({ plan, evidence }) => {
+    const folder = plan.kept.get(promise.id);
+    return [...evidence.canaries.values()].filter(
+      ({ path }) => folder !== undefined && (path === folder || path.startsWith(`${folder}/`)),
+    );
+  });
+  const place = findPlace(promise.source ?? promise.path, context.scenario.system.fileSystems);
+  if (planted.length === 0 || place === undefined) return [];
+  const expected = `${count(planted.length, 'thing')} planted in all boots are below ${place.path} on ${place.device}`;
+  const volume = context.evidence.volumes.find(({ device }) => device === place.device);
+  if (volume === undefined) {
+    return [
+      { promise, status: 'fail', expected, found: `${place.device} could not be read in the inspector` },
+    ];
+  }
+  const damage = planted.flatMap((facts) =>
+    describeDamage(
+      facts,
+      volume.canaries.get(`${place.path}${facts.path.slice(promise.path.length)}`.replace(/^\//, '')),
+    ),
+  );
+  const [first] = damage;
+  if (first === undefined) {
+    const found = `${count(planted.length, 'thing')} of all boots unchanged on the powered-off disk, in ${place.path}`;
+    return [{ promise, status: 'pass', found }];
+  }
+  return [
+    {
+      promise,
+      status: 'fail',
+      expected,
+      found: `on the powered-off disk ${first}${damage.length > 1 ? ` (and ${count(damage.length - 1, 'more difference')})` : ''}`,
+      cause: `${promise.path} is not written to ${place.path} on ${place.device}, where the layout says it is kept.`,
+      evidence: damage.slice(0, 8),
+    },
+  ];
+}
+
+/** The file system on a disk that holds a path, and the path from its top level. Nothing for what lies in memory. */
+function findPlace(
+  path: string,
+  fileSystems: readonly FileSystem[],
+): { readonly device: string; readonly path: string } | undefined {
+  const [holder] = fileSystems
+    .filter(
+      ({ mountPoint }) => mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`),
+    )
+    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
+  if (holder === undefined) return undefined;
+  const rest = holder.mountPoint === '/' ? path : path.slice(holder.mountPoint.length);
+  if (holder.device.startsWith('/dev/'))
+    return { device: holder.device, path: `${holder.subvolume ?? ''}${rest}` };
+  // A bind mount: its source is a path of its own.
+  return holder.device.startsWith('/') ? findPlace(holder.device + rest, fileSystems) : undefined;
+}

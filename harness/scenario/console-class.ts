@@ -1,0 +1,31 @@
+/** Kinds of failure that a console can show; a scenario may allow lines of one, with a reason. */
+export const CONSOLE_CLASS_NAMES = [
+  'kernel-panic',
+  'emergency-shell',
+  'stage1-failed',
+  'switch-root-failed',
+  'systemd-froze',
+  'no-boot-option',
+  'firmware-crash',
+  'boot-loader',
+  'boot-option',
+  'kernel-oops',
+  'kernel-warning',
+  'kernel-hang',
+  'out-of-memory',
+  'btrfs-error',
+  'ext4-error',
+  'fat-error',
+  'io-error',
+  'luks-failed',
+  'device-timeout',
+  'dependency-failed',
+  'unmount-failed',
+  'stop-timeout',
+  'ordering-cycle',
+  'generator-failed',
+  'unit-failed',
+  'crash',
+] as const;
+
+export type ConsoleClassName = (typeof CONSOLE_CLASS_NAMES)[number];
