@@ -166,7 +166,9 @@ for (const { signal, when } of INTERRUPTIONS) {
     withFolder(async (folder) => {
       const workDir = path.join(folder, 'w');
       const reports = path.join(folder, 'reports');
-      const cli = new Cli(['run', '--variant', 'disk=virtio', '--reports', reports], { IMPERM_WORK: workDir });
+      const cli = new Cli(['run', '--variant', 'disk=virtio', '--reports', reports], {
+        IMPERM_WORK: workDir,
+      });
       await cli.sees(when);
       t.not((await processesOf(workDir)).length, 0, 'a machine runs');
       cli.child.kill(signal);
