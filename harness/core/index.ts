@@ -11,6 +11,7 @@ export {
   type RunningProgram,
   type RunProgramOptions,
 } from './process.js';
+export { quote } from './quote.js';
 export { Redactor } from './redact.js';
 export { cachedFolder, digestOf, type CachedOptions } from './cache.js';
 export {

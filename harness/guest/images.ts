@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { type Budget, cachedFolder, digestOf, repositoryRoot, runProgram } from '../core/index.js';
+import { type Budget, cachedFolder, digestOf, quote, repositoryRoot, runProgram } from '../core/index.js';
 import { runMmdebstrap, type Toolbox } from '../host/index.js';
 import { hashStorePath, type StorePath } from './store.js';
 
@@ -94,14 +94,14 @@ export async function buildImages(options: BuildImagesOptions): Promise<GuestIma
 }
 
 async function build(out: string, options: BuildImagesOptions): Promise<void> {
-  const hook = [
-    'set -eu',
-    'mkdir "$1/imperm"',
-    'cp -rT "$IMPERM_SOURCES/overlay" "$1/imperm/in"',
-    'cp "$IMPERM_SOURCES/build-images.sh" "$1/imperm/"',
+  // Without root, the tree belongs to other ids than the cache: mmdebstrap itself carries files in and out.
+  const hooks = [
+    'mkdir -p "$1/imperm/in"',
+    `sync-in ${quote(path.join(SOURCES, 'overlay'))} /imperm/in`,
+    `upload ${quote(path.join(SOURCES, 'build-images.sh'))} /imperm/build-images.sh`,
     'chroot "$1" bash /imperm/build-images.sh',
-    'cp -r "$1/imperm/out/." "$IMPERM_OUT/"',
-  ].join('; ');
+    `sync-out /imperm/out ${quote(out)}`,
+  ];
   await runMmdebstrap({
     args: [
       '--quiet',
@@ -109,14 +109,14 @@ async function build(out: string, options: BuildImagesOptions): Promise<void> {
       '--format=null',
       `--include=${PACKAGES.join(',')}`,
       ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
-      `--customize-hook=${hook}`,
+      ...hooks.map((hook) => `--customize-hook=${hook}`),
       SUITE,
       '/dev/null',
     ],
     mirror: options.mirror,
     budget: options.budget,
     // INITRD=No: the kernel package would make an initrd that nobody uses.
-    env: { INITRD: 'No', SOURCE_DATE_EPOCH: EPOCH, IMPERM_SOURCES: SOURCES, IMPERM_OUT: out },
+    env: { INITRD: 'No', SOURCE_DATE_EPOCH: EPOCH },
   });
   // Real Nix computes the store path. Its archive form knows no owners and no modes but "executable", so the path
   // stays right although the archive keeps the real ones (setuid, 0600).

@@ -1,12 +1,9 @@
+import { quote } from '../core/index.js';
 import type { GuestImages } from './images.js';
 import type { Payload } from './payload.js';
 
 /** Where the installer keeps what the harness gives it. */
 export const INSTALLER_DIR = '/run/imperm';
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
-}
 
 /**
  * What `nixos-install` does, for the system made of Debian packages: checks the mounts below /mnt, fills the store,

@@ -1,5 +1,5 @@
+import { quote } from '../core/index.js';
 import type { KeptPromise, Scenario } from '../scenario/index.js';
-import { quote } from './sections.js';
 
 /** Name of everything that is planted; nothing else in a machine is called so. */
 export const CANARY_NAME = 'imperm-canary';

@@ -6,7 +6,7 @@ import path from 'node:path';
 
 import t from 'tap';
 
-import { repositoryRoot } from '../core/index.js';
+import { quote, repositoryRoot } from '../core/index.js';
 import { loadScenario, type Scenario } from '../scenario/index.js';
 import { planCanaries } from './canary.js';
 import { checkDisk } from './check-disk.js';
@@ -20,7 +20,7 @@ import {
 import type { DiskEvidence } from './evidence.js';
 import { collectInstallEvidence, inspectDisk } from './inspect.js';
 import { listingCommands, parseListing } from './listing.js';
-import { parseSections, quote, renderSections, type Section } from './sections.js';
+import { parseSections, renderSections, type Section } from './sections.js';
 
 const BOUNDARY = 'b0undary';
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));

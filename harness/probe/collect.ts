@@ -1,8 +1,8 @@
-import { HarnessError } from '../core/index.js';
+import { HarnessError, quote } from '../core/index.js';
 import type { KeptPromise, Scenario } from '../scenario/index.js';
 import type { BootEvidence, JournalLine, Mount, PlantedEvidence, Subvolume } from './evidence.js';
 import { listingCommands, parseListing } from './listing.js';
-import { parseSections, quote, renderSections, type Section, type SectionResult } from './sections.js';
+import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
 
 /** MESSAGE_ID of "Startup finished". */
 export const STARTUP_FINISHED = 'b07a249cd024414a82dd00cd181378ff';

@@ -1,10 +1,11 @@
+import { quote } from '../core/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
 import type { Collection } from './collect.js';
 import { parseSubvolumes } from './collect.js';
 import type { DiskEvidence, InstallEvidence } from './evidence.js';
 import { listAfter, parseListing } from './listing.js';
-import { parseSections, quote, renderSections, type Section, type SectionResult } from './sections.js';
+import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
 
 /** Where the inspector keeps header copies and mounts file systems for a look. */
 const SCRATCH = '/run/imperm/inspect';

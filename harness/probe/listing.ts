@@ -1,4 +1,4 @@
-import { quote } from './sections.js';
+import { quote } from '../core/index.js';
 
 /** One file as `find` sees it. */
 export interface FileFacts {

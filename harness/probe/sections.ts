@@ -11,11 +11,6 @@ export interface SectionResult {
   readonly output: Buffer;
 }
 
-/** One text for a shell in the machine, whatever characters it holds. */
-export function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
 /**
  * A script that runs all commands in one go and frames the output of each: asking a slow machine once is much cheaper
  * than asking often.
