@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 
+import { Budget } from './budget.js';
 import { HarnessError } from './errors.js';
 import {
   formatIdentity,
@@ -110,8 +110,8 @@ async function removeUnowned(dir: string): Promise<boolean> {
 const GONE_LIMIT_MS = 5000;
 
 async function waitUntilGone(identity: ProcessIdentity): Promise<void> {
-  const endMs = Date.now() + GONE_LIMIT_MS;
-  while (isAlive(identity) && Date.now() < endMs) await setTimeout(10);
+  const budget = Budget.start('a killed process to be gone', GONE_LIMIT_MS, new AbortController().signal);
+  await budget.poll(() => (isAlive(identity) ? undefined : true), 10).catch(() => undefined);
 }
 
 function kill(pid: number): boolean {

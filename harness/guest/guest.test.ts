@@ -23,6 +23,19 @@ function textOf(tree: Tree, file: string): string {
 
 void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS renders them', (t) => {
   const tree = makeStageOneTree(system, '/nix/store/x-unit-script-rollback-start');
+  t.equal(textOf(tree, '/etc/modules-load.d/nixos.conf'), 'dm_mod\ndm_crypt\nalgif_skcipher\nbtrfs\n');
+  const bound = { mountPoint: '/var/log', device: '/persist/log', fsType: 'none', options: ['bind'] };
+  const withBind = {
+    ...system,
+    fileSystems: system.fileSystems.map((each) =>
+      each.mountPoint === '/var/log' ? { ...each, ...bound } : each,
+    ),
+  };
+  t.equal(
+    textOf(makeStageOneTree(withBind, '/nix/store/x'), '/etc/modules-load.d/nixos.conf'),
+    'dm_mod\ndm_crypt\nalgif_skcipher\nbtrfs\n',
+    'a bind mount has no module',
+  );
   const options = 'compress=zstd,noatime,x-initrd.mount 0 0';
   t.equal(
     textOf(tree, '/etc/initrd-fstab'),

@@ -130,10 +130,13 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
 
 /** What NixOS loads in stage 1 without being asked by a device: the file systems of early mounts, and what LUKS needs. */
 function kernelModules(system: SystemModel): string[] {
-  const early = system.fileSystems.filter(({ neededForBoot }) => neededForBoot).map(({ fsType }) => fsType);
+  // Bind mounts and tmpfs have a type, and no module of that name: loading it would be a failed unit.
+  const early = system.fileSystems.filter(
+    ({ neededForBoot, device, fsType }) => neededForBoot && device.startsWith('/dev/') && fsType !== 'auto',
+  );
   return [
     ...(system.luks.length > 0 ? ['dm_mod', 'dm_crypt', 'algif_skcipher'] : []),
-    ...new Set(early.filter((fsType) => fsType !== 'tmpfs')),
+    ...new Set(early.map(({ fsType }) => fsType)),
   ];
 }
 

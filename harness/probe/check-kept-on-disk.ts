@@ -1,4 +1,4 @@
-import type { FileSystem, KeptPromise } from '../scenario/index.js';
+import { type FileSystem, findHolder, isAtOrBelow, type KeptPromise } from '../scenario/index.js';
 import { describeDamage } from './check-kept.js';
 import { count, type DiskContext, type Finding } from './finding.js';
 
@@ -10,7 +10,7 @@ export function checkKeptOnDisk(promise: KeptPromise, context: DiskContext): Fin
   const planted = context.planted.flatMap(({ plan, evidence }) => {
     const folder = plan.kept.get(promise.id);
     return [...evidence.canaries.values()].filter(
-      ({ path }) => folder !== undefined && (path === folder || path.startsWith(`${folder}/`)),
+      ({ path }) => folder !== undefined && isAtOrBelow(path, folder),
     );
   });
   const place = findPlace(promise.source ?? promise.path, context.scenario.system.fileSystems);
@@ -50,11 +50,11 @@ function findPlace(
   path: string,
   fileSystems: readonly FileSystem[],
 ): { readonly device: string; readonly path: string } | undefined {
-  const [holder] = fileSystems
-    .filter(
-      ({ mountPoint }) => mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`),
-    )
-    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
+  const mountPoint = findHolder(
+    path,
+    fileSystems.map((each) => each.mountPoint),
+  );
+  const holder = fileSystems.find((each) => each.mountPoint === mountPoint);
   if (holder === undefined) return undefined;
   const rest = holder.mountPoint === '/' ? path : path.slice(holder.mountPoint.length);
   if (holder.device.startsWith('/dev/'))

@@ -1,4 +1,4 @@
-import type { Scenario, ScenarioPromise } from '../scenario/index.js';
+import { isAtOrBelow, type Scenario, type ScenarioPromise } from '../scenario/index.js';
 import type { CanaryPlan } from './canary.js';
 import type { BootEvidence, DiskEvidence, Mount, PlantedEvidence, Subvolume } from './evidence.js';
 
@@ -40,9 +40,11 @@ export interface DiskContext {
 export function findMount(mounts: readonly Mount[], path: string): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {
-    const below =
-      mount.mountPoint === '/' || path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
-    if (below && (best === undefined || mount.mountPoint.length >= best.mountPoint.length)) best = mount;
+    if (
+      isAtOrBelow(path, mount.mountPoint) &&
+      (best === undefined || mount.mountPoint.length >= best.mountPoint.length)
+    )
+      best = mount;
   }
   return best;
 }

@@ -1,12 +1,11 @@
 import path from 'node:path';
 
-import { INSTALLER_DIR } from '../guest/index.js';
 import { type DiskEvidence, inspectDisk } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { attachDisk, type MachineParts, PASSPHRASE_FILE } from './install.js';
+import { attachDisk, givePassphrase, type MachineParts, PASSPHRASE_FILE } from './install.js';
 import { openInstaller } from './installer.js';
 
 /** Reads the powered-off disk in a copy of the installer: what the system itself cannot tell, or would tell wrongly. */
@@ -34,9 +33,7 @@ export async function inspectPoweredOff(
   await using running = machine;
   const names: string[] = [];
   for (const disk of parts.disks) names.push(await attachDisk(running, shell, disk, part));
-  await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, part, {
-    input: parts.passphrase,
-  });
+  await givePassphrase(shell, parts, part);
   const collection = inspectDisk(scenario, {
     device: names[0] ?? '',
     passphraseFile: PASSPHRASE_FILE,

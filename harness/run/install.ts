@@ -90,9 +90,7 @@ export async function installSystem(
   );
   await phases.run('install', async () => {
     const part = budget.part('the install script', LIMITS_MS.installScript * scale);
-    await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, part, {
-      input: parts.passphrase,
-    });
+    await givePassphrase(shell, parts, part);
     await shell.run(`cat >${INSTALLER_DIR}/install; chmod +x ${INSTALLER_DIR}/install`, part, {
       input: scenario.install.text,
     });
@@ -152,6 +150,17 @@ export async function installSystem(
     for (const { name } of parts.disks) await running.detachDisk(name, part);
   });
   return evidence;
+}
+
+/** Puts the passphrase where scripts in the installer find it. */
+export async function givePassphrase(
+  shell: MachineShell,
+  { passphrase }: MachineParts,
+  budget: VariantContext['budget'],
+): Promise<void> {
+  await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, budget, {
+    input: passphrase,
+  });
 }
 
 /** Plugs a disk into a machine and waits until it has a name. @returns That name, `/dev/vda`. */

@@ -66,9 +66,7 @@ export async function prepareInstaller(options: PrepareInstallerOptions): Promis
     images.key,
     host.toolbox.qemuVersion,
     host.toolbox.firmwareVersion,
-    host.accelerator.kind,
     os.cpus()[0]?.model ?? '',
-    cold.commandLine,
     PRELOAD,
     machineShape(machineSpec({ from: 'kernel', ...cold }), host.accelerator),
   );

@@ -96,33 +96,14 @@ export class MachinePower {
    */
   async reboot(boot: number): Promise<number> {
     const { machine } = this.#running;
-    await this.#context.phases.run(
-      'shutdown',
-      async () => {
-        const part = this.#shutdownBudget('reboot');
-        const reset = machine.waitForReset(part);
-        // Either may come first: the machine goes while the command still runs.
-        await Promise.race([reset, machine.sendCommand('systemctl reboot', part)]);
-        await reset;
-      },
-      boot,
-    );
+    await this.#shutDown(boot, 'reboot', (part) => machine.waitForReset(part));
     return machine.console.position;
   }
 
   /** An orderly end. The machine is off afterwards. */
   async off(boot: number): Promise<void> {
     const { machine } = this.#running;
-    await this.#context.phases.run(
-      'shutdown',
-      async () => {
-        const part = this.#shutdownBudget('power off');
-        const off = machine.waitForPowerOff(part);
-        await Promise.race([off, machine.sendCommand('systemctl poweroff', part)]);
-        await off;
-      },
-      boot,
-    );
+    await this.#shutDown(boot, 'poweroff', (part) => machine.waitForPowerOff(part));
     await this.cut();
   }
 
@@ -131,11 +112,26 @@ export class MachinePower {
     return this.#powered;
   }
 
-  #shutdownBudget(what: string): Budget {
-    const { budget, timeScale } = this.#context;
-    return budget.part(`the machine to ${what}`, LIMITS_MS.shutdown * timeScale, {
-      lastSeen: this.consoleTail,
-    });
+  /** Tells the system to go, and waits until the machine has. */
+  async #shutDown(
+    boot: number,
+    verb: 'reboot' | 'poweroff',
+    waitForEnd: (budget: Budget) => Promise<void>,
+  ): Promise<void> {
+    const { budget, phases, timeScale } = this.#context;
+    await phases.run(
+      'shutdown',
+      async () => {
+        const part = budget.part(`the machine to ${verb}`, LIMITS_MS.shutdown * timeScale, {
+          lastSeen: this.consoleTail,
+        });
+        const ended = waitForEnd(part);
+        // Either may come first: the machine goes while the command still runs.
+        await Promise.race([ended, this.machine.sendCommand(`systemctl ${verb}`, part)]);
+        await ended;
+      },
+      boot,
+    );
   }
 
   #announceSilence(machine: QemuMachine): void {
