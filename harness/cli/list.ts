@@ -1,6 +1,6 @@
 import { glob } from './glob.js';
 import { renderPlan, planVariant, type TargetFacts } from '../plan/index.js';
-import { expandVariants, loadScenarios } from '../scenario/index.js';
+import { loadScenarios, selectVariants as chooseVariants } from '../scenario/index.js';
 import { SCENARIOS_DIR, type SelectOptions, selectVariants } from './select.js';
 
 /** A plan made without looking at the host: nothing is refused for lack of memory. */
@@ -23,11 +23,11 @@ export async function list(): Promise<void> {
   for (const [index, scenario] of scenarios.entries()) {
     const name = files[index]?.name ?? scenario.name;
     process.stdout.write(`${name}\n  ${scenario.title}\n`);
-    for (const variant of expandVariants(scenario)) {
-      const axes = Object.entries(variant.axes)
-        .map(([axis, value]) => `${axis}=${value}`)
-        .join(' ');
-      process.stdout.write(`    npx imperm run ${name} --variant ${axes}\n`);
+    const pairs = new Set(chooseVariants(scenario).map(({ id }) => id));
+    for (const variant of chooseVariants(scenario, { spread: 'full' })) {
+      const choices = variant.choices.map((choice) => ` --variant ${choice}`).join('');
+      const only = pairs.has(variant.id) ? '' : '   (only with --full)';
+      process.stdout.write(`    npx imperm run ${name}${choices}${only}\n`);
     }
   }
 }

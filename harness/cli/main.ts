@@ -26,9 +26,16 @@ function withHostOptions(command: Command): Command {
     .option('-y, --yes', 'install missing host packages without asking', false);
 }
 
-function withRunOptions(command: Command): Command {
-  return withHostOptions(command)
+function withVariantOptions(command: Command): Command {
+  return command
     .option('--variant <axis=value...>', 'only variants with this value, such as disk=nvme')
+    .option('--all-pairs', 'so many variants that every pair of values occurs (the default)')
+    .option('--full', 'every variant')
+    .option('--once', 'the first variant of each scenario');
+}
+
+function withRunOptions(command: Command): Command {
+  return withVariantOptions(withHostOptions(command))
     .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false)
     .option('--reports <folder>', 'where reports are written', path.join(repositoryRoot, 'reports'))
     .option('-v, --verbose', 'also show console lines and every promise that was kept', false);
@@ -79,10 +86,9 @@ export async function main(argv: readonly string[]): Promise<number> {
         words: ['run', ...names],
       });
     });
-  command('plan', 'show what a run would do, and do nothing')
+  withVariantOptions(command('plan', 'show what a run would do, and do nothing'))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
-    .option('--variant <axis=value...>', 'only variants with this value')
     .action(async (names: string[], options: Parameters<typeof plan>[1]) => {
       await plan(names, options);
     });

@@ -126,7 +126,6 @@ export async function run(
 }
 
 function repeatCommand(plan: Plan): string {
-  const { scenario, axes } = plan.variant;
-  const variant = Object.entries(axes).map(([axis, value]) => `--variant ${axis}=${value}`);
-  return ['npx imperm run', scenario.file, ...variant].join(' ');
+  const { scenario, choices } = plan.variant;
+  return ['npx imperm run', scenario.file, ...choices.map((choice) => `--variant ${choice}`)].join(' ');
 }

@@ -4,7 +4,13 @@ import path from 'node:path';
 import { distance } from 'fastest-levenshtein';
 
 import { HarnessError, repositoryRoot } from '../core/index.js';
-import { expandVariants, findScenarios, loadScenarios, type Variant } from '../scenario/index.js';
+import {
+  findScenarios,
+  loadScenarios,
+  selectVariants as chooseVariants,
+  type Variant,
+  type VariantSpread,
+} from '../scenario/index.js';
 
 export const SCENARIOS_DIR = path.join(repositoryRoot, 'scenarios');
 /** What `npm start` runs. */
@@ -14,6 +20,10 @@ export interface SelectOptions {
   readonly all?: boolean;
   /** `axis=value`, several times. */
   readonly variant?: readonly string[];
+  /** The first variant of each scenario. */
+  readonly once?: boolean;
+  /** Every variant. Neither: so many that every pair of values occurs. */
+  readonly full?: boolean;
 }
 
 /**
@@ -37,7 +47,10 @@ export async function selectVariants(
       return [axis, value];
     }),
   );
-  return scenarios.flatMap((scenario) => expandVariants(scenario, filter));
+  if (options.once === true && options.full === true)
+    throw new HarnessError('USAGE', '--once and --full cannot be together');
+  const spread: VariantSpread = options.once === true ? 'once' : options.full === true ? 'full' : 'pairs';
+  return scenarios.flatMap((scenario) => chooseVariants(scenario, { filter, spread }));
 }
 
 async function findScenario(name: string): Promise<string> {

@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'CONSOLE_FAILURE'
   | 'TIMEOUT'
   | 'INSTALL_FAILED'
+  | 'STEP_FAILED'
   | 'GUEST_COMMAND_FAILED'
   | 'EVIDENCE_MISSING'
   | 'INTERRUPTED'

@@ -7,10 +7,9 @@ import path from 'node:path';
 import t from 'tap';
 
 import { repositoryRoot, runProgram } from '../core/index.js';
-import { loadScenario } from '../scenario/index.js';
+import { escapeUnitPath, loadScenario } from '../scenario/index.js';
 import { makeCpio, type Tree, type TreeEntry } from './cpio.js';
 import { makeRollbackTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
-import { escapeUnitPath } from './units.js';
 
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
 const { system } = scenario;

@@ -30,6 +30,7 @@ const PACKAGES = [
   'systemd-cryptsetup',
   'systemd-sysv',
   'udev',
+  'whois',
   'xz-utils',
   'zstd',
 ];

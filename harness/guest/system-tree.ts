@@ -1,13 +1,14 @@
-import type { Persistence, SystemModel, User } from '../scenario/index.js';
+import { escapeUnitPath, type Persistence, type SystemModel, type User } from '../scenario/index.js';
 import type { Tree, TreeEntry } from './cpio.js';
 import {
-  escapeUnitPath,
   renderCrypttab,
   renderFstab,
   renderInitrdFstab,
   renderPersistenceMount,
   renderRollbackProgram,
   renderRollbackUnit,
+  renderSwapUnit,
+  swapUnit,
 } from './units.js';
 
 function file(content: string, executable = false): TreeEntry {
@@ -93,6 +94,24 @@ function machineIdEntries(system: SystemModel): [string, TreeEntry][] {
   ];
 }
 
+function swapEntries(system: SystemModel): [string, TreeEntry][] {
+  return system.swapDevices
+    .filter(({ randomEncryption }) => randomEncryption)
+    .flatMap((swap): [string, TreeEntry][] => {
+      const unit = swapUnit(swap);
+      return [
+        [`/etc/systemd/system/${unit}`, file(renderSwapUnit(swap))],
+        [`/etc/systemd/system/${escapeUnitPath(swap.swapsOn)}.swap.wants/${unit}`, link(`../${unit}`)],
+      ];
+    });
+}
+
+/** The rules of the configuration, in the file that NixOS writes them to. */
+function tmpfilesEntries(system: SystemModel): [string, TreeEntry][] {
+  if (system.tmpfiles.length === 0) return [];
+  return [['/etc/tmpfiles.d/00-nixos.conf', file(system.tmpfiles.map((rule) => `${rule}\n`).join(''))]];
+}
+
 /**
  * What makes the system of a scenario out of the Debian base: the store path that NixOS calls the toplevel.
  *
@@ -124,6 +143,8 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
     ['/etc/systemd/journald.conf.d/nixos.conf', file('[Journal]\nStorage=persistent\n')],
     ...sshEntries(system),
     ...machineIdEntries(system),
+    ...swapEntries(system),
+    ...tmpfilesEntries(system),
     ...mounts,
   ]);
 }

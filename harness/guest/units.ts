@@ -1,9 +1,13 @@
-import type {
-  FileSystem,
-  PersistedDirectory,
-  Persistence,
-  Rollback,
-  SystemModel,
+import { basename } from 'node:path';
+
+import {
+  escapeUnitPath,
+  type FileSystem,
+  type PersistedDirectory,
+  type Persistence,
+  type Rollback,
+  type SwapDevice,
+  type SystemModel,
 } from '../scenario/index.js';
 
 /** Options of a mount as they stand in an fstab. Early mounts carry the mark that makes systemd leave them alone. */
@@ -38,7 +42,7 @@ function fstabLine(fileSystem: FileSystem): string {
 export function renderFstab(system: SystemModel): string {
   return [
     ...system.fileSystems.map(fstabLine),
-    ...system.swapDevices.map(({ device }) => `${escapeField(device)} none swap defaults 0 0\n`),
+    ...system.swapDevices.map(({ swapsOn }) => `${escapeField(swapsOn)} none swap defaults 0 0\n`),
   ].join('');
 }
 
@@ -98,16 +102,28 @@ export function renderPersistenceMount(directory: PersistedDirectory, persistenc
   ].join('\n');
 }
 
-/** A path as a unit name without its suffix, as `systemd-escape --path` gives it. */
-export function escapeUnitPath(text: string): string {
-  const trimmed = text.replaceAll(/^\/+|\/+$/g, '').replaceAll(/\/+/g, '/');
-  if (trimmed === '') return '-';
-  return [...Buffer.from(trimmed)]
-    .map((byte, index) => {
-      const character = String.fromCharCode(byte);
-      if (character === '/') return '-';
-      if (/[A-Za-z0-9:_]/.test(character) || (character === '.' && index > 0)) return character;
-      return `\\x${byte.toString(16).padStart(2, '0')}`;
-    })
-    .join('');
+/** Names the service of NixOS that makes a randomly encrypted swap device anew at every boot. */
+export function swapUnit(swap: SwapDevice): string {
+  return `mkswap-${basename(swap.swapsOn)}.service`;
+}
+
+/** That service: the key goes from the kernel into the mapping and is nowhere else. */
+export function renderSwapUnit(swap: SwapDevice): string {
+  const name = basename(swap.swapsOn);
+  return [
+    '[Unit]',
+    `After=${escapeUnitPath(swap.device)}.device`,
+    `Before=${escapeUnitPath(swap.swapsOn)}.swap`,
+    'DefaultDependencies=no',
+    `Description=Initialisation of swap device ${swap.device}`,
+    '',
+    '[Service]',
+    `ExecStart=/usr/sbin/cryptsetup plainOpen -c aes-xts-plain64 -d /dev/urandom ${swap.device} ${name}`,
+    `ExecStart=/usr/sbin/mkswap ${swap.swapsOn}`,
+    `ExecStop=/usr/sbin/cryptsetup close ${name}`,
+    'RemainAfterExit=yes',
+    'Type=oneshot',
+    'UMask=0177',
+    '',
+  ].join('\n');
 }

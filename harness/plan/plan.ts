@@ -1,5 +1,5 @@
 import { formatPlace } from '../core/index.js';
-import type { Variant } from '../scenario/index.js';
+import type { Script, Variant } from '../scenario/index.js';
 
 /** What the host and the target offer. */
 export interface TargetFacts {
@@ -14,6 +14,7 @@ export interface TargetFacts {
 export type PlanStep =
   | { readonly kind: 'install'; readonly script: string }
   | { readonly kind: 'boot'; readonly boot: number; readonly how: 'power-on' | 'reboot' | 'power-cut' }
+  | { readonly kind: 'run'; readonly boot: number; readonly script: Script }
   | { readonly kind: 'power-off'; readonly boot: number }
   | { readonly kind: 'inspect' };
 
@@ -40,11 +41,16 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   const steps: PlanStep[] = [{ kind: 'install', script: scenario.install.file }];
   let boot = 0;
   for (const step of scenario.steps) {
-    if (step === 'power-off') {
-      steps.push({ kind: 'power-off', boot });
-    } else {
-      boot += 1;
-      steps.push({ kind: 'boot', boot, how: step === 'boot' ? 'power-on' : step });
+    switch (step.kind) {
+      case 'power-off':
+        steps.push({ kind: 'power-off', boot });
+        break;
+      case 'run':
+        steps.push({ kind: 'run', boot, script: step.script });
+        break;
+      default:
+        boot += 1;
+        steps.push({ kind: 'boot', boot, how: step.kind === 'boot' ? 'power-on' : step.kind });
     }
   }
   return { variant, steps: [...steps, { kind: 'inspect' }] };
@@ -61,7 +67,10 @@ export function renderPlan(plan: Plan): string {
   const { scenario, id } = plan.variant;
   if ('skip' in plan) return `${id}: skipped, ${plan.skip}\n`;
   const disks = scenario.disks
-    .map(({ name, sizeMiB, bus }) => `${name} ${String(sizeMiB / 1024)} GiB on ${bus}`)
+    .map(
+      ({ name, sizeMiB, bus, sectorBytes }) =>
+        `${name} ${String(sizeMiB / 1024)} GiB on ${bus}, sectors of ${String(sectorBytes)} bytes`,
+    )
     .join(', ');
   const lines = plan.steps.map((step) => {
     switch (step.kind) {
@@ -69,6 +78,8 @@ export function renderPlan(plan: Plan): string {
         return `install with ${step.script}`;
       case 'boot':
         return `boot ${String(step.boot)}: ${HOW[step.how]}, unlock, gather evidence, plant canaries`;
+      case 'run':
+        return `run ${step.script.file} in the booted system`;
       case 'power-off':
         return 'power off in good order';
       case 'inspect':

@@ -8,7 +8,9 @@ import {
   checkMachineId,
   checkMounted,
   checkSwapActive,
+  checkSwapKey,
 } from './check-system.js';
+import { checkLogin, checkScript, checkUnlocked } from './check-session.js';
 import type { JournalLine } from './evidence.js';
 import type { BootContext, Finding } from './finding.js';
 
@@ -47,6 +49,14 @@ function checkPromise(
       return checkEspPrivate(promise, context);
     case 'swap-active':
       return checkSwapActive(promise, context);
+    case 'unlocked':
+      return checkUnlocked(promise, context);
+    case 'swap-key-random':
+      return checkSwapKey(promise, context);
+    case 'login':
+      return checkLogin(promise, context);
+    case 'check':
+      return checkScript(promise, context);
     case 'disk-clean':
     case 'console-clean':
       // Looked at once, when the machine is off.

@@ -160,3 +160,29 @@ export function checkSwapActive(promise: Of<'swap-active'>, context: BootContext
         found: swaps.length === 0 ? 'no swap is in use' : `in use: ${swaps.join(', ')}`,
       };
 }
+
+/** A key of the boot before would let its swap be read. */
+export function checkSwapKey(promise: Of<'swap-key-random'>, context: BootContext): Outcome {
+  const { mapperTables } = context.evidence;
+  const absent = promise.mappers.find((name) => !mapperTables.has(name));
+  if (absent !== undefined)
+    return {
+      status: 'fail',
+      expected: `swap lies on /dev/mapper/${absent}, encrypted`,
+      found: 'there is no such device',
+      cause: `mkswap-${absent}.service makes it at every boot; \`systemctl status\` of it says why it did not.`,
+    };
+  const before = context.previous?.mapperTables;
+  const same = promise.mappers.find((name) => before?.get(name) === mapperTables.get(name));
+  if (before !== undefined && same !== undefined)
+    return {
+      status: 'fail',
+      expected: 'another key than in the boot before',
+      found: `/dev/mapper/${same} has the same one`,
+      cause: 'The key comes from something that is kept instead of /dev/urandom.',
+    };
+  return {
+    status: 'pass',
+    found: before === undefined ? 'encrypted' : 'encrypted with another key than in the boot before',
+  };
+}

@@ -117,6 +117,7 @@ const GOOD: BootEvidence = {
     ['/dev/disk/by-partlabel/swap', '/dev/vda2'],
   ]),
   swaps: ['/dev/vda2'],
+  mapperTables: new Map([['cryptfs', 'table']]),
   machineId: '0123456789abcdef0123456789abcdef',
   journalBoots: 2,
   failedUnits: [],
@@ -156,6 +157,7 @@ function contextOf(change: Partial<BootEvidence> = {}, of: Scenario = scenario):
     previous,
     planted: [{ plan, evidence: planted }],
     installed: [ROOT],
+    session: { prompts: 1, logins: new Map(), scripts: new Map() },
   };
 }
 

@@ -1,6 +1,7 @@
 import { HarnessError, quote } from '../core/index.js';
 import type { KeptPromise, Scenario } from '../scenario/index.js';
 import type { BootEvidence, JournalLine, Mount, PlantedEvidence, Subvolume } from './evidence.js';
+import type { SessionEvidence } from './finding.js';
 import { listingCommands, parseListing } from './listing.js';
 import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
 
@@ -76,6 +77,12 @@ export function collectBootEvidence(
         'for name in /dev/mapper/* /dev/disk/by-*/*; do [ -L "$name" ] && printf "%s\\0" "$name"; done | xargs -0 -r sh -c \'for name; do printf "%s\\n" "$name"; done; readlink -f -- "$@"\' sh; true',
     },
     { name: 'swaps', command: 'cat /proc/swaps' },
+    {
+      // Whether a key is another one can be told without the key.
+      name: 'mapper-tables',
+      command:
+        'for name in /dev/mapper/*; do name=${name##*/}; [ "$name" = control ] || echo "$(/usr/sbin/dmsetup table --showkeys "$name" 2>/dev/null | sha256sum | cut -c1-64) $name"; done; true',
+    },
     { name: 'machine-id', command: 'cat /etc/machine-id' },
     { name: 'journal-boots', command: 'journalctl --list-boots --quiet --no-pager -o json' },
     { name: 'failed', command: 'systemctl list-units --all --state=failed --plain --no-legend --no-pager' },
@@ -107,6 +114,38 @@ export function collectBootEvidence(
     script: renderSections(sections, options.boundary),
     parse: (output) => parseBootEvidence(boot, parseSections(output, sections, options.boundary)),
   };
+}
+
+/** The scenario's own checks, in one script. @returns Undefined when there is none for this boot. */
+export function collectChecks(
+  scenario: Scenario,
+  boot: number,
+  boundary: string,
+): Collection<SessionEvidence['scripts']> | undefined {
+  const due = scenario.promises.flatMap((promise) =>
+    promise.kind === 'check' && boot >= promise.fromBoot ? [promise] : [],
+  );
+  if (due.length === 0) return undefined;
+  const sections = due.map(({ id, script }): Section => ({
+    name: id,
+    command: `${renderScript(script.text, boot)} 2>&1`,
+  }));
+  return {
+    script: renderSections(sections, boundary),
+    parse: (output) =>
+      new Map(
+        [...parseSections(output, sections, boundary)].map(([id, result]) => [
+          id,
+          { exitCode: result.exitCode, output: result.output.toString('utf8') },
+        ]),
+      ),
+  };
+}
+
+/** A command that runs a script of the scenario by its own first line, or by bash. */
+export function renderScript(text: string, boot: number): string {
+  const program = text.startsWith('#!') ? text : `#!/bin/bash\n${text}`;
+  return `( program=$(mktemp /run/imperm-script.XXXXXX) && printf %s ${quote(program)} >"$program" && chmod 0700 "$program" && cd / && BOOT=${String(boot)} "$program"; code=$?; rm -f "$program"; exit "$code" )`;
 }
 
 /** The subvolumes and the canaries as planted, right after planting. */
@@ -190,6 +229,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
     swaps: lines(results, 'swaps')
       .slice(1)
       .map((line) => line.split(/\s+/)[0] ?? ''),
+    mapperTables: new Map(lines(results, 'mapper-tables').map((line) => [line.slice(65), line.slice(0, 64)])),
     machineId: text(results, 'machine-id'),
     journalBoots: (JSON.parse(text(results, 'journal-boots') || '[]') as unknown[]).length,
     failedUnits: lines(results, 'failed'),

@@ -45,6 +45,8 @@ export interface BootEvidence {
   readonly devices: ReadonlyMap<string, string>;
   /** Devices in use as swap. */
   readonly swaps: readonly string[];
+  /** Tables of the device mapper with their keys, as SHA-256, by name. */
+  readonly mapperTables: ReadonlyMap<string, string>;
   readonly machineId: string;
   /** Boots whose journal can be read, this one included. */
   readonly journalBoots: number;

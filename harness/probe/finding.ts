@@ -15,10 +15,29 @@ export interface Finding {
   readonly evidence?: readonly string[];
 }
 
+/** How a login at the console went. */
+export interface LoginEvidence {
+  readonly acceptsRight: boolean;
+  readonly refusesWrong: boolean;
+  /** What the console showed meanwhile. */
+  readonly transcript: readonly string[];
+}
+
+/** What the harness did with a booted system, and what came of it. */
+export interface SessionEvidence {
+  /** How often stage 1 asked for a passphrase. */
+  readonly prompts: number;
+  /** By user. */
+  readonly logins: ReadonlyMap<string, LoginEvidence>;
+  /** Scripts of the scenario, by the id of the promise. */
+  readonly scripts: ReadonlyMap<string, { readonly exitCode: number; readonly output: string }>;
+}
+
 /** Everything known when a boot is judged. */
 export interface BootContext {
   readonly scenario: Scenario;
   readonly evidence: BootEvidence;
+  readonly session: SessionEvidence;
   /** Evidence of the boot before; absent for the first. */
   readonly previous?: BootEvidence;
   /** What earlier boots planted, oldest first. */

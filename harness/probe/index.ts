@@ -1,9 +1,21 @@
 export { planCanaries, type CanaryPlan } from './canary.js';
 export { checkBoot, checkFailedBoot } from './check-boot.js';
 export { checkDisk } from './check-disk.js';
-export { collectBootEvidence, collectPlanted, type Collection } from './collect.js';
+export {
+  collectBootEvidence,
+  collectChecks,
+  collectPlanted,
+  type Collection,
+  renderScript,
+} from './collect.js';
 export type { BootEvidence, DiskEvidence, PlantedEvidence, Subvolume } from './evidence.js';
-export { type BootContext, type DiskContext, type Finding } from './finding.js';
+export {
+  type BootContext,
+  type DiskContext,
+  type Finding,
+  type LoginEvidence,
+  type SessionEvidence,
+} from './finding.js';
 export { CONSOLE_CLASSES, ConsoleWatch, type ConsoleFinding } from './console-classes.js';
 export { collectInstallEvidence, inspectDisk } from './inspect.js';
 export type { InstallEvidence } from './evidence.js';

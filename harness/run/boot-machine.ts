@@ -25,6 +25,7 @@ export interface BootOptions {
  * Follows one boot from the firmware to a system whose jobs are all done, typing the passphrase when the console asks
  * for it.
  *
+ * @returns Root's shell, and how often the passphrase was asked for.
  * @throws {HarnessError} CONSOLE_FAILURE as soon as the console shows that the machine will not come up; TIMEOUT with
  * the phase and the console's tail; WRONG_MACHINE.
  */
@@ -32,13 +33,14 @@ export async function followBoot(
   machine: QemuMachine,
   context: VariantContext,
   options: BootOptions,
-): Promise<MachineShell> {
+): Promise<{ readonly shell: MachineShell; readonly prompts: number }> {
   const { phases, budget, timeScale } = context;
   const { boot } = options;
   const lastSeen = (): string => machine.console.tail();
   const limit = (label: string, ms: number): VariantContext['budget'] =>
     budget.part(`${label} (boot ${String(boot)})`, ms * timeScale, { lastSeen });
   let position = options.from;
+  let prompts = 0;
 
   await phases.run(
     'firmware',
@@ -61,7 +63,7 @@ export async function followBoot(
     async () => {
       const part = limit('stage 1 to find, unlock and mount the root', LIMITS_MS.stage1);
       const next = new RegExp(`(?<prompt>${PROMPT.source})|${SWITCH_ROOT.source}`, 'i');
-      for (let prompts = 0; ; prompts += 1) {
+      for (;;) {
         const { match, end } = await machine.until(machine.console.waitFor(next, part, position), part);
         position = end;
         if (match.groups?.['prompt'] === undefined) return;
@@ -72,6 +74,7 @@ export async function followBoot(
             { details: lastSeen() },
           );
         }
+        prompts += 1;
         machine.console.type(`${options.passphrase}\n`);
       }
     },
@@ -95,5 +98,5 @@ export async function followBoot(
     },
     boot,
   );
-  return shell;
+  return { shell, prompts };
 }

@@ -12,6 +12,8 @@ export const LIMITS_MS = {
   stage1: 90_000,
   stage2: 120_000,
   probe: 30_000,
+  login: 30_000,
+  script: 120_000,
   shutdown: 60_000,
   inspect: 120_000,
 } as const;

@@ -3,13 +3,15 @@ import path from 'node:path';
 
 import type { ConsoleFinding, Finding } from '../probe/index.js';
 import type { CheckRecord } from '../record/index.js';
-import type { Scenario } from '../scenario/index.js';
+import type { KnownBug, Scenario } from '../scenario/index.js';
 import type { VariantContext } from './context.js';
 
 /** Passes on what became of the promises of a variant, and counts it. */
 export class FindingLog {
   checks = 0;
   failed = 0;
+  /** Ids of the promises that were broken. */
+  readonly broken = new Set<string>();
   readonly #context: VariantContext;
 
   constructor(context: VariantContext) {
@@ -36,7 +38,10 @@ export class FindingLog {
 
   add(check: CheckRecord): void {
     this.checks += 1;
-    if (check.status === 'fail') this.failed += 1;
+    if (check.status === 'fail') {
+      this.failed += 1;
+      this.broken.add(check.id);
+    }
     this.#context.emit({ type: 'check', variant: this.#context.variant, check });
   }
 
@@ -73,4 +78,30 @@ export function judgeConsole(
       evidence: bad.slice(0, 10).map(({ text }) => text),
     },
   ];
+}
+
+/** A layout with a known fault has to break exactly the promises that it is known to break. */
+export function judgeKnownBug(known: KnownBug, broken: ReadonlySet<string>): CheckRecord {
+  const missing = known.broken.filter((id) => !broken.has(id));
+  const more = [...broken].filter((id) => !known.broken.includes(id));
+  const check = {
+    id: 'known-bug',
+    title: `the layout fails as declared: ${known.reason}`,
+    place: known.place,
+  };
+  if (missing.length + more.length === 0)
+    return { ...check, status: 'pass', found: `broken: ${known.broken.join(', ')}, and nothing else` };
+  return {
+    ...check,
+    status: 'fail',
+    expected: `exactly these promises are broken: ${known.broken.join(', ')}`,
+    found: [
+      ...(missing.length === 0 ? [] : [`kept, although declared to be broken: ${missing.join(', ')}`]),
+      ...(more.length === 0 ? [] : [`broken, although not declared: ${more.join(', ')}`]),
+    ].join('; '),
+    cause:
+      broken.size === 0
+        ? 'The fault does not show any more: it was mended, or the scenario does not provoke it. If it is mended, take out `expect`.'
+        : 'The layout fails otherwise than declared: something else is wrong, or the fault has changed.',
+  };
 }

@@ -13,36 +13,41 @@ import { makeBoundary } from './boundary.js';
 
 /** Where the installer has the passphrase of all LUKS devices, without a line feed. */
 export const PASSPHRASE_FILE = `${INSTALLER_DIR}/luks-passphrase`;
+/** Where the install script finds the password of all accounts. */
+const PASSWORD_FILE = `${INSTALLER_DIR}/login-password`;
 
 /** The machine's permanent parts: they stay when its power is off. */
 export interface MachineParts {
   readonly disks: readonly MachineDisk[];
   readonly nvramFile: string;
+  /** Opens the LUKS devices. */
   readonly passphrase: string;
+  /** Of the accounts that have one. */
+  readonly password: string;
 }
 
 /** Makes empty disks and a fresh variable store in a work folder. */
 export async function makeMachineParts(
   scenario: Scenario,
   context: VariantContext,
-  options: { readonly workDir: string; readonly passphrase: string },
+  options: { readonly workDir: string; readonly passphrase: string; readonly password: string },
 ): Promise<MachineParts> {
-  const { workDir, passphrase } = options;
+  const { workDir, passphrase, password } = options;
   const { toolbox } = context.host;
   const disks = await Promise.all(
-    scenario.disks.map(async ({ name, sizeMiB, bus }, index): Promise<MachineDisk> => {
+    scenario.disks.map(async ({ name, sizeMiB, bus, sectorBytes }, index): Promise<MachineDisk> => {
       const file = path.join(workDir, `${name}.qcow2`);
       await toolbox.run(
         'qemu-img',
         ['create', '-q', '-f', 'qcow2', file, `${String(sizeMiB)}M`],
         context.budget,
       );
-      return { name, bus, file, format: 'qcow2', ...(index === 0 ? { bootIndex: 1 } : {}) };
+      return { name, bus, sectorBytes, file, format: 'qcow2', ...(index === 0 ? { bootIndex: 1 } : {}) };
     }),
   );
   const nvramFile = path.join(workDir, 'nvram.fd');
   await copyFile(toolbox.firmwareVars, nvramFile);
-  return { disks, nvramFile, passphrase };
+  return { disks, nvramFile, passphrase, password };
 }
 
 /** Runs the scenario's install script and then puts the system on the disk, as `nixos-install` would. */
@@ -91,12 +96,15 @@ export async function installSystem(
   await phases.run('install', async () => {
     const part = budget.part('the install script', LIMITS_MS.installScript * scale);
     await givePassphrase(shell, parts, part);
+    await shell.run(`umask 077; cat >${PASSWORD_FILE}`, part, { input: parts.password });
     await shell.run(`cat >${INSTALLER_DIR}/install; chmod +x ${INSTALLER_DIR}/install`, part, {
       input: scenario.install.text,
     });
     const variables = [
       `DISK=${names[0] ?? ''}`,
+      `LUKS=${scenario.system.luks[0]?.unlock ?? 'none'}`,
       `LUKS_PASSPHRASE_FILE=${PASSPHRASE_FILE}`,
+      `PASSWORD_FILE=${PASSWORD_FILE}`,
       'LC_ALL=C.UTF-8',
       ...parts.disks.map(
         ({ name }, index) => `DISK_${name.toUpperCase().replaceAll('-', '_')}=${names[index] ?? ''}`,

@@ -5,6 +5,7 @@ import type { PlanStep } from '../plan/index.js';
 import type { ErrorRecord, Verdict } from '../record/index.js';
 import type { Variant } from '../scenario/index.js';
 import { PhaseClock, type RunContext } from './context.js';
+import { judgeKnownBug } from './findings.js';
 import { VariantSession } from './session.js';
 
 export interface RunVariantOptions {
@@ -50,8 +51,13 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
   } catch (thrown) {
     failure = asHarnessError(thrown);
   }
-  const { failed, checks } = session.log;
-  const verdict: Verdict = failure !== undefined ? 'error' : failed > 0 ? 'fail' : 'pass';
+  const { failed, checks, broken } = session.log;
+  const { knownBug } = scenario;
+  const known = knownBug === undefined ? undefined : judgeKnownBug(knownBug, broken);
+  if (known !== undefined && failure === undefined) session.log.add(known);
+  const kept = knownBug === undefined ? ('pass' as const) : ('known-bug' as const);
+  const asDeclared = known === undefined ? failed === 0 : known.status === 'pass';
+  const verdict: Verdict = failure !== undefined ? 'error' : asDeclared ? kept : 'fail';
   run.emit({
     type: 'variant-end',
     variant: variant.id,
@@ -60,7 +66,10 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
     ...(failure === undefined
       ? {}
       : { reason: redactor.clean(failure.message), error: recordError(failure, redactor) }),
-    ...(verdict === 'fail' ? { reason: `${String(failed)} of ${String(checks)} checks failed` } : {}),
+    ...(verdict === 'fail'
+      ? { reason: known?.found ?? `${String(failed)} of ${String(checks)} checks failed` }
+      : {}),
+    ...(verdict === 'known-bug' && knownBug !== undefined ? { reason: knownBug.reason } : {}),
   });
 }
 

@@ -12,7 +12,6 @@ import {
   checkFailedBoot,
   collectBootEvidence,
   collectPlanted,
-  type Collection,
   ConsoleWatch,
   type InstallEvidence,
   parseForwardedJournal,
@@ -22,8 +21,8 @@ import {
 import type { Scenario } from '../scenario/index.js';
 import { type MachineShell, QemuMachine } from '../target/index.js';
 import { followBoot } from './boot-machine.js';
+import { BootedSystem } from './booted-system.js';
 import { makeBoundary } from './boundary.js';
-import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { FindingLog, judgeConsole } from './findings.js';
 import { inspectPoweredOff } from './inspect.js';
@@ -36,6 +35,12 @@ interface StuckBoot {
   readonly error: HarnessError;
 }
 
+interface RunningBoot {
+  readonly shell: MachineShell;
+  /** How often stage 1 asked for a passphrase. */
+  readonly prompts: number;
+}
+
 type BootStep = Extract<PlanStep, { kind: 'boot' }>;
 
 /** One variant from the empty disk to the last look at it. */
@@ -45,6 +50,7 @@ export class VariantSession {
   readonly #scenario: Scenario;
   readonly #context: VariantContext;
   readonly #watch: ConsoleWatch;
+  readonly #system: BootedSystem;
   readonly #planted: { plan: CanaryPlan; evidence: PlantedEvidence }[] = [];
   #previous: BootEvidence | undefined;
 
@@ -54,6 +60,7 @@ export class VariantSession {
     this.#watch = new ConsoleWatch(scenario.consoleAllow);
     this.log = new FindingLog(context);
     this.power = new MachinePower(scenario, context, this.#watch);
+    this.#system = new BootedSystem(scenario, context, this.power);
   }
 
   /** Does what the plan says. */
@@ -66,9 +73,10 @@ export class VariantSession {
     const lease = await takeLease(workDir);
     cleanup.push('removing the disks', () => lease.release());
     cleanup.push('stopping the machine', () => this.power.cut());
-    const passphrase = randomBytes(15).toString('hex');
+    const [passphrase, password] = [randomBytes(15).toString('hex'), randomBytes(15).toString('hex')];
     context.redactor.add(passphrase);
-    const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, passphrase });
+    context.redactor.add(password);
+    const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, passphrase, password });
     const installed = await installSystem(scenario, parts, context);
     await this.log.save('install.json', installed);
     const stuck = await this.#bootAll(steps, parts, installed);
@@ -93,8 +101,10 @@ export class VariantSession {
     parts: MachineParts,
     installed: InstallEvidence,
   ): Promise<StuckBoot | undefined> {
+    let shell: MachineShell | undefined;
     for (const step of steps) {
       if (step.kind === 'power-off') await this.power.off(step.boot);
+      if (step.kind === 'run' && shell !== undefined) await this.#system.runScript(step, shell);
       if (step.kind !== 'boot') continue;
       let from = 0;
       if (step.how === 'reboot') {
@@ -103,9 +113,10 @@ export class VariantSession {
         await this.power.cut();
         await this.power.on(parts);
       }
-      const shell = await this.#boot(step, { from, passphrase: parts.passphrase });
-      if ('error' in shell) return shell;
-      await this.#judgeBoot(step, shell, installed);
+      const up = await this.#boot(step, { from, passphrase: parts.passphrase });
+      if ('error' in up) return up;
+      shell = up.shell;
+      await this.#judgeBoot(step, up, { installed, parts });
       await this.#plant(step, shell);
     }
     return undefined;
@@ -114,13 +125,13 @@ export class VariantSession {
   async #boot(
     { boot, how }: BootStep,
     options: { readonly from: number; readonly passphrase: string },
-  ): Promise<MachineShell | StuckBoot> {
+  ): Promise<RunningBoot | StuckBoot> {
     const context = this.#context;
     context.emit({ type: 'boot', variant: context.variant, boot: { number: boot, how } });
     const startMs = monotonicMs();
     try {
       const asks = this.#scenario.system.luks.length > 0;
-      const shell = await followBoot(this.power.machine, context, { boot, asks, ...options });
+      const up = await followBoot(this.power.machine, context, { boot, asks, ...options });
       const upS = (monotonicMs() - startMs) / 1000;
       this.log.add({
         id: 'boots',
@@ -129,7 +140,7 @@ export class VariantSession {
         status: 'pass',
         found: `after ${upS.toFixed(1)} s`,
       });
-      return shell;
+      return up;
     } catch (error) {
       if (!isLayoutsFault(error)) throw error;
       // While the machine still shows it.
@@ -141,7 +152,11 @@ export class VariantSession {
     }
   }
 
-  async #judgeBoot({ boot, how }: BootStep, shell: MachineShell, installed: InstallEvidence): Promise<void> {
+  async #judgeBoot(
+    { boot, how }: BootStep,
+    { shell, prompts }: RunningBoot,
+    { installed, parts }: { readonly installed: InstallEvidence; readonly parts: MachineParts },
+  ): Promise<void> {
     const context = this.#context;
     const scenario = this.#scenario;
     const evidence = await context.phases.run(
@@ -149,7 +164,7 @@ export class VariantSession {
       () => {
         const canaryFolders = this.#planted.flatMap(({ plan }) => [...plan.doomed, ...plan.kept.values()]);
         const collection = collectBootEvidence(scenario, boot, { canaryFolders, boundary: makeBoundary() });
-        return this.#collect(shell, collection, `the evidence of boot ${String(boot)}`);
+        return this.#system.collect(shell, collection, `the evidence of boot ${String(boot)}`);
       },
       boot,
     );
@@ -160,15 +175,22 @@ export class VariantSession {
       variant: context.variant,
       boot: { number: boot, how, bootId: evidence.bootId },
     });
+    const session = {
+      prompts,
+      logins: await this.#system.logIn(boot, parts.password),
+      scripts: await this.#system.runChecks(boot, shell),
+    };
+    await this.log.save(`session-${String(boot)}.json`, session);
     const previous = this.#previous === undefined ? {} : { previous: this.#previous };
     const findings = checkBoot({
       scenario,
       evidence,
       planted: this.#planted,
       installed: installed.subvolumes,
+      session,
       ...previous,
     });
-    this.log.report(findings, [`boot-${String(boot)}.json`, 'journal.log']);
+    this.log.report(findings, [`boot-${String(boot)}.json`, `session-${String(boot)}.json`, 'journal.log']);
     this.#previous = evidence;
   }
 
@@ -184,19 +206,11 @@ export class VariantSession {
         });
         this.#planted.push({
           plan,
-          evidence: await this.#collect(shell, collection, 'the canaries to be planted'),
+          evidence: await this.#system.collect(shell, collection, 'the canaries to be planted'),
         });
       },
       boot,
     );
-  }
-
-  async #collect<T>(shell: MachineShell, collection: Collection<T>, label: string): Promise<T> {
-    const { budget, timeScale } = this.#context;
-    const part = budget.part(label, LIMITS_MS.probe * timeScale, { lastSeen: this.power.consoleTail });
-    const input = { input: collection.script };
-    const result = await this.power.machine.until(shell.execute('bash -s', part, input), part);
-    return collection.parse(result.stdout);
   }
 
   /** The machine that answers is the one that was started, in a boot that was not there before. */

@@ -9,7 +9,7 @@ const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** Checks the rules that concern more than one value, or more of a value than its form. */
 export function checkScenario(input: Partial<ScenarioInput>, context: RuleContext): void {
   for (const list of ['guests', 'source'] as const) checkDistinct([list], input[list] ?? [], context);
-  checkDistinct(['matrix', 'disk'], input.matrix?.disk ?? [], context);
+  checkMatrix(input, context);
   if (input.disks !== undefined && Object.keys(input.disks).length === 0 && context.isWhole(['disks'])) {
     context.report(['disks'], 'disks is empty: there would be nothing to install on');
   }
@@ -17,6 +17,31 @@ export function checkScenario(input: Partial<ScenarioInput>, context: RuleContex
   if (input.timeout !== undefined) checkTimeout(input.timeout, context);
   if (input.system !== undefined) checkSystem(input.system, context);
   if (input.promises !== undefined) checkPromises(input.promises, input.system, context);
+}
+
+function checkMatrix(input: Partial<ScenarioInput>, context: RuleContext): void {
+  const { matrix, system } = input;
+  if (matrix === undefined) return;
+  for (const [axis, values] of Object.entries(matrix)) {
+    checkDistinct(['matrix', axis], (values ?? []).map(String), context);
+  }
+  const encrypted = Object.keys(system?.luks ?? {}).length > 0;
+  if (
+    matrix.luks !== undefined &&
+    system !== undefined &&
+    !encrypted &&
+    context.isWhole(['system', 'luks'])
+  ) {
+    context.report(['matrix', 'luks'], 'matrix.luks has nothing to vary: system.luks is empty');
+  }
+  const kinds = matrix.stage1 ?? [system?.stage1];
+  const unlocks = matrix.luks ?? [];
+  if (unlocks.length > 0 && unlocks.every((each) => each === 'tpm2') && !kinds.includes('systemd')) {
+    context.report(
+      ['matrix', 'luks'],
+      "matrix.luks is tpm2 alone, and NixOS's scripted stage 1 knows nothing of TPMs",
+    );
+  }
 }
 
 function checkDistinct(path: readonly string[], values: readonly string[], context: RuleContext): void {
@@ -28,24 +53,25 @@ function checkDistinct(path: readonly string[], values: readonly string[], conte
 
 function checkSteps(steps: ScenarioInput['steps'], context: RuleContext): void {
   if (!context.isWhole(['steps'])) return;
-  if (steps[0] !== 'boot')
+  const kinds = steps.map((step) => (typeof step === 'string' ? step : 'run'));
+  if (kinds[0] !== 'boot')
     context.report(steps.length > 0 ? ['steps', 0] : ['steps'], 'steps must begin with boot');
-  if (steps.length > 1 && steps.at(-1) !== 'power-off') {
+  if (kinds.length > 1 && kinds.at(-1) !== 'power-off') {
     context.report(
       ['steps', steps.length - 1],
       'steps must end with power-off: the disk is judged when the machine is off',
     );
   }
-  const between = steps.slice(1, -1);
+  const between = kinds.slice(1, -1);
   for (const [index, step] of between.entries()) {
     if (step === 'boot' || step === 'power-off') {
       context.report(
         ['steps', index + 1],
-        `${step} cannot be between the first and the last step; reboot and power-cut can`,
+        `${step} cannot be between the first and the last step; reboot, power-cut and run can`,
       );
     }
   }
-  if (between.length === 0) {
+  if (between.every((step) => step === 'run')) {
     context.report(
       ['steps'],
       'steps needs a reboot or a power-cut: what is forgotten and kept shows only after one',
@@ -69,6 +95,10 @@ function checkPromises(
   );
   checkDistinct(['promises', 'kept'], kept, context);
   checkDistinct(['promises', 'gone'], promises.gone, context);
+  for (const [index, { name }] of promises.checks.entries()) {
+    if (promises.checks.findIndex((each) => each.name === name) < index)
+      context.report(['promises', 'checks', index, 'name'], `promises.checks has "${name}" twice`);
+  }
   for (const [index, path] of promises.gone.entries()) {
     if (kept.includes(path))
       context.report(['promises', 'gone', index], `${path} is promised to be kept, too`);

@@ -15,6 +15,7 @@ export function checkSystem(system: SystemInput, context: RuleContext): void {
   checkNeededMounts(system, context);
   checkFileSystems(system, context);
   checkMappers(system, context);
+  checkSwap(system, context);
   checkRollback(system, context);
   checkPersistence(system, context);
   checkUsers(system, context);
@@ -86,6 +87,17 @@ function checkMappers(system: SystemInput, context: RuleContext): void {
   }
   for (const [index, { device }] of system.swapDevices.entries()) {
     check([SYSTEM, 'swapDevices', index, 'device'], device);
+  }
+}
+
+function checkSwap(system: SystemInput, context: RuleContext): void {
+  for (const [index, { device, randomEncryption }] of system.swapDevices.entries()) {
+    if (!randomEncryption || !/^\/dev\/disk\/by-(uuid|label)\//.test(device)) continue;
+    context.report(
+      [SYSTEM, 'swapDevices', index, 'device'],
+      `${device} cannot be encrypted with a random key: labels and UUIDs are overwritten at every boot, and NixOS refuses it. ` +
+        'Use /dev/disk/by-partuuid/… or /dev/disk/by-partlabel/….',
+    );
   }
 }
 

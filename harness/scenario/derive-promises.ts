@@ -1,5 +1,6 @@
 import type { Place } from '../core/index.js';
 import type { FileSystem, SystemModel } from './model.js';
+import type { Script } from './script.js';
 import { deriveKept, findKept, type ExplicitPath, type StatedOwnership } from './derive-kept.js';
 import type {
   ConsoleAllowance,
@@ -15,8 +16,18 @@ export interface ExplicitPromises {
   readonly kept: readonly ExplicitPath[];
   readonly gone: readonly { readonly path: string; readonly place: Place }[];
   readonly rollbackLog?: { readonly lines: readonly string[]; readonly place: Place };
+  readonly checks: readonly ExplicitCheck[];
   readonly consoleAllow: readonly ConsoleAllowance[];
   /** Where the section stands, or the scenario when there is none. */
+  readonly place: Place;
+}
+
+/** A promise that a script of the scenario proves. */
+export interface ExplicitCheck {
+  readonly name: string;
+  readonly title: string;
+  readonly script: Script;
+  readonly fromBoot: number;
   readonly place: Place;
 }
 
@@ -46,6 +57,8 @@ export function derivePromises(
     ...deriveRollback(system, explicit),
     { kind: 'no-failed-units', id: 'no-failed-units', title: 'no unit has failed', place: explicit.place },
     ...deriveDevices(system),
+    ...deriveLogins(system),
+    ...explicit.checks.map(({ name, ...rest }) => ({ kind: 'check' as const, id: `check:${name}`, ...rest })),
     {
       kind: 'disk-clean',
       id: 'disk-clean',
@@ -173,8 +186,50 @@ function deriveDevices(system: SystemModel): ScenarioPromise[] {
       id: 'swap-active',
       title: 'all swap is in use',
       place: swap.place,
-      devices: system.swapDevices.map((each) => each.device),
+      devices: system.swapDevices.map((each) => each.swapsOn),
     });
   }
-  return promises;
+  const encrypted = system.swapDevices.filter(({ randomEncryption }) => randomEncryption);
+  if (encrypted[0] !== undefined) {
+    promises.push({
+      kind: 'swap-key-random',
+      id: 'swap-key-random',
+      title: 'swap has another key in every boot',
+      place: encrypted[0].place,
+      mappers: encrypted.map(({ swapsOn }) => swapsOn.slice('/dev/mapper/'.length)),
+    });
+  }
+  return [...deriveUnlocked(system), ...promises];
+}
+
+const UNLOCKED_BY = {
+  passphrase: 'what is encrypted is unlocked by the passphrase',
+  'key-file': 'what is encrypted is unlocked by the key file, without asking',
+  tpm2: 'what is encrypted is unlocked by the TPM, without asking once it is enrolled',
+} as const;
+
+function deriveUnlocked(system: SystemModel): ScenarioPromise[] {
+  const [first] = system.luks;
+  if (first === undefined) return [];
+  return [
+    {
+      kind: 'unlocked',
+      id: 'unlocked',
+      title: UNLOCKED_BY[first.unlock],
+      place: first.place,
+      by: first.unlock,
+    },
+  ];
+}
+
+function deriveLogins(system: SystemModel): ScenarioPromise[] {
+  return system.users
+    .filter(({ hashedPasswordFile }) => hashedPasswordFile !== undefined)
+    .map(({ name, place }) => ({
+      kind: 'login',
+      id: `login:${name}`,
+      title: `${name} logs in with the password, and not with another`,
+      place,
+      user: name,
+    }));
 }

@@ -1,7 +1,10 @@
 export type * from './model.js';
 export { CONSOLE_CLASS_NAMES, type ConsoleClassName } from './console-class.js';
 export type * from './promise.js';
+export type { Script } from './script.js';
 export { findHolder, isAtOrBelow } from './mount-tree.js';
 export { findScenarios, loadScenario, loadScenarios } from './load.js';
 export { scenarioJsonSchema } from './json-schema.js';
-export { expandVariants, type VariantFilter } from './variant.js';
+export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';
+export { escapeUnitPath } from './unit-name.js';
+export type { AxisValues, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';

@@ -5,12 +5,13 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { HarnessError } from '../core/index.js';
 import {
-  expandVariants,
   findScenarios,
   loadScenario,
   loadScenarios,
   scenarioJsonSchema,
+  selectVariants,
   type Scenario,
+  type ScenarioFile,
 } from './index.js';
 
 /** The layout of ItsDrike/nixdots, in which every section of the format is used. */
@@ -118,7 +119,7 @@ t.test('a recipe becomes a model with defaults, units and effective values', asy
     ],
     install: { file: path.join(path.dirname(shown), 'install.sh'), text: SCRIPTS['install.sh'] },
     timeoutMs: 5_405_000,
-    steps: ['boot', 'reboot', 'power-off'],
+    steps: [{ kind: 'boot' }, { kind: 'reboot' }, { kind: 'power-off' }],
     consoleAllow: [{ class: 'unmount-failed', match: 'Failed unmounting /nix', place: at('{ class:') }],
   });
   const { system } = scenario;
@@ -160,10 +161,9 @@ t.test('a recipe becomes a model with defaults, units and effective values', asy
   );
   t.match(small, {
     guests: ['debian', 'nixos'],
-    axes: { disk: ['virtio'] },
     machine: { memoryMiB: 2048, cpus: 2 },
     disks: [{ name: 'main', sizeMiB: 12288 }],
-    steps: ['boot', 'reboot', 'power-cut', 'power-off'],
+    steps: [{ kind: 'boot' }, { kind: 'reboot' }, { kind: 'power-cut' }, { kind: 'power-off' }],
     timeoutMs: 600_000,
     install: { text: 'true' },
     system: { hostName: 'imperm', stage1: 'systemd', luks: [], rollback: undefined },
@@ -195,8 +195,10 @@ t.test('promises follow from what the recipe declares', async (t) => {
     'rollback-log',
     'rollback-order',
     'no-failed-units',
+    'unlocked',
     'esp-private:/boot',
     'swap-active',
+    'login:root',
     'disk-clean',
     'console-clean',
   ]);
@@ -809,9 +811,15 @@ t.test('a script cannot be a file from elsewhere', async (t) => {
   t.match(await problemsOf(t, file), [/install.sh is empty/]);
 });
 
+async function loadFile(file: string): Promise<ScenarioFile> {
+  const [scenario] = await loadScenarios([file]);
+  if (scenario === undefined) throw new Error('nothing was loaded');
+  return scenario;
+}
+
 t.test('variants are the combinations of the axes', async (t) => {
-  const scenario = await loadScenario(writeRecipe(t));
-  const variants = expandVariants(scenario);
+  const scenario = await loadFile(writeRecipe(t));
+  const variants = selectVariants(scenario, { spread: 'full' });
   t.same(
     variants.map((each) => each.id),
     ['recipe[disk=virtio]', 'recipe[disk=nvme]'],
@@ -823,18 +831,115 @@ t.test('variants are the combinations of the axes', async (t) => {
       ['nvme', 'nvme'],
     ],
   );
-  t.match(expandVariants(scenario, { disk: 'nvme' }), [{ id: 'recipe[disk=nvme]', axes: { disk: 'nvme' } }]);
-  t.throws(() => expandVariants(scenario, { disk: 'scsi' }), {
+  t.match(selectVariants(scenario, { filter: { disk: 'nvme' } }), [
+    { id: 'recipe[disk=nvme]', axes: { disk: 'nvme' }, choices: ['disk=nvme'] },
+  ]);
+  t.equal(selectVariants(scenario, { spread: 'once' }).length, 1);
+  t.throws(() => selectVariants(scenario, { filter: { disk: 'scsi' } }), {
     code: 'USAGE',
     message: /no value "scsi"/,
     hint: /virtio, nvme/,
   });
-  t.throws(() => expandVariants(scenario, { bus: 'nvme' }), {
+  t.throws(() => selectVariants(scenario, { filter: { bus: 'nvme' } }), {
     code: 'USAGE',
     message: /no axis "bus"/,
     hint: /disk/,
   });
-  t.throws(() => expandVariants(scenario, { constructor: 'x' }), { code: 'USAGE' });
+  t.throws(() => selectVariants(scenario, { filter: { constructor: 'x' } }), { code: 'USAGE' });
+});
+
+const WIDE = edit(
+  'matrix: { disk: [virtio, nvme] }',
+  'matrix: { stage1: [systemd, scripted], disk: [virtio, nvme], sectorSize: [512, 4096], luks: [passphrase, key-file, tpm2, none] }',
+);
+
+t.test('few variants hold every pair of values, and what NixOS cannot do is no variant', async (t) => {
+  const scenario = await loadFile(writeRecipe(t, WIDE));
+  const all = selectVariants(scenario, { spread: 'full' });
+  t.equal(all.length, 2 * 2 * 2 * 4 - 4, 'scripted stage 1 knows no TPM');
+  const few = selectVariants(scenario);
+  const pairs = (variants: typeof all): string[] => [
+    ...new Set(
+      variants.flatMap(({ axes }) => {
+        const values = Object.entries(axes).map(([axis, value]) => `${axis}=${value}`);
+        return values.flatMap((one, index) => values.slice(index + 1).map((other) => `${one} ${other}`));
+      }),
+    ),
+  ];
+  t.strictSame(pairs(few).sort(), pairs(all).sort());
+  t.ok(few.length <= 9, `${String(few.length)} of ${String(all.length)} variants`);
+  t.equal(few[0]?.id, all[0]?.id, 'what is written first is always tried');
+  t.throws(() => selectVariants(scenario, { filter: { stage1: 'scripted', luks: 'tpm2' } }), {
+    message: /no variant with stage1=scripted and luks=tpm2/,
+  });
+});
+
+t.test('an axis changes the system and what it promises', async (t) => {
+  const scenario = await loadFile(writeRecipe(t, WIDE));
+  const at = (filter: Record<string, string>): Scenario => {
+    const [variant] = selectVariants(scenario, { filter, spread: 'once' });
+    if (variant === undefined) throw new Error('there is no such variant');
+    return variant.scenario;
+  };
+  const bare = at({ luks: 'none', sectorSize: '4096', stage1: 'scripted' });
+  t.strictSame(bare.system.luks, []);
+  t.equal(
+    bare.system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.device,
+    '/dev/disk/by-partlabel/cryptfs',
+    'what was encrypted lies on the bare partition',
+  );
+  t.notOk(bare.promises.some(({ kind }) => kind === 'unlocked'));
+  t.strictSame(
+    bare.disks.map(({ sectorBytes }) => sectorBytes),
+    [4096, 4096],
+  );
+  t.equal(bare.system.stage1, 'scripted');
+  t.match(
+    at({ luks: 'tpm2' }).promises.find(({ kind }) => kind === 'unlocked'),
+    { by: 'tpm2' },
+  );
+});
+
+t.test('mistakes in a matrix and in what is expected are shown', async (t) => {
+  const cases: [string, RegExp][] = [
+    [edit('[virtio, nvme]', '[virtio, virtio]'), /matrix.disk has "virtio" twice/],
+    [
+      edit('matrix: { disk', 'matrix: { luks: [tpm2], stage1: [scripted], disk'),
+      /scripted stage 1 knows nothing of TPMs/,
+    ],
+    [
+      edit('matrix: { disk', 'matrix: { sectorSize: [1024], disk'),
+      /matrix.sectorSize\[0\] must be one of 512, 4096/,
+    ],
+    [
+      `${RECIPE}expect: { verdict: known-bug, reason: it does not wipe, broken: [root-wipd] }\n`,
+      /expect.broken names "root-wipd", which the scenario does not promise/,
+    ],
+    [
+      edit(
+        '[{ device: /dev/disk/by-partlabel/swap }]',
+        '[{ device: /dev/disk/by-uuid/1, randomEncryption: true }]',
+      ),
+      /labels and UUIDs are overwritten at every boot/,
+    ],
+    [edit('steps: [boot, reboot', 'steps: [boot, { run: none.sh }, reboot'), /none.sh .*does not exist/],
+  ];
+  for (const [text, pattern] of cases) {
+    t.match((await problemsOf(t, writeRecipe(t, text))).join('\n'), pattern);
+  }
+});
+
+t.test('scripts of steps and checks are read', async (t) => {
+  const text = edit('steps: [boot, reboot', 'steps: [boot, { run: install.sh }, reboot').replace(
+    'promises:\n',
+    'promises:\n  checks: [{ name: x, title: X works, script: { text: "true" }, fromBoot: 2 }]\n',
+  );
+  const scenario = await loadScenario(writeRecipe(t, text));
+  t.match(scenario.steps[1], { kind: 'run', script: { text: SCRIPTS['install.sh'] } });
+  t.match(
+    scenario.promises.find(({ kind }) => kind === 'check'),
+    { id: 'check:x', fromBoot: 2, script: { text: 'true' } },
+  );
 });
 
 t.test('scenarios are found one folder deep', async (t) => {

@@ -3,15 +3,13 @@ import path from 'node:path';
 import { HarnessError } from '../core/index.js';
 import { checkScenario } from './check-scenario.js';
 import { checkShape } from './check-shape.js';
-import type { Path } from './located.js';
-import type { Scenario, Script } from './model.js';
+import type { Scenario, ScenarioFile } from './model.js';
 import { problemsError, type Problem } from './problem.js';
 import { readChain, showFile } from './read-chain.js';
-import { readScript } from './read-script.js';
-import { resolvePromises, resolveScenario } from './resolve-scenario.js';
-import { resolveSystem } from './resolve-system.js';
+import { readScripts } from './read-scripts.js';
+import { resolvePoints, resolveVariants } from './resolve-points.js';
 import { RuleContext } from './rule-context.js';
-import { placeOf } from './located.js';
+import type { ScenarioInput } from './schema.js';
 
 /** The name of the file that gives a scenario its folder's name. */
 const SCENARIO_FILE = 'scenario.yaml';
@@ -20,11 +18,12 @@ const SCENARIO_FILE = 'scenario.yaml';
  * Loads a scenario and everything that it extends. Nothing of it is run.
  *
  * @param file Path of the scenario file.
- * @returns The scenario with all defaults filled in.
+ * @returns The scenario at the first point of its matrix, with all defaults filled in.
  * @throws {HarnessError} `SCENARIO_INVALID` when it cannot be used, with all problems in `details`.
  */
 export async function loadScenario(file: string): Promise<Scenario> {
-  const [scenario] = await loadScenarios([file]);
+  const [loaded] = await loadScenarios([file]);
+  const scenario = loaded?.variants[0]?.scenario;
   if (scenario === undefined) throw new HarnessError('INTERNAL', `Internal error: ${file} gave no scenario.`);
   return scenario;
 }
@@ -37,11 +36,11 @@ export async function loadScenario(file: string): Promise<Scenario> {
  * @throws {HarnessError} `SCENARIO_INVALID` when one cannot be used or two have one name, with all problems in
  * `details`.
  */
-export async function loadScenarios(files: readonly string[]): Promise<readonly Scenario[]> {
+export async function loadScenarios(files: readonly string[]): Promise<readonly ScenarioFile[]> {
   const loaded = await Promise.all(files.map(loadOne));
   const problems = loaded.flatMap((each) => each.problems);
   const scenarios = loaded.flatMap(({ scenario }) => (scenario === undefined ? [] : [scenario]));
-  const byName = new Map<string, Scenario>();
+  const byName = new Map<string, ScenarioFile>();
   for (const scenario of scenarios) {
     const other = byName.get(scenario.name);
     byName.set(scenario.name, other ?? scenario);
@@ -79,7 +78,7 @@ export async function findScenarios(folder: string): Promise<readonly string[]> 
 }
 
 interface Loaded {
-  readonly scenario?: Scenario;
+  readonly scenario?: ScenarioFile;
   readonly problems: Problem[];
 }
 
@@ -101,31 +100,30 @@ async function loadOne(file: string): Promise<Loaded> {
   checkScenario(input, rules);
   problems.push(...shape.problems);
 
-  const takeScript = async (
-    at: Path,
-    given: Parameters<typeof readScript>[2]['input'] | undefined,
-  ): Promise<Script | undefined> => {
-    if (given === undefined) return undefined;
-    const script = await readScript(root, at, { input: given, folders });
-    if ('text' in script) return script;
-    rules.problems.push(script);
-    return undefined;
-  };
-  const install = await takeScript(['install'], input.install);
-  const rollbackScript = await takeScript(['system', 'rollback', 'script'], input.system?.rollback?.script);
+  const scripts = await readScripts(input, { root, folders, rules });
   problems.push(...rules.problems);
 
-  const placeAt = (at: Path) => placeOf(root, at);
   // The promises that follow from a broken system would only be in the way of its own problems.
   const isSystemUsable =
-    rules.isWhole(['system']) && (rollbackScript !== undefined || input.system?.rollback === null);
+    rules.isWhole(['system']) && (scripts.rollback !== undefined || input.system?.rollback === null);
   if (input.system === undefined || input.promises === undefined || !isSystemUsable) return { problems };
-  const system = resolveSystem(input.system, { placeAt, rollbackScript });
-  const promised = resolvePromises(system, { input: input.system, promises: input.promises, root });
-  problems.push(...promised.problems);
+  const resolved = resolvePoints(
+    { matrix: input.matrix, system: input.system, promises: input.promises, expect: input.expect },
+    { root, scripts },
+  );
+  problems.push(...resolved.problems);
+  const { install } = scripts;
   if (problems.length > 0 || install === undefined) return { problems };
-  const complete = input as Required<typeof input>;
-  return { problems, scenario: resolveScenario(complete, { name, file: shown, install, system, promised }) };
+  return {
+    problems,
+    scenario: resolveVariants(input as ScenarioInput, {
+      name,
+      file: shown,
+      root,
+      scripts: { ...scripts, install },
+      resolved,
+    }),
+  };
 }
 
 function nameOf(file: string): string {

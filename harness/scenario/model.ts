@@ -1,26 +1,16 @@
 import type { Place } from '../core/index.js';
+import type { Axes, AxisValues, DiskBus, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
+import type { Script } from './script.js';
 import type { ConsoleAllowance, ScenarioPromise } from './promise.js';
 
 /** The operating system under test. */
 export type GuestKind = 'debian' | 'nixos';
 
-/** Which kind of stage 1 unlocks, rolls back and mounts. */
-export type StageOneKind = 'systemd';
-
-/** How a disk is attached to the machine. */
-export type DiskBus = 'virtio' | 'nvme';
-
 /** What is done with the machine after the install: `boot` is the first power-on, `power-off` the end. */
-export type Step = 'boot' | 'reboot' | 'power-cut' | 'power-off';
-
-/** Text of a script that runs inside the machine under test, never on the host. */
-export interface Script {
-  /** The file that holds the text, as shown to a person; for an inline script the scenario file. */
-  readonly file: string;
-  readonly text: string;
-  /** Where the scenario names the script. */
-  readonly place: Place;
-}
+export type Step =
+  | { readonly kind: 'boot' | 'reboot' | 'power-cut' | 'power-off' }
+  /** Runs as root in the booted system. */
+  | { readonly kind: 'run'; readonly script: Script };
 
 /** A LUKS device that stage 1 unlocks: `boot.initrd.luks.devices.<name>`. The harness makes up its passphrase. */
 export interface LuksDevice {
@@ -28,6 +18,7 @@ export interface LuksDevice {
   readonly name: string;
   readonly device: string;
   readonly allowDiscards: boolean;
+  readonly unlock: Exclude<LuksKind, 'none'>;
   /** `systemd-cryptsetup@<escaped name>.service`, the unit that unlocks it. */
   readonly unit: string;
   readonly place: Place;
@@ -50,6 +41,10 @@ export interface FileSystem {
 
 export interface SwapDevice {
   readonly device: string;
+  /** Encrypted with a key that is made up at every boot. */
+  readonly randomEncryption: boolean;
+  /** What is used as swap: the device, or its decrypted form. */
+  readonly swapsOn: string;
   readonly place: Place;
 }
 
@@ -68,7 +63,14 @@ export interface Rollback {
   readonly requires: readonly string[];
   readonly wantedBy: readonly string[];
   readonly requiredBy: readonly string[];
+  /** What the service runs, with `bash -e`. */
   readonly script: Script;
+  /** How scripted stage 1 runs it: `boot.initrd.<hook>`, in its shell, without `-e`. */
+  readonly scripted: {
+    readonly hook: StageOneHook;
+    readonly order: 'before' | 'default' | 'after';
+    readonly script: Script;
+  };
   readonly place: Place;
 }
 
@@ -126,6 +128,8 @@ export interface SystemModel {
   /** Parents before what is mounted below them. */
   readonly fileSystems: readonly FileSystem[];
   readonly swapDevices: readonly SwapDevice[];
+  /** `systemd.tmpfiles.rules` */
+  readonly tmpfiles: readonly string[];
   readonly rollback?: Rollback;
   readonly persistence: readonly Persistence[];
   readonly users: readonly User[];
@@ -137,9 +141,21 @@ export interface Disk {
   readonly sizeMiB: number;
   /** In a scenario the axis' first value; in a variant the variant's own. */
   readonly bus: DiskBus;
+  readonly sectorBytes: SectorSize;
 }
 
-/** A scenario file with everything it extends, all defaults filled in and all units parsed. */
+/** A layout with a known fault has to fail exactly so. */
+export interface KnownBug {
+  /** What is wrong with it, in one line. */
+  readonly reason: string;
+  /** Ids of exactly the promises that are broken. */
+  readonly broken: readonly string[];
+  readonly place: Place;
+}
+
+/**
+ * A scenario file with everything it extends, all defaults filled in and all units parsed, for one value of each axis.
+ */
 export interface Scenario {
   /** Name of the folder that holds `scenario.yaml`, or the stem of a file with another name. */
   readonly name: string;
@@ -149,8 +165,6 @@ export interface Scenario {
   /** URLs of the recipe. */
   readonly sources: readonly string[];
   readonly guests: readonly GuestKind[];
-  /** Every axis with its values; an axis that the file does not name has one value. */
-  readonly axes: { readonly disk: readonly DiskBus[] };
   readonly machine: { readonly memoryMiB: number; readonly cpus: number };
   /** The first is the one that the install script is to fill. */
   readonly disks: readonly Disk[];
@@ -160,15 +174,29 @@ export interface Scenario {
   readonly consoleAllow: readonly ConsoleAllowance[];
   /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between. */
   readonly steps: readonly Step[];
+  /** Absent: every promise has to be kept. */
+  readonly knownBug?: KnownBug;
   /** Budget of a whole variant, before it is scaled for a slow machine. */
   readonly timeoutMs: number;
 }
 
+/** A scenario file: its variants, and what they have in common. */
+export interface ScenarioFile {
+  readonly name: string;
+  readonly title: string;
+  readonly file: string;
+  /** Every axis with its values; an axis that the file does not name has one value. */
+  readonly axes: Axes;
+  /** Every combination of the axes' values that can be; at least one. */
+  readonly variants: readonly Variant[];
+}
+
 /** One point of a scenario's matrix. */
 export interface Variant {
-  /** `btrfs-luks-rollback[disk=nvme]` */
+  /** `btrfs-luks-rollback[disk=nvme]`: the axes that the file names. */
   readonly id: string;
-  readonly axes: Readonly<Record<string, string>>;
-  /** The scenario with the axes applied. */
+  readonly axes: Readonly<Record<keyof AxisValues, string>>;
+  /** The axes that have more than one value, as on the command line: `disk=nvme`. */
+  readonly choices: readonly string[];
   readonly scenario: Scenario;
 }

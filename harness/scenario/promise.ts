@@ -1,4 +1,5 @@
 import type { Place } from '../core/index.js';
+import type { Script } from './script.js';
 import type { ConsoleClassName } from './console-class.js';
 
 /** Console lines that are no failure, although they look like one. */
@@ -100,6 +101,33 @@ export interface SwapActivePromise extends PromiseBase {
   readonly devices: readonly string[];
 }
 
+/** Stage 1 unlocks the LUKS devices as the layout says: by what is typed, or without asking. */
+export interface UnlockedPromise extends PromiseBase {
+  readonly kind: 'unlocked';
+  readonly by: 'passphrase' | 'key-file' | 'tpm2';
+}
+
+/** Swap is encrypted, and with another key in every boot. */
+export interface SwapKeyPromise extends PromiseBase {
+  readonly kind: 'swap-key-random';
+  /** Names below /dev/mapper. */
+  readonly mappers: readonly string[];
+}
+
+/** A user logs in at the console with the password of the install, and is refused with another. */
+export interface LoginPromise extends PromiseBase {
+  readonly kind: 'login';
+  readonly user: string;
+}
+
+/** A script of the scenario ends with exit code 0. */
+export interface CheckPromise extends PromiseBase {
+  readonly kind: 'check';
+  readonly script: Script;
+  /** The first boot in which it is run. */
+  readonly fromBoot: number;
+}
+
 /** The powered-off disk passes the checkers of its file systems and LUKS headers. */
 export interface DiskCleanPromise extends PromiseBase {
   readonly kind: 'disk-clean';
@@ -124,5 +152,9 @@ export type ScenarioPromise =
   | NoFailedUnitsPromise
   | EspPrivatePromise
   | SwapActivePromise
+  | UnlockedPromise
+  | SwapKeyPromise
+  | LoginPromise
+  | CheckPromise
   | DiskCleanPromise
   | ConsoleCleanPromise;

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { formatPath, locate, placeOf, type Located, type Path } from './located.js';
-import type { Script } from './model.js';
+import type { Script } from './script.js';
 import type { Problem } from './problem.js';
 import { showFile } from './read-chain.js';
 import { readSmallText } from './read-text.js';

@@ -1,7 +1,9 @@
 import { derivePromises, type ExplicitPromises } from './derive-promises.js';
 import type { StatedOwnership } from './derive-kept.js';
 import { placeOf, type Located } from './located.js';
-import type { Scenario, Script, SystemModel } from './model.js';
+import type { AxisValues } from './axes.js';
+import type { Scenario, Step, SystemModel } from './model.js';
+import type { Script } from './script.js';
 import { suggest, type Problem } from './problem.js';
 import type { ConsoleAllowance, ScenarioPromise } from './promise.js';
 import { parseDurationMs, parseSizeMiB } from './quantity.js';
@@ -19,15 +21,21 @@ export interface ResolvedPromises {
  * @param system The system.
  * @param options.input The system as written.
  * @param options.promises The promises as written.
+ * @param options.checkScripts The scripts of `promises.checks`, in their order.
  * @param options.root The scenario, for the places.
  * @returns The promises, and a problem for each in `without` that would not be made anyway.
  */
 export function resolvePromises(
   system: SystemModel,
-  options: { readonly input: SystemInput; readonly promises: PromisesInput; readonly root: Located },
+  options: {
+    readonly input: SystemInput;
+    readonly promises: PromisesInput;
+    readonly checkScripts: readonly Script[];
+    readonly root: Located;
+  },
 ): ResolvedPromises {
   const { promises: input, root } = options;
-  const explicit = readExplicit(input, root);
+  const explicit = readExplicit(input, { root, scripts: options.checkScripts });
   const all = derivePromises(system, explicit, readOwnership(options.input));
   const named = new Set([
     ...explicit.kept.map((each) => `kept:${each.path}`),
@@ -54,8 +62,11 @@ export function resolvePromises(
   };
 }
 
-function readExplicit(input: PromisesInput, root: Located): ExplicitPromises {
-  const placeAt = (...path: (string | number)[]) => placeOf(root, ['promises', ...path]);
+function readExplicit(
+  input: PromisesInput,
+  options: { readonly root: Located; readonly scripts: readonly Script[] },
+): ExplicitPromises {
+  const placeAt = (...path: (string | number)[]) => placeOf(options.root, ['promises', ...path]);
   return {
     kept: input.kept.map((each, index) => {
       const place = placeAt('kept', index);
@@ -68,6 +79,10 @@ function readExplicit(input: PromisesInput, root: Located): ExplicitPromises {
     ...(input.rollbackLog.length === 0
       ? {}
       : { rollbackLog: { lines: input.rollbackLog, place: placeAt('rollbackLog') } }),
+    checks: input.checks.flatMap(({ name, title, fromBoot }, index) => {
+      const script = options.scripts[index];
+      return script === undefined ? [] : [{ name, title, script, fromBoot, place: placeAt('checks', index) }];
+    }),
     consoleAllow: input.console.map(({ class: failureClass, match, reason }, index) => ({
       class: failureClass,
       ...(match === undefined ? {} : { match }),
@@ -94,36 +109,48 @@ function readOwnership(system: SystemInput): ReadonlyMap<string, StatedOwnership
   return stated;
 }
 
-/** Makes the model of a scenario in which no problem was found. */
+/** Makes the model of a scenario in which no problem was found, for one point of its matrix. */
 export function resolveScenario(
   input: ScenarioInput,
   parts: {
     readonly name: string;
     readonly file: string;
     readonly install: Script;
+    readonly steps: readonly Step[];
     readonly system: SystemModel;
     readonly promised: ResolvedPromises;
+    readonly axes: AxisValues;
+    readonly root: Located;
   },
 ): Scenario {
-  const bus = input.matrix.disk[0] ?? 'virtio';
+  const { disk: bus, sectorSize: sectorBytes } = parts.axes;
   return {
     name: parts.name,
     title: input.title,
     file: parts.file,
     sources: input.source,
     guests: input.guests,
-    axes: { disk: input.matrix.disk },
     machine: { memoryMiB: parseSizeMiB(input.machine.memory), cpus: input.machine.cpus },
     disks: Object.entries(input.disks).map(([name, { size }]) => ({
       name,
       sizeMiB: parseSizeMiB(size),
       bus,
+      sectorBytes,
     })),
     install: parts.install,
     system: parts.system,
     promises: parts.promised.promises,
     consoleAllow: parts.promised.consoleAllow,
-    steps: input.steps,
+    steps: parts.steps,
+    ...(input.expect === undefined
+      ? {}
+      : {
+          knownBug: {
+            reason: input.expect.reason,
+            broken: input.expect.broken,
+            place: placeOf(parts.root, ['expect']),
+          },
+        }),
     timeoutMs: parseDurationMs(input.timeout),
   };
 }

@@ -1,32 +1,51 @@
 import type { Place } from '../core/index.js';
 import type { Path } from './located.js';
-import type { FileSystem, Persistence, Rollback, Script, SystemModel, User } from './model.js';
+import type { AxisValues } from './axes.js';
+import type { FileSystem, Persistence, Rollback, SwapDevice, SystemModel, User } from './model.js';
+import type { Script } from './script.js';
 import { compareMountPoints, isAlwaysNeededForBoot } from './mount-tree.js';
 import type { SystemInput } from './schema.js';
-import { cryptsetupUnit } from './unit-name.js';
+import { cryptsetupUnit, escapeUnitPath } from './unit-name.js';
+
+const MAPPER = '/dev/mapper/';
 
 /** Gives the place of what stands at a path of the scenario. */
 export type PlaceFinder = (path: Path) => Place;
+
+/** The rollback's script for each kind of stage 1. */
+export interface RollbackScripts {
+  readonly service: Script;
+  readonly hook: Script;
+}
 
 /**
  * Makes the model of a system that has passed all checks.
  *
  * @param input `system` as written.
  * @param options.placeAt Where things are written.
- * @param options.rollbackScript The script of the rollback; needed when there is a rollback.
+ * @param options.rollback The scripts of the rollback; needed when there is a rollback.
+ * @param options.axes The point of the matrix.
  */
 export function resolveSystem(
-  input: SystemInput,
-  options: { readonly placeAt: PlaceFinder; readonly rollbackScript: Script | undefined },
+  written: SystemInput,
+  options: {
+    readonly placeAt: PlaceFinder;
+    readonly rollback: RollbackScripts | undefined;
+    readonly axes: Pick<AxisValues, 'stage1' | 'luks'>;
+  },
 ): SystemModel {
+  const { axes } = options;
+  const input = axes.luks === 'none' ? withoutLuks(written) : written;
+  const unlock = axes.luks === 'none' ? 'passphrase' : axes.luks;
   const placeAt = (...path: Path): Place => options.placeAt(['system', ...path]);
-  const rollback = resolveRollback(input, options.rollbackScript, placeAt('rollback'));
+  const rollback = resolveRollback(input, options.rollback, placeAt('rollback'));
   return {
     hostName: input.hostName,
-    stage1: input.stage1,
+    stage1: axes.stage1,
     luks: Object.entries(input.luks).map(([name, luks]) => ({
       name,
       ...luks,
+      unlock,
       unit: cryptsetupUnit(name),
       place: placeAt('luks', name),
     })),
@@ -35,7 +54,8 @@ export function resolveSystem(
         resolveFileSystem(mountPoint, fileSystem, placeAt('fileSystems', mountPoint)),
       )
       .sort((a, b) => compareMountPoints(a.mountPoint, b.mountPoint)),
-    swapDevices: input.swapDevices.map((swap, index) => ({ ...swap, place: placeAt('swapDevices', index) })),
+    swapDevices: input.swapDevices.map((swap, index) => resolveSwap(swap, placeAt('swapDevices', index))),
+    tmpfiles: input.tmpfiles,
     ...(rollback === undefined ? {} : { rollback }),
     persistence: Object.entries(input.persistence).map(([root, each]) =>
       resolvePersistence(root, each, placeAt),
@@ -73,9 +93,46 @@ function resolveFileSystem(
   };
 }
 
-function resolveRollback(input: SystemInput, script: Script | undefined, place: Place): Rollback | undefined {
-  if (input.rollback === null || script === undefined) return undefined;
-  return { ...input.rollback, unit: `${input.rollback.name}.service`, script, place };
+function resolveRollback(
+  input: SystemInput,
+  scripts: RollbackScripts | undefined,
+  place: Place,
+): Rollback | undefined {
+  if (input.rollback === null || scripts === undefined) return undefined;
+  const { hook, order } = input.rollback.scripted;
+  return {
+    ...input.rollback,
+    unit: `${input.rollback.name}.service`,
+    script: scripts.service,
+    scripted: { hook, order, script: scripts.hook },
+    place,
+  };
+}
+
+/** NixOS names the decrypted form after the device: its unit name without backslashes. */
+function resolveSwap(input: SystemInput['swapDevices'][number], place: Place): SwapDevice {
+  const swapsOn = input.randomEncryption
+    ? `${MAPPER}${escapeUnitPath(input.device).replaceAll('\\', '')}`
+    : input.device;
+  return { ...input, swapsOn, place };
+}
+
+/** What lay in a LUKS device lies on the device itself. */
+function withoutLuks(input: SystemInput): SystemInput {
+  const bare = (device: string): string => input.luks[device.slice(MAPPER.length)]?.device ?? device;
+  const bareOption = (option: string): string =>
+    option.startsWith('device=') ? `device=${bare(option.slice('device='.length))}` : option;
+  return {
+    ...input,
+    luks: {},
+    fileSystems: Object.fromEntries(
+      Object.entries(input.fileSystems).map(([mountPoint, each]) => [
+        mountPoint,
+        { ...each, device: bare(each.device), options: each.options.map(bareOption) },
+      ]),
+    ),
+    swapDevices: input.swapDevices.map((each) => ({ ...each, device: bare(each.device) })),
+  };
 }
 
 function resolvePersistence(

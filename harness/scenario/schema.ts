@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CONSOLE_CLASS_NAMES } from './console-class.js';
+import { DISK_BUSES, LUKS_KINDS, SECTOR_SIZES, STAGE1_HOOKS, STAGE1_KINDS } from './axes.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
 
 /** No `.`, `..`, doubled or trailing slash, no control character. */
@@ -46,6 +47,20 @@ const fileSystem = z.strictObject({
   }),
 });
 
+const scriptedRollback = z.strictObject({
+  hook: z
+    .enum(STAGE1_HOOKS)
+    .default('postResumeCommands')
+    .meta({ description: 'boot.initrd.<hook>, as in NixOS.' }),
+  order: z
+    .enum(['before', 'default', 'after'])
+    .default('after')
+    .meta({ description: 'lib.mkBefore, nothing, lib.mkAfter.' }),
+  script: script
+    .optional()
+    .meta({ description: 'Run by busybox ash without "-e"; default: the script of the service.' }),
+});
+
 const rollback = z.strictObject({
   name: z
     .string()
@@ -60,6 +75,16 @@ const rollback = z.strictObject({
   wantedBy: units.default([]).meta({ description: 'initrd.target: its failure does not stop the boot.' }),
   requiredBy: units.default([]).meta({ description: 'Its failure stops the boot.' }),
   script: script.meta({ description: 'Run with "bash -e" in stage 1, before the root is mounted.' }),
+  scripted: scriptedRollback
+    .default({ hook: 'postResumeCommands', order: 'after' })
+    .meta({ description: 'How scripted stage 1 runs it.' }),
+});
+
+const swapDevice = z.strictObject({
+  device: devicePath,
+  randomEncryption: z.boolean().default(false).meta({
+    description: 'swapDevices.*.randomEncryption.enable: a new key at every boot.',
+  }),
 });
 
 const persistedDirectory = z.union([
@@ -91,7 +116,10 @@ const system = z.strictObject({
     .string()
     .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a host name')
     .default('imperm'),
-  stage1: z.enum(['systemd']).default('systemd').meta({ description: 'Kind of stage 1.' }),
+  stage1: z
+    .enum(STAGE1_KINDS)
+    .default('systemd')
+    .meta({ description: 'Kind of stage 1, where the matrix does not say it.' }),
   luks: z
     .record(
       z.string().regex(/^[A-Za-z0-9_.+-]+$/, 'must be a name below /dev/mapper'),
@@ -100,7 +128,8 @@ const system = z.strictObject({
     .default({})
     .meta({ description: 'boot.initrd.luks.devices. The passphrase is made up for every run.' }),
   fileSystems: z.record(fstabPath, fileSystem).meta({ description: 'fileSystems, by mount point.' }),
-  swapDevices: z.array(z.strictObject({ device: devicePath })).default([]),
+  swapDevices: z.array(swapDevice).default([]),
+  tmpfiles: z.array(line).default([]).meta({ description: 'systemd.tmpfiles.rules' }),
   rollback: rollback
     .nullable()
     .default(null)
@@ -155,6 +184,27 @@ const promises = z.strictObject({
     .array(line)
     .default([])
     .meta({ description: 'Texts that the log of the rollback must contain, in this order.' }),
+  checks: z
+    .array(
+      z.strictObject({
+        name: z
+          .string()
+          .regex(/^[a-z0-9][a-z0-9-]{0,60}$/, 'must consist of a-z, 0-9 and "-"')
+          .meta({ description: 'The promise gets the id check:<name>.' }),
+        title: line.meta({ description: 'What is promised, as a sentence.' }),
+        script: script.meta({
+          description:
+            'Run as root in the booted system; $BOOT is the number of the boot. Exit code 0: the promise is kept.',
+        }),
+        fromBoot: z
+          .int()
+          .min(1, 'must be at least 1')
+          .default(1)
+          .meta({ description: 'The first boot in which it is looked at.' }),
+      }),
+    )
+    .default([])
+    .meta({ description: 'Promises that the scenario proves by scripts of its own.' }),
   without: z.record(z.string(), line).default({}).meta({
     description: 'Promises that would follow from the system but are not made, each with the reason.',
   }),
@@ -172,6 +222,26 @@ const promises = z.strictObject({
 
 const disk = z.strictObject({
   size: z.string().regex(SIZE_PATTERN, 'must be a size such as 12GiB (MiB, GiB or TiB)'),
+});
+
+const step = z.union([
+  z.enum(['boot', 'reboot', 'power-cut', 'power-off']),
+  z.strictObject({
+    run: script.meta({ description: 'Run as root in the booted system; it must succeed.' }),
+  }),
+]);
+
+function axis<T extends z.ZodType>(value: T): z.ZodOptional<z.ZodArray<T>> {
+  return z.array(value).min(1, 'must name at least one value').optional();
+}
+
+const expect = z.strictObject({
+  verdict: z.literal('known-bug'),
+  reason: line.meta({ description: 'What is wrong with the layout, in one line.' }),
+  broken: z
+    .array(line)
+    .min(1, 'must name at least one promise')
+    .meta({ description: 'Ids of exactly the promises that are broken; boots is one, too.' }),
 });
 
 /** A whole scenario, as written, without a scenario that it extends. Names are those of NixOS where one exists. */
@@ -193,12 +263,17 @@ export const scenarioSchema = z.strictObject({
     .meta({ description: 'Operating systems that the scenario is meant for.' }),
   matrix: z
     .strictObject({
-      disk: z
-        .array(z.enum(['virtio', 'nvme']))
-        .min(1, 'must name at least one value')
-        .default(['virtio']),
+      stage1: axis(z.enum(STAGE1_KINDS)).meta({ description: 'Kinds of stage 1.' }),
+      disk: axis(z.enum(DISK_BUSES)).meta({ description: 'How the disks are attached. Default: virtio.' }),
+      sectorSize: axis(z.literal([...SECTOR_SIZES])).meta({
+        description: 'Bytes in a sector of the disks. Default: 512.',
+      }),
+      luks: axis(z.enum(LUKS_KINDS)).meta({
+        description:
+          'How stage 1 unlocks what is encrypted; none: nothing is encrypted. Default: passphrase.',
+      }),
     })
-    .default({ disk: ['virtio'] })
+    .default({})
     .meta({ description: 'Every combination is a variant of its own.' }),
   machine: z
     .strictObject({
@@ -214,9 +289,13 @@ export const scenarioSchema = z.strictObject({
   system,
   promises: promises.prefault({}),
   steps: z
-    .array(z.enum(['boot', 'reboot', 'power-cut', 'power-off']))
+    .array(step)
     .default(['boot', 'reboot', 'power-cut', 'power-off'])
-    .meta({ description: 'boot first, power-off last, reboot or power-cut between.' }),
+    .meta({ description: 'boot first, power-off last; reboot, power-cut and scripts to run between.' }),
+  expect: expect.optional().meta({
+    description:
+      'A layout with a known fault: it has to fail, and exactly so. Absent: every promise is kept.',
+  }),
   timeout: z
     .string()
     .regex(DURATION_PATTERN, 'must be a duration such as 90s, 15m or 1h30m')

@@ -12,6 +12,20 @@ function escapeUnitName(text: string): string {
   return escaped;
 }
 
+/** A path as a unit name without its suffix, as `systemd-escape --path` gives it. */
+export function escapeUnitPath(text: string): string {
+  const trimmed = text.replaceAll(/^\/+|\/+$/g, '').replaceAll(/\/+/g, '/');
+  if (trimmed === '') return '-';
+  return [...Buffer.from(trimmed)]
+    .map((byte, index) => {
+      const character = String.fromCharCode(byte);
+      if (character === '/') return '-';
+      if (/[A-Za-z0-9:_]/.test(character) || (character === '.' && index > 0)) return character;
+      return `\\x${byte.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
+}
+
 /**
  * Names the unit that unlocks a LUKS device in stage 1.
  *

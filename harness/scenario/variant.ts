@@ -1,22 +1,55 @@
 import { HarnessError } from '../core/index.js';
-import type { DiskBus, Scenario, Variant } from './model.js';
+import { choosePairs } from './axes.js';
+import type { ScenarioFile, Variant } from './model.js';
 
 /** Axis name to the one value wanted; axes it does not name keep all their values. */
 export type VariantFilter = Readonly<Record<string, string>>;
 
 /**
- * Lists the variants of a scenario: one for each combination of its axes' values, in the file's order.
+ * How many of a scenario's variants are wanted: `once` the first, `pairs` so many that every pair of values of two axes
+ * occurs, `full` all.
+ */
+export type VariantSpread = 'once' | 'pairs' | 'full';
+
+/**
+ * Chooses variants of a scenario.
  *
  * @param scenario A loaded scenario.
- * @param filter Keeps only the variants with these values; default all.
- * @returns At least one variant. Disks of each have the variant's bus.
+ * @param options.filter Keeps only the variants with these values; default all.
+ * @param options.spread How many of those; default `pairs`.
+ * @returns At least one variant, in the order of the file's values.
  * @throws {HarnessError} `USAGE` when the filter names an axis that does not exist.
  * @throws {HarnessError} `USAGE` when the filter names a value that the scenario's axis does not have.
+ * @throws {HarnessError} `USAGE` when the values of the filter cannot be together.
  */
-export function expandVariants(scenario: Scenario, filter: VariantFilter = {}): readonly Variant[] {
+export function selectVariants(
+  scenario: ScenarioFile,
+  options: { readonly filter?: VariantFilter; readonly spread?: VariantSpread } = {},
+): readonly Variant[] {
+  const { filter = {}, spread = 'pairs' } = options;
+  checkFilter(scenario, filter);
+  const wanted = scenario.variants.filter(({ axes }) =>
+    Object.entries(filter).every(([axis, value]) =>
+      Object.entries(axes).some(([name, own]) => name === axis && own === value),
+    ),
+  );
+  const [first] = wanted;
+  if (first === undefined) {
+    const values = Object.entries(filter).map(([axis, value]) => `${axis}=${value}`);
+    throw new HarnessError('USAGE', `${scenario.name} has no variant with ${values.join(' and ')}.`, {
+      hint: 'NixOS has no such combination. `imperm list` shows those that can be.',
+    });
+  }
+  if (spread === 'once') return [first];
+  if (spread === 'full') return wanted;
+  const chosen = choosePairs(wanted.map(({ axes }) => axes));
+  return wanted.filter(({ axes }) => chosen.includes(axes));
+}
+
+function checkFilter(scenario: ScenarioFile, filter: VariantFilter): void {
   const axes = Object.entries(scenario.axes);
   for (const [axis, value] of Object.entries(filter)) {
-    const values = axes.find(([name]) => name === axis)?.[1] as readonly string[] | undefined;
+    const values = axes.find(([name]) => name === axis)?.[1].map(String);
     if (values === undefined) {
       throw new HarnessError(
         'USAGE',
@@ -36,15 +69,4 @@ export function expandVariants(scenario: Scenario, filter: VariantFilter = {}): 
       );
     }
   }
-  return scenario.axes.disk
-    .filter((bus) => filter['disk'] === undefined || filter['disk'] === bus)
-    .map((bus) => variantOf(scenario, bus));
-}
-
-function variantOf(scenario: Scenario, disk: DiskBus): Variant {
-  return {
-    id: `${scenario.name}[disk=${disk}]`,
-    axes: { disk },
-    scenario: { ...scenario, disks: scenario.disks.map((each) => ({ ...each, bus: disk })) },
-  };
 }

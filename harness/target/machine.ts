@@ -5,6 +5,8 @@ export interface MachineDisk {
   /** Unique among the machine's disks; also the disk's serial number, so at most 20 letters, digits and dashes. */
   readonly name: string;
   readonly bus: 'virtio' | 'nvme';
+  /** Bytes in a logical and physical sector; default 512. */
+  readonly sectorBytes?: number;
   readonly file: string;
   readonly format: 'qcow2' | 'raw';
   readonly readOnly?: boolean;

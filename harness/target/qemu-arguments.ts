@@ -133,6 +133,9 @@ export function diskDevice(disk: MachineDisk, slot: number): Record<string, unkn
     drive: nodeName(disk.name),
     bus: `disk${String(slot)}`,
     serial: disk.name,
+    ...(disk.sectorBytes === undefined
+      ? {}
+      : { logical_block_size: disk.sectorBytes, physical_block_size: disk.sectorBytes }),
     ...(disk.bootIndex === undefined ? {} : { bootindex: disk.bootIndex }),
   };
 }

@@ -1,0 +1,79 @@
+/** Which kind of stage 1 unlocks, rolls back and mounts. */
+export const STAGE1_KINDS = ['systemd', 'scripted'] as const;
+/** How a disk is attached to the machine. */
+export const DISK_BUSES = ['virtio', 'nvme'] as const;
+/** Bytes in a logical and physical sector. */
+export const SECTOR_SIZES = [512, 4096] as const;
+/** What unlocks the LUKS devices; `none`: there are none, what they hold lies on the bare partitions. */
+export const LUKS_KINDS = ['passphrase', 'key-file', 'tpm2', 'none'] as const;
+/** Points of scripted stage 1 at which NixOS runs commands of the configuration, in order. */
+export const STAGE1_HOOKS = [
+  'preDeviceCommands',
+  'preLVMCommands',
+  'postDeviceCommands',
+  'postResumeCommands',
+  'postMountCommands',
+] as const;
+
+export type StageOneKind = (typeof STAGE1_KINDS)[number];
+export type DiskBus = (typeof DISK_BUSES)[number];
+export type SectorSize = (typeof SECTOR_SIZES)[number];
+export type LuksKind = (typeof LUKS_KINDS)[number];
+export type StageOneHook = (typeof STAGE1_HOOKS)[number];
+
+/** One value of every axis. */
+export interface AxisValues {
+  readonly stage1: StageOneKind;
+  readonly disk: DiskBus;
+  readonly sectorSize: SectorSize;
+  readonly luks: LuksKind;
+}
+
+export type AxisName = keyof AxisValues;
+
+/** The values of every axis that a scenario is to be tried with, each at least one. */
+export type Axes = { readonly [Name in AxisName]: readonly AxisValues[Name][] };
+
+/** What cannot be, whatever the scenario: NixOS's scripted stage 1 knows nothing of TPMs. */
+function isPossible({ stage1, luks }: AxisValues): boolean {
+  return !(stage1 === 'scripted' && luks === 'tpm2');
+}
+
+/** Every combination that can be, in the order of the axes' values; the last axis changes fastest. */
+export function combine(axes: Axes): readonly AxisValues[] {
+  return axes.stage1
+    .flatMap((stage1) =>
+      axes.disk.flatMap((disk) =>
+        axes.sectorSize.flatMap((sectorSize) =>
+          axes.luks.map((luks) => ({ stage1, disk, sectorSize, luks })),
+        ),
+      ),
+    )
+    .filter(isPossible);
+}
+
+/**
+ * Chooses few of many: every pair of values of two axes that occurs in any of them occurs in one of the chosen.
+ *
+ * @param all Combinations, such as those of `combine`.
+ * @returns Some of them, in their order; the first is always among them.
+ */
+export function choosePairs<T extends Readonly<Record<string, string>>>(all: readonly T[]): readonly T[] {
+  const pairsOf = (values: T): string[] => {
+    const entries = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+    return entries.flatMap((one, index) => entries.slice(index).map((other) => `${one} ${other}`));
+  };
+  const missing = new Set(all.flatMap(pairsOf));
+  const chosen = new Set<T>();
+  while (missing.size > 0) {
+    let best: { readonly values: T; readonly gain: number } | undefined;
+    for (const values of all) {
+      const gain = pairsOf(values).filter((pair) => missing.has(pair)).length;
+      if (best === undefined || gain > best.gain) best = { values, gain };
+    }
+    if (best === undefined) break;
+    chosen.add(best.values);
+    for (const pair of pairsOf(best.values)) missing.delete(pair);
+  }
+  return all.filter((values) => chosen.has(values));
+}

@@ -1,0 +1,57 @@
+import type { Located, Path } from './located.js';
+import type { Step } from './model.js';
+import type { Script } from './script.js';
+import { readScript } from './read-script.js';
+import type { RollbackScripts } from './resolve-system.js';
+import type { RuleContext } from './rule-context.js';
+import type { ScenarioInput, ScriptInput } from './schema.js';
+
+/** Every script that a scenario names. */
+export interface ScenarioScripts {
+  /** Absent when it is not named, or cannot be read. */
+  readonly install?: Script;
+  readonly rollback?: RollbackScripts;
+  /** The steps whose scripts could be read. */
+  readonly steps: readonly Step[];
+  /** Those of `promises.checks`, in their order. */
+  readonly checks: readonly Script[];
+}
+
+/** Reads all scripts of a scenario. Those that cannot be read are problems in `rules`, and are left out. */
+export async function readScripts(
+  input: Partial<ScenarioInput>,
+  context: { readonly root: Located; readonly folders: readonly string[]; readonly rules: RuleContext },
+): Promise<ScenarioScripts> {
+  const { root, folders, rules } = context;
+  const take = async (at: Path, given: ScriptInput | undefined): Promise<Script | undefined> => {
+    if (given === undefined) return undefined;
+    const script = await readScript(root, at, { input: given, folders });
+    if ('text' in script) return script;
+    rules.problems.push(script);
+    return undefined;
+  };
+  const install = await take(['install'], input.install);
+  const { rollback } = input.system ?? {};
+  const service = await take(['system', 'rollback', 'script'], rollback?.script);
+  const hook = await take(['system', 'rollback', 'scripted', 'script'], rollback?.scripted.script);
+  const steps: Step[] = [];
+  for (const [index, step] of (input.steps ?? []).entries()) {
+    if (typeof step === 'string') {
+      steps.push({ kind: step });
+      continue;
+    }
+    const script = await take(['steps', index, 'run'], step.run);
+    if (script !== undefined) steps.push({ kind: 'run', script });
+  }
+  const checks: Script[] = [];
+  for (const [index, check] of (input.promises?.checks ?? []).entries()) {
+    const script = await take(['promises', 'checks', index, 'script'], check.script);
+    if (script !== undefined) checks.push(script);
+  }
+  return {
+    ...(install === undefined ? {} : { install }),
+    ...(service === undefined ? {} : { rollback: { service, hook: hook ?? service } }),
+    steps,
+    checks,
+  };
+}
