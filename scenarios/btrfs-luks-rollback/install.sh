@@ -35,3 +35,9 @@ mount -o umask=0077 /dev/disk/by-partlabel/ESP /mnt/boot
 mkdir -p /mnt/persist/system/etc/{nixos,ssh}
 systemd-id128 new >/mnt/persist/system/etc/machine-id
 echo '{ imports = [ ./hardware-configuration.nix ]; }' >/mnt/persist/system/etc/nixos/configuration.nix
+
+mkdir -m 0700 /mnt/persist/passwords
+for user in root itsdrike; do
+  mkpasswd --method=sha-512 --stdin <"$PASSWORD_FILE" >"/mnt/persist/passwords/$user"
+done
+chmod 0600 /mnt/persist/passwords/*
