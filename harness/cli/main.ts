@@ -36,6 +36,7 @@ function withVariantOptions(command: Command): Command {
 
 function withRunOptions(command: Command): Command {
   return withVariantOptions(withHostOptions(command))
+    .option('-j, --jobs <n>', 'most machines at the same time (default: one for each processor)')
     .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false)
     .option('--reports <folder>', 'where reports are written', path.join(repositoryRoot, 'reports'))
     .option('-v, --verbose', 'also show console lines and every promise that was kept', false);

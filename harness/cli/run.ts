@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 
-import type { HarnessError } from '../core/index.js';
-import { asHarnessError, EXIT, type Environment, reapLeases } from '../core/index.js';
+import { asHarnessError, EXIT, type Environment, HarnessError, reapLeases } from '../core/index.js';
 import { planVariant, type Plan } from '../plan/index.js';
 import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
 import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
 import { prepareRun, runVariant } from '../run/index.js';
 import { readAvailableMemory } from '../host/index.js';
 import type { HostOptions } from './options.js';
+import { runPool } from './pool.js';
 import { renderError } from './render-error.js';
 import { type SelectOptions, selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
@@ -17,6 +18,8 @@ import { withSignals } from './signals.js';
 
 export interface RunOptions extends HostOptions, SelectOptions {
   readonly tap: boolean;
+  /** Most variants at the same time; default one for each processor. */
+  readonly jobs?: string;
   readonly reports: string;
   readonly verbose: boolean;
 }
@@ -28,6 +31,16 @@ export interface RunSurroundings {
   readonly words: readonly string[];
 }
 
+/** What a machine takes beside its own memory: QEMU itself, and the code that it has translated. */
+const MACHINE_OVERHEAD_MIB = 512;
+
+function readJobs(text: string | undefined): number {
+  if (text === undefined) return os.availableParallelism();
+  if (!/^[1-9]\d{0,3}$/.test(text))
+    throw new HarnessError('USAGE', `--jobs takes a whole number from 1, not "${text}"`);
+  return Number(text);
+}
+
 /** Runs scenarios and writes reports. @returns The exit code. */
 export async function run(
   names: readonly string[],
@@ -37,6 +50,7 @@ export async function run(
   const { environment, version } = surroundings;
   // Before anything is started: a scenario with a mistake in it costs nobody a minute.
   const variants = await selectVariants(names, options);
+  const jobs = readJobs(options.jobs);
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     await reapLeases(environment.workDir);
@@ -70,11 +84,16 @@ export async function run(
         emit,
       });
       const { availableMiB: memoryMiB } = await readAvailableMemory();
-      for (const variant of variants) {
-        if (signal.aborted) break;
-        const plan = planVariant(variant, { target: 'qemu', guests: ['debian'], memoryMiB });
-        await runPlan(plan, folder);
-      }
+      await runPool(
+        variants,
+        { jobs, memoryMiB },
+        {
+          memoryMiB: ({ scenario }) => scenario.machine.memoryMiB + MACHINE_OVERHEAD_MIB,
+          signal,
+          work: (variant) =>
+            runPlan(planVariant(variant, { target: 'qemu', guests: ['debian'], memoryMiB }), folder),
+        },
+      );
       async function runPlan(plan: Plan, runFolder: string): Promise<void> {
         const { id } = plan.variant;
         const relativeFolder = id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').replace(/-$/, '');

@@ -1,0 +1,77 @@
+// How many variants run at the same time.
+import t from 'tap';
+
+import { runPool } from './pool.js';
+
+interface Piece {
+  readonly name: string;
+  readonly memoryMiB: number;
+}
+
+/** Runs pieces and notes who ran together with whom, and the order of beginnings. */
+async function watch(
+  pieces: readonly Piece[],
+  limits: { jobs: number; memoryMiB: number },
+  signal = new AbortController().signal,
+): Promise<{ most: number; mostMiB: number; order: string[] }> {
+  const now = new Set<Piece>();
+  const seen = { most: 0, mostMiB: 0, order: [] as string[] };
+  await runPool(pieces, limits, {
+    memoryMiB: ({ memoryMiB }) => memoryMiB,
+    signal,
+    work: async (piece) => {
+      now.add(piece);
+      seen.order.push(piece.name);
+      seen.most = Math.max(seen.most, now.size);
+      seen.mostMiB = Math.max(
+        seen.mostMiB,
+        [...now].reduce((sum, { memoryMiB }) => sum + memoryMiB, 0),
+      );
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      now.delete(piece);
+    },
+  });
+  return seen;
+}
+
+const SMALL = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, memoryMiB: 2 }));
+
+t.test('as many run together as there are jobs, in order, and all of them', async (t) => {
+  const seen = await watch(SMALL, { jobs: 2, memoryMiB: 100 });
+  t.equal(seen.most, 2);
+  t.strictSame(seen.order, ['a', 'b', 'c', 'd', 'e']);
+  t.equal((await watch(SMALL, { jobs: 1, memoryMiB: 100 })).most, 1);
+});
+
+t.test('no more memory is promised than there is', async (t) => {
+  const seen = await watch(SMALL, { jobs: 5, memoryMiB: 5 });
+  t.equal(seen.mostMiB, 4);
+  const large = { name: 'large', memoryMiB: 9 };
+  const mixed = await watch([...SMALL.slice(0, 2), large, ...SMALL.slice(2)], { jobs: 5, memoryMiB: 9 });
+  t.equal(mixed.mostMiB, 9);
+  t.strictSame(mixed.order, ['a', 'b', 'large', 'c', 'd', 'e'], 'a large one is not put off for ever');
+  t.strictSame(
+    (await watch([{ name: 'huge', memoryMiB: 50 }, ...SMALL], { jobs: 2, memoryMiB: 9 })).order.length,
+    6,
+    'one that needs more than there is runs alone',
+  );
+});
+
+t.test('after the signal nothing more is begun', async (t) => {
+  const stop = new AbortController();
+  const order: string[] = [];
+  await runPool(
+    SMALL,
+    { jobs: 2, memoryMiB: 100 },
+    {
+      memoryMiB: () => 1,
+      signal: stop.signal,
+      work: ({ name }) => {
+        order.push(name);
+        if (name === 'b') stop.abort();
+        return Promise.resolve();
+      },
+    },
+  );
+  t.strictSame(order, ['a', 'b']);
+});
