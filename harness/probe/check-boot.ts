@@ -10,7 +10,7 @@ import {
   checkSwapActive,
   checkSwapKey,
 } from './check-system.js';
-import { checkLogin, checkScript, checkUnlocked } from './check-session.js';
+import { checkScript, checkUnlocked, checkUnmounted } from './check-session.js';
 import type { JournalLine } from './evidence.js';
 import type { BootContext, Finding } from './finding.js';
 
@@ -53,10 +53,13 @@ function checkPromise(
       return checkUnlocked(promise, context);
     case 'swap-key-random':
       return checkSwapKey(promise, context);
-    case 'login':
-      return checkLogin(promise, context);
+    case 'unmounted-cleanly':
+      return checkUnmounted(promise, context);
     case 'check':
       return checkScript(promise, context);
+    case 'login':
+      // Tried at the end of a boot.
+      return undefined;
     case 'disk-clean':
     case 'console-clean':
       // Looked at once, when the machine is off.

@@ -71,6 +71,20 @@ export function checkRootWiped(promise: RootWipedPromise, context: BootContext):
       cause: 'Something moved an older subvolume into the place of the root instead of making a new one.',
     };
   }
+  if (promise.blank !== undefined) {
+    const blank = evidence.subvolumes.find(({ path }) => path === promise.blank);
+    if (blank?.uuid !== subvolume.parentUuid) {
+      return {
+        status: 'fail',
+        expected: `/ is a snapshot of ${promise.blank}`,
+        found:
+          blank === undefined
+            ? `there is no subvolume ${promise.blank}`
+            : `/ is a snapshot of ${subvolume.parentUuid === '-' ? 'nothing' : `the subvolume with the UUID ${subvolume.parentUuid}`}, ${promise.blank} has ${blank.uuid}`,
+        cause: 'The rollback made the root of something else than the blank snapshot.',
+      };
+    }
+  }
   return {
     status: 'pass',
     found: `UUID ${subvolume.uuid.slice(0, 8)}… made ${(subvolume.createdS - bootStartS).toFixed(0)} s into this boot${before === undefined ? '' : `, before it was ${before.slice(0, 8)}…`}`,

@@ -1,5 +1,5 @@
-import type { ScenarioPromise } from '../scenario/index.js';
-import type { BootContext, Finding } from './finding.js';
+import type { Scenario, ScenarioPromise } from '../scenario/index.js';
+import { type BootContext, count, type Finding, type LoginEvidence } from './finding.js';
 
 type Outcome = Omit<Finding, 'promise' | 'boot'>;
 type Of<K extends ScenarioPromise['kind']> = Extract<ScenarioPromise, { kind: K }>;
@@ -34,30 +34,64 @@ export function checkUnlocked(promise: Of<'unlocked'>, context: BootContext): Ou
 }
 
 /** A person can log in with what they chose at the install, and nobody else can. */
-export function checkLogin(promise: Of<'login'>, context: BootContext): Outcome | undefined {
-  const login = context.session.logins.get(promise.user);
-  const expected = `${promise.user} logs in at the console with the password, and is refused with another`;
-  if (login === undefined) return undefined;
-  const file = context.scenario.system.users.find(({ name }) => name === promise.user)?.hashedPasswordFile;
-  if (!login.refusesWrong) {
+export function checkLogins(
+  scenario: Scenario,
+  boot: number,
+  logins: ReadonlyMap<string, LoginEvidence>,
+): Finding[] {
+  return scenario.promises.flatMap((promise) => {
+    const login = promise.kind === 'login' ? logins.get(promise.user) : undefined;
+    if (promise.kind !== 'login' || login === undefined) return [];
+    const file =
+      scenario.system.users.find(({ name }) => name === promise.user)?.hashedPasswordFile ?? 'its file';
+    return [{ promise, boot, ...judgeLogin(promise.user, login, file) }];
+  });
+}
+
+function judgeLogin(user: string, login: LoginEvidence, file: string): Outcome {
+  if (login.acceptsRight && !login.acceptsWrong) return { status: 'pass', found: 'logged in at the console' };
+  return {
+    status: 'fail',
+    expected: `${user} logs in at the console with the password, and is refused with another`,
+    evidence: login.transcript,
+    ...(login.acceptsWrong
+      ? {
+          found: 'a wrong password was accepted',
+          cause: `The account has no password, or another than ${file} says.`,
+        }
+      : {
+          found: 'the password was refused',
+          cause: `The account is locked or has another password: ${file} was not there when users were made, right after stage 1. It has to lie on a file system with neededForBoot = true.`,
+        }),
+  };
+}
+
+/** What the kernel says when it mounts a file system that was not unmounted. */
+const RECOVERY = /recovery complete|start tree-log replay|not properly unmounted|Dirty bit is set/;
+
+/**
+ * After an orderly shutdown every file system was unmounted, whatever the console said: the kernel finds nothing to
+ * mend. After a power cut it does, and nothing is promised.
+ */
+export function checkUnmounted(
+  _promise: Of<'unmounted-cleanly'>,
+  { evidence, how }: BootContext,
+): Outcome | undefined {
+  if (how !== 'reboot') return undefined;
+  const lines = evidence.mountMessages.filter((line) => RECOVERY.test(line));
+  if (lines.length === 0) {
     return {
-      status: 'fail',
-      expected,
-      found: 'a wrong password was accepted',
-      cause: `The account has no password, or another than ${file ?? 'its file'} says.`,
-      evidence: login.transcript,
+      status: 'pass',
+      found: `the kernel had nothing to mend (${count(evidence.mountMessages.length, 'line')} about mounts)`,
     };
   }
-  if (!login.acceptsRight) {
-    return {
-      status: 'fail',
-      expected,
-      found: 'the password was refused',
-      cause: `The account is locked or has another password: ${file ?? 'its file'} was not there when users were made, right after stage 1. It has to lie on a file system with neededForBoot = true.`,
-      evidence: login.transcript,
-    };
-  }
-  return { status: 'pass', found: 'logged in with the password, refused with another' };
+  return {
+    status: 'fail',
+    expected: 'no file system has to be recovered after an orderly reboot',
+    found: lines[0] ?? '',
+    cause: 'It was still mounted when the machine went down: what was written last may be lost.',
+    evidence: lines,
+  };
 }
 
 /** What the scenario's own script found. */

@@ -90,6 +90,11 @@ export function collectBootEvidence(
       name: 'journal',
       command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT ${matches} MESSAGE_ID=${STARTUP_FINISHED}`,
     },
+    {
+      name: 'mount-messages',
+      command:
+        "journalctl --dmesg --boot --quiet --no-pager -o cat | grep -E '^(EXT4-fs|BTRFS|FAT-fs|JBD2)'; true",
+    },
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
     { name: 'paths', command: watchedFind },
@@ -235,6 +240,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
     failedUnits: lines(results, 'failed'),
     journal,
     ...(rootSubvolume === undefined ? {} : { rootSubvolume }),
+    mountMessages: lines(results, 'mount-messages'),
     subvolumes: parseSubvolumes(text(results, 'subvolumes')),
     paths: parseListing({
       find: bytes(results, 'paths'),

@@ -54,6 +54,8 @@ export interface BootEvidence {
   readonly failedUnits: readonly string[];
   /** Lines of and about the rollback, the units that unlock, and the mount of the root. */
   readonly journal: readonly JournalLine[];
+  /** What the kernel said about the mounting of file systems. */
+  readonly mountMessages: readonly string[];
   /** The subvolume mounted at `/`; absent when `/` is no btrfs. */
   readonly rootSubvolume?: {
     readonly uuid: string;

@@ -18,7 +18,7 @@ export interface Finding {
 /** How a login at the console went. */
 export interface LoginEvidence {
   readonly acceptsRight: boolean;
-  readonly refusesWrong: boolean;
+  readonly acceptsWrong: boolean;
   /** What the console showed meanwhile. */
   readonly transcript: readonly string[];
 }
@@ -27,8 +27,6 @@ export interface LoginEvidence {
 export interface SessionEvidence {
   /** How often stage 1 asked for a passphrase. */
   readonly prompts: number;
-  /** By user. */
-  readonly logins: ReadonlyMap<string, LoginEvidence>;
   /** Scripts of the scenario, by the id of the promise. */
   readonly scripts: ReadonlyMap<string, { readonly exitCode: number; readonly output: string }>;
 }
@@ -38,6 +36,8 @@ export interface BootContext {
   readonly scenario: Scenario;
   readonly evidence: BootEvidence;
   readonly session: SessionEvidence;
+  /** How the machine came to boot. */
+  readonly how: 'power-on' | 'reboot' | 'power-cut';
   /** Evidence of the boot before; absent for the first. */
   readonly previous?: BootEvidence;
   /** What earlier boots planted, oldest first. */

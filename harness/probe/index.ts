@@ -1,5 +1,6 @@
 export { planCanaries, type CanaryPlan } from './canary.js';
 export { checkBoot, checkFailedBoot } from './check-boot.js';
+export { checkLogins } from './check-session.js';
 export { checkDisk } from './check-disk.js';
 export {
   collectBootEvidence,

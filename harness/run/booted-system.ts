@@ -12,7 +12,7 @@ import type { MachineShell } from '../target/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { logIn } from './login.js';
+import { ConsoleLogin } from './login.js';
 import type { MachinePower } from './power.js';
 
 /** What is done in a system that has come up. */
@@ -41,18 +41,20 @@ export class BootedSystem {
   }
 
   /** Logs in as every user with a password: whether it was kept shows only then. */
-  async logIn(boot: number, password: string): Promise<SessionEvidence['logins']> {
+  async logIn(boot: number, password: string): Promise<ReadonlyMap<string, LoginEvidence>> {
     const users = this.#scenario.promises.flatMap((promise) =>
       promise.kind === 'login' ? [promise.user] : [],
     );
     const logins = new Map<string, LoginEvidence>();
-    if (users.length === 0) return logins;
+    // Of a system that has forgotten nothing yet a login says nothing.
+    if (users.length === 0 || boot === 1) return logins;
+    const alsoWrong = boot === 2;
     await this.#context.phases.run(
       'log-in',
       async () => {
         const budget = this.#part('logins at the console', LIMITS_MS.login * users.length);
-        for (const user of users)
-          logins.set(user, await logIn(this.#power.machine, { user, password, budget }));
+        const login = new ConsoleLogin(this.#power.machine, budget);
+        for (const user of users) logins.set(user, await login.tryUser({ user, password, alsoWrong }));
       },
       boot,
     );

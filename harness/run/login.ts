@@ -7,45 +7,63 @@ const PASSWORD = /Password: $/;
 const REFUSED = /Login incorrect/;
 /** A login shell's prompt; whoever is refused never sees one. */
 const SHELL = /[#$] $/;
+const SHOWN_LINES = 12;
 
-/**
- * Logs a user in at the serial console as a person does: first with a wrong password, then with the right one.
- *
- * @param options.password What the install script was given for the account.
- * @throws {HarnessError} TIMEOUT when the console shows no login prompt, or nothing after a password.
- */
-export async function logIn(
-  machine: QemuMachine,
-  options: { readonly user: string; readonly password: string; readonly budget: Budget },
-): Promise<LoginEvidence> {
-  const { user, password, budget } = options;
-  const { console } = machine;
-  let position = console.position;
-  const seen: string[] = [];
-  const next = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    const { match, end } = await machine.until(console.waitFor(pattern, budget, position), budget);
-    position = end;
-    seen.push(match[0]);
-    return match;
-  };
-  const attempt = async (word: string): Promise<boolean> => {
-    // An empty line: the prompt may have been shown long ago, and lines of the kernel after it.
-    console.type('\n');
-    await next(LOGIN);
+/** Logs in at a machine's serial console, as a person does. */
+export class ConsoleLogin {
+  readonly #machine: QemuMachine;
+  readonly #budget: Budget;
+  #position: number;
+  #isAtPrompt = false;
+
+  constructor(machine: QemuMachine, budget: Budget) {
+    this.#machine = machine;
+    this.#budget = budget;
+    this.#position = machine.console.position;
+  }
+
+  /**
+   * Logs a user in.
+   *
+   * @param options.password What the install script was given for the account.
+   * @param options.alsoWrong Tries a wrong password first. Every refusal costs seconds, by intention.
+   * @throws {HarnessError} TIMEOUT when the console shows no login prompt, or nothing after a password.
+   */
+  async tryUser(options: {
+    readonly user: string;
+    readonly password: string;
+    readonly alsoWrong: boolean;
+  }): Promise<LoginEvidence> {
+    const { user, password } = options;
+    const acceptsWrong = options.alsoWrong && (await this.#attempt(user, makeNonce()));
+    const acceptsRight = await this.#attempt(user, password);
+    return { acceptsRight, acceptsWrong, transcript: this.#machine.console.tail(SHOWN_LINES).split('\n') };
+  }
+
+  /** @returns Whether a shell came. The console is at a login prompt afterwards. */
+  async #attempt(user: string, password: string): Promise<boolean> {
+    const { console } = this.#machine;
+    if (!this.#isAtPrompt) {
+      // The prompt may have been shown long ago, and lines of the kernel after it: an empty line brings it again.
+      console.type('\n');
+      await this.#next(LOGIN);
+      this.#isAtPrompt = true;
+    }
     console.type(`${user}\n`);
-    await next(PASSWORD);
-    console.type(`${word}\n`);
-    const match = await next(new RegExp(`${REFUSED.source}|${SHELL.source}`));
-    return !REFUSED.test(match[0]);
-  };
-  const refusesWrong = !(await attempt(makeNonce()));
-  if (!refusesWrong) await leave();
-  const acceptsRight = await attempt(password);
-  if (acceptsRight) await leave();
-  return { acceptsRight, refusesWrong, transcript: console.tail(12).split('\n') };
+    await this.#next(PASSWORD);
+    console.type(`${password}\n`);
+    const said = await this.#next(new RegExp(`${REFUSED.source}|${SHELL.source}`));
+    const isIn = !REFUSED.test(said);
+    if (isIn) console.type('exit\n');
+    await this.#next(LOGIN);
+    return isIn;
+  }
 
-  async function leave(): Promise<void> {
-    console.type('exit\n');
-    await next(LOGIN);
+  async #next(pattern: RegExp): Promise<string> {
+    const { console } = this.#machine;
+    const found = console.waitFor(pattern, this.#budget, this.#position);
+    const { match, end } = await this.#machine.until(found, this.#budget);
+    this.#position = end;
+    return match[0];
   }
 }

@@ -10,6 +10,7 @@ import {
   checkBoot,
   checkDisk,
   checkFailedBoot,
+  checkLogins,
   collectBootEvidence,
   collectPlanted,
   ConsoleWatch,
@@ -103,9 +104,13 @@ export class VariantSession {
   ): Promise<StuckBoot | undefined> {
     let shell: MachineShell | undefined;
     for (const step of steps) {
-      if (step.kind === 'power-off') await this.power.off(step.boot);
       if (step.kind === 'run' && shell !== undefined) await this.#system.runScript(step, shell);
+      if (step.kind === 'power-off') {
+        await this.#logIn(step.boot, parts);
+        await this.power.off(step.boot);
+      }
       if (step.kind !== 'boot') continue;
+      if (step.boot > 1) await this.#logIn(step.boot - 1, parts);
       let from = 0;
       if (step.how === 'reboot') {
         from = await this.power.reboot(step.boot - 1);
@@ -116,7 +121,7 @@ export class VariantSession {
       const up = await this.#boot(step, { from, passphrase: parts.passphrase });
       if ('error' in up) return up;
       shell = up.shell;
-      await this.#judgeBoot(step, up, { installed, parts });
+      await this.#judgeBoot(step, up, installed);
       await this.#plant(step, shell);
     }
     return undefined;
@@ -155,7 +160,7 @@ export class VariantSession {
   async #judgeBoot(
     { boot, how }: BootStep,
     { shell, prompts }: RunningBoot,
-    { installed, parts }: { readonly installed: InstallEvidence; readonly parts: MachineParts },
+    installed: InstallEvidence,
   ): Promise<void> {
     const context = this.#context;
     const scenario = this.#scenario;
@@ -175,11 +180,7 @@ export class VariantSession {
       variant: context.variant,
       boot: { number: boot, how, bootId: evidence.bootId },
     });
-    const session = {
-      prompts,
-      logins: await this.#system.logIn(boot, parts.password),
-      scripts: await this.#system.runChecks(boot, shell),
-    };
+    const session = { prompts, scripts: await this.#system.runChecks(boot, shell) };
     await this.log.save(`session-${String(boot)}.json`, session);
     const previous = this.#previous === undefined ? {} : { previous: this.#previous };
     const findings = checkBoot({
@@ -188,10 +189,20 @@ export class VariantSession {
       planted: this.#planted,
       installed: installed.subvolumes,
       session,
+      how,
       ...previous,
     });
     this.log.report(findings, [`boot-${String(boot)}.json`, `session-${String(boot)}.json`, 'journal.log']);
     this.#previous = evidence;
+  }
+
+  /** The last thing in a boot: what its scripts did to the system is then done. */
+  async #logIn(boot: number, parts: MachineParts): Promise<void> {
+    const logins = await this.#system.logIn(boot, parts.password);
+    if (logins.size === 0) return;
+    const name = `logins-${String(boot)}.json`;
+    await this.log.save(name, logins);
+    this.log.report(checkLogins(this.#scenario, boot, logins), [name, 'console.log']);
   }
 
   async #plant({ boot }: BootStep, shell: MachineShell): Promise<void> {

@@ -57,6 +57,12 @@ export function derivePromises(
     ...deriveRollback(system, explicit),
     { kind: 'no-failed-units', id: 'no-failed-units', title: 'no unit has failed', place: explicit.place },
     ...deriveDevices(system),
+    {
+      kind: 'unmounted-cleanly',
+      id: 'unmounted-cleanly',
+      title: 'a reboot leaves every file system unmounted',
+      place: explicit.place,
+    },
     ...deriveLogins(system),
     ...explicit.checks.map(({ name, ...rest }) => ({ kind: 'check' as const, id: `check:${name}`, ...rest })),
     {
@@ -85,13 +91,19 @@ function deriveWiped(system: SystemModel, explicit: ExplicitPromises): ScenarioP
     : (system.rollback?.place ?? gone.find((each) => each.path === '/')?.place);
   if (place === undefined) return gone;
   const rootPlace = gone.find((each) => each.path === '/')?.place ?? place;
+  const blank = system.rollback?.blankSnapshot;
   return [
     {
       kind: 'root-wiped',
       id: 'root-wiped',
-      title: isTmpfs ? '/ is a new tmpfs after every boot' : '/ is a new subvolume after every boot',
+      title: isTmpfs
+        ? '/ is a new tmpfs after every boot'
+        : blank === undefined
+          ? '/ is a new subvolume after every boot'
+          : `/ is a new snapshot of ${blank} after every boot`,
       place,
       by: isTmpfs ? 'tmpfs' : 'rollback',
+      ...(blank === undefined ? {} : { blank }),
     },
     promiseGone('/', rootPlace),
     ...gone.filter((each) => each.path !== '/'),

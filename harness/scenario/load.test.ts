@@ -198,6 +198,7 @@ t.test('promises follow from what the recipe declares', async (t) => {
     'unlocked',
     'esp-private:/boot',
     'swap-active',
+    'unmounted-cleanly',
     'login:root',
     'disk-clean',
     'console-clean',

@@ -63,6 +63,8 @@ export interface Rollback {
   readonly requires: readonly string[];
   readonly wantedBy: readonly string[];
   readonly requiredBy: readonly string[];
+  /** The read-only snapshot that it restores; absent: it makes an empty subvolume. */
+  readonly blankSnapshot?: string;
   /** What the service runs, with `bash -e`. */
   readonly script: Script;
   /** How scripted stage 1 runs it: `boot.initrd.<hook>`, in its shell, without `-e`. */

@@ -26,6 +26,8 @@ interface PromiseBase {
 export interface RootWipedPromise extends PromiseBase {
   readonly kind: 'root-wiped';
   readonly by: 'tmpfs' | 'rollback';
+  /** The read-only snapshot that it is a copy of. */
+  readonly blank?: string;
 }
 
 /** What was put below `path` is not there after the next boot. */
@@ -107,6 +109,11 @@ export interface UnlockedPromise extends PromiseBase {
   readonly by: 'passphrase' | 'key-file' | 'tpm2';
 }
 
+/** After an orderly reboot no file system on a disk has to be recovered. */
+export interface UnmountedPromise extends PromiseBase {
+  readonly kind: 'unmounted-cleanly';
+}
+
 /** Swap is encrypted, and with another key in every boot. */
 export interface SwapKeyPromise extends PromiseBase {
   readonly kind: 'swap-key-random';
@@ -153,6 +160,7 @@ export type ScenarioPromise =
   | EspPrivatePromise
   | SwapActivePromise
   | UnlockedPromise
+  | UnmountedPromise
   | SwapKeyPromise
   | LoginPromise
   | CheckPromise

@@ -99,9 +99,11 @@ function resolveRollback(
   place: Place,
 ): Rollback | undefined {
   if (input.rollback === null || scripts === undefined) return undefined;
-  const { hook, order } = input.rollback.scripted;
+  const { scripted, blankSnapshot, ...rollback } = input.rollback;
+  const { hook, order } = scripted;
   return {
-    ...input.rollback,
+    ...rollback,
+    ...(blankSnapshot === undefined ? {} : { blankSnapshot }),
     unit: `${input.rollback.name}.service`,
     script: scripts.service,
     scripted: { hook, order, script: scripts.hook },

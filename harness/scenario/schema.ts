@@ -74,6 +74,11 @@ const rollback = z.strictObject({
   requires: units.default([]),
   wantedBy: units.default([]).meta({ description: 'initrd.target: its failure does not stop the boot.' }),
   requiredBy: units.default([]).meta({ description: 'Its failure stops the boot.' }),
+  blankSnapshot: z
+    .string()
+    .regex(/^[^/\s][^\s]*$/, 'must be the path of a subvolume from the top level, such as root-blank')
+    .optional()
+    .meta({ description: 'The read-only snapshot that it restores; absent: it makes an empty subvolume.' }),
   script: script.meta({ description: 'Run with "bash -e" in stage 1, before the root is mounted.' }),
   scripted: scriptedRollback
     .default({ hook: 'postResumeCommands', order: 'after' })
