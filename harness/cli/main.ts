@@ -56,6 +56,11 @@ Exit codes: 0 as promised, 1 a layout broke a promise, 2 a scenario or the comma
 /** The whole command line. @returns The exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment = readEnvironment();
+  // Whoever reads only the beginning (`| head`) has seen what they wanted.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(EXIT.ok);
+  });
   const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
     version: string;
   };

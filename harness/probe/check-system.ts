@@ -1,4 +1,5 @@
 import type { MountedPromise, ScenarioPromise } from '../scenario/index.js';
+import type { Mount } from './evidence.js';
 import { type BootContext, count, type Finding, findMount } from './finding.js';
 
 type Outcome = Omit<Finding, 'promise' | 'boot'>;
@@ -17,6 +18,7 @@ export function checkMounted(promise: MountedPromise, context: BootContext): Out
       cause: `The mount failed or was never asked for; \`systemctl status\` of its unit and the journal say why.`,
     };
   }
+  if (isBind(promise)) return checkBind(promise, mount, context);
   const real = (device: string): string => devices.get(device) ?? device;
   const wrong = [
     mount.fsType === promise.fsType ? undefined : `the file system is ${mount.fsType}`,
@@ -41,6 +43,24 @@ export function checkMounted(promise: MountedPromise, context: BootContext): Out
   };
 }
 
+function isBind({ fsType, options }: MountedPromise): boolean {
+  return fsType === 'none' || options.includes('bind') || options.includes('rbind');
+}
+
+/** A bind mount shows the folder that its source is on the source's own file system. */
+function checkBind(promise: MountedPromise, mount: Mount, context: BootContext): Outcome {
+  const holder = findMount(context.evidence.mounts, promise.device);
+  const below = promise.device.slice(holder?.mountPoint === '/' ? 0 : (holder?.mountPoint.length ?? 0));
+  const folder = `${holder?.root === '/' ? '' : (holder?.root ?? '')}${below}`;
+  if (mount.source === holder?.source && mount.root === folder)
+    return { status: 'pass', found: `bound from ${promise.device}` };
+  return {
+    status: 'fail',
+    expected: `${promise.mountPoint} is bound from ${promise.device}, which is ${folder} of ${holder?.source ?? 'nothing'}`,
+    found: `it is ${mount.root} of ${mount.source}`,
+  };
+}
+
 /** Whether the kernel shows an option of mount(8). Options that only the tools of user space know are never shown. */
 function hasOption(shown: readonly string[], option: string): boolean {
   const [name = '', value] = option.split('=');
@@ -49,6 +69,8 @@ function hasOption(shown: readonly string[], option: string): boolean {
     name === 'nofail' ||
     name === 'auto' ||
     name === 'subvol' ||
+    name === 'bind' ||
+    name === 'rbind' ||
     name === 'size' ||
     /^x-|^X-/.test(name)
   )
