@@ -7,6 +7,7 @@ import {
   renderPersistenceMount,
   renderRollbackProgram,
   renderRollbackUnit,
+  renderStageOnePersistenceMount,
   renderSwapUnit,
   swapUnit,
 } from './units.js';
@@ -174,6 +175,15 @@ export function makeStageOneTree(system: SystemModel, rollbackProgram: string | 
     ['/etc/crypttab', file(renderCrypttab(system))],
     ['/etc/hostname', file(`${system.hostName}\n`)],
   ];
+  for (const persistence of system.persistence) {
+    for (const directory of persistence.directories.filter(({ inStageOne }) => inStageOne)) {
+      const unit = `${escapeUnitPath(`/sysroot${directory.path}`)}.mount`;
+      entries.push(
+        [`/etc/systemd/system/${unit}`, file(renderStageOnePersistenceMount(directory, persistence))],
+        [`/etc/systemd/system/initrd.target.wants/${unit}`, link(`../${unit}`)],
+      );
+    }
+  }
   if (rollback !== undefined && rollbackProgram !== undefined) {
     const program = `${rollbackProgram}/bin/${rollback.name}-start`;
     entries.push(

@@ -89,15 +89,34 @@ export function renderRollbackProgram(rollback: Rollback): string {
 
 /** A persisted directory: a bind mount from the persistent store. */
 export function renderPersistenceMount(directory: PersistedDirectory, persistence: Persistence): string {
+  return renderBind(directory, persistence, { before: 'local-fs.target', root: '' });
+}
+
+/** The same in stage 1, for what has to be there when the system is activated. */
+export function renderStageOnePersistenceMount(
+  directory: PersistedDirectory,
+  persistence: Persistence,
+): string {
+  return renderBind(directory, persistence, {
+    before: 'initrd-nixos-activation.service',
+    root: '/sysroot',
+  });
+}
+
+function renderBind(
+  directory: PersistedDirectory,
+  persistence: Persistence,
+  stage: { readonly before: string; readonly root: string },
+): string {
   return [
     '[Unit]',
-    'Before=local-fs.target',
+    `Before=${stage.before}`,
     'DefaultDependencies=no',
     '',
     '[Mount]',
     `Options=bind${persistence.hideMounts ? ',x-gvfs-hide' : ''}`,
-    `What=${directory.source}`,
-    `Where=${directory.path}`,
+    `What=${stage.root}${directory.source}`,
+    `Where=${stage.root}${directory.path}`,
     '',
   ].join('\n');
 }

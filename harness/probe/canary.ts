@@ -1,5 +1,5 @@
 import { quote } from '../core/index.js';
-import type { KeptPromise, Scenario } from '../scenario/index.js';
+import { isAtOrBelow, type KeptPromise, type Scenario } from '../scenario/index.js';
 
 /** Name of everything that is planted; nothing else in a machine is called so. */
 export const CANARY_NAME = 'imperm-canary';
@@ -26,7 +26,12 @@ const DOOMED_FOLDERS = ['', '/etc', '/root', '/var/lib', '/opt', '/srv'];
 export function planCanaries(scenario: Scenario, boot: number): CanaryPlan {
   const name = `${CANARY_NAME}-${String(boot)}`;
   const gone = scenario.promises.filter((promise) => promise.kind === 'gone').map(({ path }) => path);
-  const folders = [...new Set(gone.flatMap((path) => (path === '/' ? DOOMED_FOLDERS : [path])))];
+  const keptPaths = scenario.promises.flatMap((promise) =>
+    promise.kind === 'kept' && promise.of !== 'file' ? [promise.path] : [],
+  );
+  // A layout may keep /etc or /srv as a whole.
+  const places = DOOMED_FOLDERS.filter((folder) => !keptPaths.some((path) => isAtOrBelow(folder, path)));
+  const folders = [...new Set(gone.flatMap((path) => (path === '/' ? places : [path])))];
   const doomed = folders.map((folder) => `${folder}/${name}`);
   const kept = new Map(
     scenario.promises

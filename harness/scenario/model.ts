@@ -85,6 +85,8 @@ export interface PersistedDirectory {
   readonly group: string;
   /** Four octal digits, `0755` when the scenario says nothing. */
   readonly mode: string;
+  /** NixOS needs the path before activation, so it is bound in stage 1. */
+  readonly inStageOne: boolean;
   readonly place: Place;
 }
 

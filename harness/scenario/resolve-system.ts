@@ -153,6 +153,7 @@ function resolvePersistence(
         user: given.user ?? 'root',
         group: given.group ?? 'root',
         mode: (given.mode ?? '0755').padStart(4, '0'),
+        inStageOne: isAlwaysNeededForBoot(given.directory),
         place: placeAt('persistence', root, 'directories', index),
       };
     }),
