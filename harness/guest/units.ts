@@ -139,6 +139,9 @@ export function renderSwapUnit(swap: SwapDevice): string {
     '[Service]',
     `ExecStart=/usr/sbin/cryptsetup plainOpen -c aes-xts-plain64 -d /dev/urandom ${swap.device} ${name}`,
     `ExecStart=/usr/sbin/mkswap ${swap.swapsOn}`,
+    // udev may have looked before there was a signature, and then nothing tells systemd that the device is ready: the
+    // boot waits 90 s for it (nixpkgs#524389, mended by nixpkgs#530286).
+    `ExecStart=udevadm trigger --action=change --settle ${swap.swapsOn}`,
     `ExecStop=/usr/sbin/cryptsetup close ${name}`,
     'RemainAfterExit=yes',
     'Type=oneshot',
