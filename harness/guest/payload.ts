@@ -26,6 +26,12 @@ export interface Payload {
 /** Kernel parameters of the installed system. `loglevel` is NixOS's default. */
 const KERNEL_PARAMETERS = 'console=ttyS0 root=fstab loglevel=4';
 
+/** NixOS tells the kernel where to resume from when the configuration says it. */
+function resumeParameters(scenario: Scenario): string[] {
+  const { resumeDevice } = scenario.system;
+  return resumeDevice === undefined ? [] : [`resume=${resumeDevice}`];
+}
+
 /** Makes the system of a scenario from the images. Takes well under a second. */
 export async function makePayload(
   scenario: Scenario,
@@ -100,7 +106,7 @@ export async function makePayload(
         `linux /EFI/nixos/${bootFiles.kernel}`,
         `initrd /EFI/nixos/${bootFiles.initrd}`,
         `initrd /EFI/nixos/${bootFiles.stageOne}`,
-        `options init=${system.path}/init ${KERNEL_PARAMETERS}`,
+        `options init=${system.path}/init ${[KERNEL_PARAMETERS, ...resumeParameters(scenario)].join(' ')}`,
         '',
       ].join('\n'),
     };

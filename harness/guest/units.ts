@@ -77,6 +77,7 @@ export function renderRollbackUnit(rollback: Rollback, program: string): string 
     '',
     '[Service]',
     `ExecStart=${program}`,
+    ...(rollback.remainAfterExit ? ['RemainAfterExit=true'] : []),
     'Type=oneshot',
     '',
   ].join('\n');

@@ -15,6 +15,8 @@ export type PlanStep =
   | { readonly kind: 'install'; readonly script: string }
   | { readonly kind: 'boot'; readonly boot: number; readonly how: 'power-on' | 'reboot' | 'power-cut' }
   | { readonly kind: 'run'; readonly boot: number; readonly script: Script }
+  /** Within a boot: it goes on afterwards. */
+  | { readonly kind: 'hibernate'; readonly boot: number }
   | { readonly kind: 'power-off'; readonly boot: number }
   | { readonly kind: 'inspect' };
 
@@ -43,7 +45,8 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   for (const step of scenario.steps) {
     switch (step.kind) {
       case 'power-off':
-        steps.push({ kind: 'power-off', boot });
+      case 'hibernate':
+        steps.push({ kind: step.kind, boot });
         break;
       case 'run':
         steps.push({ kind: 'run', boot, script: step.script });
@@ -80,6 +83,8 @@ export function renderPlan(plan: Plan): string {
         return `boot ${String(step.boot)}: ${HOW[step.how]}, unlock, gather evidence, plant canaries`;
       case 'run':
         return `run ${step.script.file} in the booted system`;
+      case 'hibernate':
+        return 'hibernate, power on, see it resume';
       case 'power-off':
         return 'power off in good order';
       case 'inspect':

@@ -58,7 +58,8 @@ function checkPromise(
     case 'check':
       return checkScript(promise, context);
     case 'login':
-      // Tried at the end of a boot.
+    case 'resumed':
+      // Tried after the look at a boot.
       return undefined;
     case 'disk-clean':
     case 'console-clean':

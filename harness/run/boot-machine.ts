@@ -7,7 +7,8 @@ import type { VariantContext } from './context.js';
 const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;
 /** The first line of systemd in stage 1. */
 const STAGE1_BEGINS = /\[ {2}OK {2}\]|Starting [^\n]*\.\.\.|Welcome to/;
-const PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
+/** Stage 1 asks for a passphrase. */
+export const PASSPHRASE_PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
 const SWITCH_ROOT = /Starting initrd-switch-root\.service|Reached target [^\n]*Switch Root/;
 /** systemd asks three times before it gives up; more often, nobody listens. */
 const MOST_PROMPTS = 6;
@@ -62,7 +63,7 @@ export async function followBoot(
     'stage-1',
     async () => {
       const part = limit('stage 1 to find, unlock and mount the root', LIMITS_MS.stage1);
-      const next = new RegExp(`(?<prompt>${PROMPT.source})|${SWITCH_ROOT.source}`, 'i');
+      const next = new RegExp(`(?<prompt>${PASSPHRASE_PROMPT.source})|${SWITCH_ROOT.source}`, 'i');
       for (;;) {
         const { match, end } = await machine.until(machine.console.waitFor(next, part, position), part);
         position = end;

@@ -15,6 +15,7 @@ export const LIMITS_MS = {
   login: 30_000,
   script: 120_000,
   shutdown: 60_000,
+  resume: 120_000,
   inspect: 120_000,
 } as const;
 

@@ -3,12 +3,22 @@ import path from 'node:path';
 import { type Budget, describeFailure, HarnessError } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { makeMachineKeys, makeNonce, QemuMachine } from '../target/index.js';
+import { type MachineKeys, makeMachineKeys, makeNonce, QemuMachine } from '../target/index.js';
 import { EMULATED_KERNEL, GUEST_TIMEOUT_S, LIMITS_MS, SILENCE_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import type { MachineParts } from './install.js';
 
 const SILENCE_LOOK_MS = 1000;
+
+/** What a machine is told at power-on, and is recognised by. */
+interface Identity {
+  readonly keys: MachineKeys;
+  readonly nonce: string;
+}
+
+interface PoweredMachine extends Identity {
+  readonly machine: QemuMachine;
+}
 
 /** The power switch of the machine under test. Its disks and its firmware variables outlast every power cut. */
 export class MachinePower {
@@ -17,7 +27,8 @@ export class MachinePower {
   readonly #scenario: Scenario;
   readonly #context: VariantContext;
   readonly #watch: ConsoleWatch;
-  #powered: { readonly machine: QemuMachine; readonly nonce: string } | undefined;
+  #powered: PoweredMachine | undefined;
+  #asleep: Identity | undefined;
 
   constructor(scenario: Scenario, context: VariantContext, watch: ConsoleWatch) {
     this.#scenario = scenario;
@@ -38,8 +49,31 @@ export class MachinePower {
   readonly consoleTail = (): string => this.#powered?.machine.console.tail() ?? '';
 
   async on(parts: MachineParts): Promise<void> {
+    await this.#start(parts, { keys: makeMachineKeys(), nonce: makeNonce() });
+  }
+
+  /** Puts the system to sleep on its disk. The machine is off afterwards. */
+  async hibernate(boot: number): Promise<void> {
+    const { machine, keys, nonce } = this.#running;
+    await this.#shutDown(boot, 'hibernate', (part) => machine.waitForPowerOff(part));
+    await this.cut();
+    this.#asleep = { keys, nonce };
+  }
+
+  /**
+   * Powers on a machine whose system sleeps on its disk. The system knows what it was told when it booted, so that is
+   * told again.
+   *
+   * @param onLine Receives every line of the console and of the forwarded journal.
+   */
+  async resume(parts: MachineParts, onLine: (line: string) => void): Promise<void> {
+    if (this.#asleep === undefined) throw new HarnessError('INTERNAL', 'Internal error: nothing hibernates');
+    await this.#start(parts, this.#asleep, onLine);
+  }
+
+  async #start(parts: MachineParts, identity: Identity, onLine?: (line: string) => void): Promise<void> {
+    const { keys, nonce } = identity;
     const { host, folder, redactor, emit, variant, timeScale, budget } = this.#context;
-    const nonce = makeNonce();
     const timeout = String(GUEST_TIMEOUT_S * timeScale);
     const machine = await QemuMachine.start(
       host,
@@ -58,7 +92,7 @@ export class MachinePower {
       },
       {
         budget,
-        keys: makeMachineKeys(),
+        keys,
         redactor,
         consoleFile: path.join(folder, 'console.log'),
         journalFile: path.join(folder, 'journal.log'),
@@ -70,13 +104,15 @@ export class MachinePower {
         },
         onConsoleLine: (line) => {
           emit({ type: 'console', variant, line: line.text });
+          onLine?.(line.text);
         },
+        ...(onLine === undefined ? {} : { onJournalLine: onLine }),
         onCleanupError: (what, error) => {
           emit({ type: 'note', level: 'warn', text: `${what}: ${describeFailure(error)}` });
         },
       },
     );
-    this.#powered = { machine, nonce };
+    this.#powered = { machine, keys, nonce };
     this.#announceSilence(machine);
   }
 
@@ -107,7 +143,7 @@ export class MachinePower {
     await this.cut();
   }
 
-  get #running(): { readonly machine: QemuMachine; readonly nonce: string } {
+  get #running(): PoweredMachine {
     if (this.#powered === undefined) throw new HarnessError('INTERNAL', 'Internal error: the machine is off');
     return this.#powered;
   }
@@ -115,7 +151,7 @@ export class MachinePower {
   /** Tells the system to go, and waits until the machine has. */
   async #shutDown(
     boot: number,
-    verb: 'reboot' | 'poweroff',
+    verb: 'reboot' | 'poweroff' | 'hibernate',
     waitForEnd: (budget: Budget) => Promise<void>,
   ): Promise<void> {
     const { budget, phases, timeScale } = this.#context;

@@ -26,6 +26,7 @@ import { BootedSystem } from './booted-system.js';
 import { makeBoundary } from './boundary.js';
 import type { VariantContext } from './context.js';
 import { FindingLog, judgeConsole } from './findings.js';
+import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
 import { installSystem, type MachineParts, makeMachineParts } from './install.js';
 import { MachinePower } from './power.js';
@@ -34,6 +35,15 @@ import { MachinePower } from './power.js';
 interface StuckBoot {
   readonly boot: number;
   readonly error: HarnessError;
+}
+
+/** How the boots of a variant ended. */
+interface Ending {
+  /** The machine's parts at the end. */
+  readonly parts: MachineParts;
+  readonly stuck?: StuckBoot;
+  /** The power went while the system was up or on its way. */
+  readonly wasCut: boolean;
 }
 
 interface RunningBoot {
@@ -80,14 +90,15 @@ export class VariantSession {
     const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, passphrase, password });
     const installed = await installSystem(scenario, parts, context);
     await this.log.save('install.json', installed);
-    const stuck = await this.#bootAll(steps, parts, installed);
+    const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
+    const { stuck } = ending;
     if (stuck !== undefined) await this.#reportStuck(stuck);
     const evidence = await context.phases.run('inspect-disk', () =>
-      inspectPoweredOff(scenario, parts, context),
+      inspectPoweredOff(scenario, ending.parts, context),
     );
     await this.log.save('disk.json', evidence);
-    const wasCut = stuck !== undefined;
+    const { wasCut } = ending;
     this.log.report(checkDisk({ scenario, evidence, installed, planted: this.#planted, wasCut }), [
       'disk.json',
     ]);
@@ -96,15 +107,31 @@ export class VariantSession {
     ]);
   }
 
-  /** All boots in turn. @returns The boot that did not come up, if one did not. */
+  /** All boots in turn, until one does not come up or a hibernated system does not go on. */
   async #bootAll(
     steps: readonly PlanStep[],
-    parts: MachineParts,
+    newParts: MachineParts,
     installed: InstallEvidence,
-  ): Promise<StuckBoot | undefined> {
+  ): Promise<Ending> {
     let shell: MachineShell | undefined;
+    let parts = newParts;
     for (const step of steps) {
       if (step.kind === 'run' && shell !== undefined) await this.#system.runScript(step, shell);
+      if (step.kind === 'hibernate' && shell !== undefined) {
+        const { boot } = step;
+        const slept = await hibernate(this.power, this.#context, {
+          scenario: this.#scenario,
+          boot,
+          parts,
+          shell,
+        });
+        this.log.report(hibernationFinding(this.#scenario, boot, slept.judgement), [
+          'console.log',
+          'journal.log',
+        ]);
+        ({ parts, shell } = slept);
+        if (shell === undefined) return { parts, wasCut: true };
+      }
       if (step.kind === 'power-off') {
         await this.#logIn(step.boot, parts);
         await this.power.off(step.boot);
@@ -119,12 +146,12 @@ export class VariantSession {
         await this.power.on(parts);
       }
       const up = await this.#boot(step, { from, passphrase: parts.passphrase });
-      if ('error' in up) return up;
+      if ('error' in up) return { parts, stuck: up, wasCut: true };
       shell = up.shell;
       await this.#judgeBoot(step, up, installed);
       await this.#plant(step, shell);
     }
-    return undefined;
+    return { parts, wasCut: false };
   }
 
   async #boot(

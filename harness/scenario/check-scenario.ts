@@ -14,6 +14,7 @@ export function checkScenario(input: Partial<ScenarioInput>, context: RuleContex
     context.report(['disks'], 'disks is empty: there would be nothing to install on');
   }
   if (input.steps !== undefined) checkSteps(input.steps, context);
+  checkHibernation(input, context);
   if (input.timeout !== undefined) checkTimeout(input.timeout, context);
   if (input.system !== undefined) checkSystem(input.system, context);
   if (input.promises !== undefined) checkPromises(input.promises, input.system, context);
@@ -67,16 +68,26 @@ function checkSteps(steps: ScenarioInput['steps'], context: RuleContext): void {
     if (step === 'boot' || step === 'power-off') {
       context.report(
         ['steps', index + 1],
-        `${step} cannot be between the first and the last step; reboot, power-cut and run can`,
+        `${step} cannot be between the first and the last step; reboot, power-cut, hibernate and run can`,
       );
     }
   }
-  if (between.every((step) => step === 'run')) {
+  if (between.every((step) => step === 'run' || step === 'hibernate')) {
     context.report(
       ['steps'],
       'steps needs a reboot or a power-cut: what is forgotten and kept shows only after one',
     );
   }
+}
+
+function checkHibernation(input: Partial<ScenarioInput>, context: RuleContext): void {
+  const index = input.steps?.indexOf('hibernate') ?? -1;
+  if (index < 0 || input.system === undefined || !context.isWhole(['system', 'swapDevices'])) return;
+  if (input.system.swapDevices.some(({ randomEncryption }) => !randomEncryption)) return;
+  context.report(
+    ['steps', index],
+    'a system hibernates into swap whose key outlasts the boot, and system.swapDevices has none',
+  );
 }
 
 function checkTimeout(timeout: string, context: RuleContext): void {

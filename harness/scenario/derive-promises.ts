@@ -17,6 +17,8 @@ export interface ExplicitPromises {
   readonly gone: readonly { readonly path: string; readonly place: Place }[];
   readonly rollbackLog?: { readonly lines: readonly string[]; readonly place: Place };
   readonly checks: readonly ExplicitCheck[];
+  /** The first step that hibernates. */
+  readonly hibernatesAt?: Place;
   readonly consoleAllow: readonly ConsoleAllowance[];
   /** Where the section stands, or the scenario when there is none. */
   readonly place: Place;
@@ -63,6 +65,7 @@ export function derivePromises(
       title: 'a reboot leaves every file system unmounted',
       place: explicit.place,
     },
+    ...(explicit.hibernatesAt === undefined ? [] : [promiseResumed(explicit.hibernatesAt)]),
     ...deriveLogins(system),
     ...explicit.checks.map(({ name, ...rest }) => ({ kind: 'check' as const, id: `check:${name}`, ...rest })),
     {
@@ -232,6 +235,15 @@ function deriveUnlocked(system: SystemModel): ScenarioPromise[] {
       by: first.unlock,
     },
   ];
+}
+
+function promiseResumed(place: Place): ScenarioPromise {
+  return {
+    kind: 'resumed',
+    id: 'resumed',
+    title: 'a hibernated system goes on where it was, and nothing is rolled back',
+    place,
+  };
 }
 
 function deriveLogins(system: SystemModel): ScenarioPromise[] {

@@ -8,7 +8,8 @@ export type GuestKind = 'debian' | 'nixos';
 
 /** What is done with the machine after the install: `boot` is the first power-on, `power-off` the end. */
 export type Step =
-  | { readonly kind: 'boot' | 'reboot' | 'power-cut' | 'power-off' }
+  /** `hibernate`: the machine is put to sleep on its disk and woken up, all within one boot. */
+  | { readonly kind: 'boot' | 'reboot' | 'power-cut' | 'hibernate' | 'power-off' }
   /** Runs as root in the booted system. */
   | { readonly kind: 'run'; readonly script: Script };
 
@@ -63,6 +64,8 @@ export interface Rollback {
   readonly requires: readonly string[];
   readonly wantedBy: readonly string[];
   readonly requiredBy: readonly string[];
+  /** Counts as started once it has run: nothing starts it again. */
+  readonly remainAfterExit: boolean;
   /** The read-only snapshot that it restores; absent: it makes an empty subvolume. */
   readonly blankSnapshot?: string;
   /** What the service runs, with `bash -e`. */
@@ -134,6 +137,8 @@ export interface SystemModel {
   readonly swapDevices: readonly SwapDevice[];
   /** `systemd.tmpfiles.rules` */
   readonly tmpfiles: readonly string[];
+  /** `boot.resumeDevice` */
+  readonly resumeDevice?: string;
   readonly rollback?: Rollback;
   readonly persistence: readonly Persistence[];
   readonly users: readonly User[];

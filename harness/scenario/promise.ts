@@ -114,6 +114,11 @@ export interface UnmountedPromise extends PromiseBase {
   readonly kind: 'unmounted-cleanly';
 }
 
+/** A hibernated system goes on where it was, and stage 1 rolls nothing back under its feet. */
+export interface ResumedPromise extends PromiseBase {
+  readonly kind: 'resumed';
+}
+
 /** Swap is encrypted, and with another key in every boot. */
 export interface SwapKeyPromise extends PromiseBase {
   readonly kind: 'swap-key-random';
@@ -161,6 +166,7 @@ export type ScenarioPromise =
   | SwapActivePromise
   | UnlockedPromise
   | UnmountedPromise
+  | ResumedPromise
   | SwapKeyPromise
   | LoginPromise
   | CheckPromise

@@ -55,6 +55,7 @@ export function resolvePoints(
       input: input.system,
       promises: input.promises,
       checkScripts: scripts.checks,
+      steps: scripts.steps,
       root,
     });
     return { axes: values, system, promised };

@@ -22,6 +22,7 @@ export interface ResolvedPromises {
  * @param options.input The system as written.
  * @param options.promises The promises as written.
  * @param options.checkScripts The scripts of `promises.checks`, in their order.
+ * @param options.steps What is done with the machine.
  * @param options.root The scenario, for the places.
  * @returns The promises, and a problem for each in `without` that would not be made anyway.
  */
@@ -31,11 +32,12 @@ export function resolvePromises(
     readonly input: SystemInput;
     readonly promises: PromisesInput;
     readonly checkScripts: readonly Script[];
+    readonly steps: readonly Step[];
     readonly root: Located;
   },
 ): ResolvedPromises {
   const { promises: input, root } = options;
-  const explicit = readExplicit(input, { root, scripts: options.checkScripts });
+  const explicit = readExplicit(input, { root, scripts: options.checkScripts, steps: options.steps });
   const all = derivePromises(system, explicit, readOwnership(options.input));
   const named = new Set([
     ...explicit.kept.map((each) => `kept:${each.path}`),
@@ -64,8 +66,13 @@ export function resolvePromises(
 
 function readExplicit(
   input: PromisesInput,
-  options: { readonly root: Located; readonly scripts: readonly Script[] },
+  options: {
+    readonly root: Located;
+    readonly scripts: readonly Script[];
+    readonly steps: readonly Step[];
+  },
 ): ExplicitPromises {
+  const hibernation = options.steps.findIndex(({ kind }) => kind === 'hibernate');
   const placeAt = (...path: (string | number)[]) => placeOf(options.root, ['promises', ...path]);
   return {
     kept: input.kept.map((each, index) => {
@@ -83,6 +90,7 @@ function readExplicit(
       const script = options.scripts[index];
       return script === undefined ? [] : [{ name, title, script, fromBoot, place: placeAt('checks', index) }];
     }),
+    ...(hibernation < 0 ? {} : { hibernatesAt: placeOf(options.root, ['steps', hibernation]) }),
     consoleAllow: input.console.map(({ class: failureClass, match, reason }, index) => ({
       class: failureClass,
       ...(match === undefined ? {} : { match }),

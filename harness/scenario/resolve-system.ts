@@ -56,6 +56,7 @@ export function resolveSystem(
       .sort((a, b) => compareMountPoints(a.mountPoint, b.mountPoint)),
     swapDevices: input.swapDevices.map((swap, index) => resolveSwap(swap, placeAt('swapDevices', index))),
     tmpfiles: input.tmpfiles,
+    ...(input.resumeDevice === undefined ? {} : { resumeDevice: input.resumeDevice }),
     ...(rollback === undefined ? {} : { rollback }),
     persistence: Object.entries(input.persistence).map(([root, each]) =>
       resolvePersistence(root, each, placeAt),

@@ -74,6 +74,9 @@ const rollback = z.strictObject({
   requires: units.default([]),
   wantedBy: units.default([]).meta({ description: 'initrd.target: its failure does not stop the boot.' }),
   requiredBy: units.default([]).meta({ description: 'Its failure stops the boot.' }),
+  remainAfterExit: z.boolean().default(false).meta({
+    description: 'serviceConfig.RemainAfterExit. Without it, whatever requires it starts it again.',
+  }),
   blankSnapshot: z
     .string()
     .regex(/^[^/\s][^\s]*$/, 'must be the path of a subvolume from the top level, such as root-blank')
@@ -135,6 +138,9 @@ const system = z.strictObject({
   fileSystems: z.record(fstabPath, fileSystem).meta({ description: 'fileSystems, by mount point.' }),
   swapDevices: z.array(swapDevice).default([]),
   tmpfiles: z.array(line).default([]).meta({ description: 'systemd.tmpfiles.rules' }),
+  resumeDevice: devicePath.optional().meta({
+    description: 'boot.resumeDevice. systemd stage 1 also finds by itself where a system hibernated to.',
+  }),
   rollback: rollback
     .nullable()
     .default(null)
@@ -230,7 +236,7 @@ const disk = z.strictObject({
 });
 
 const step = z.union([
-  z.enum(['boot', 'reboot', 'power-cut', 'power-off']),
+  z.enum(['boot', 'reboot', 'power-cut', 'hibernate', 'power-off']),
   z.strictObject({
     run: script.meta({ description: 'Run as root in the booted system; it must succeed.' }),
   }),
@@ -293,10 +299,9 @@ export const scenarioSchema = z.strictObject({
   install: script.meta({ description: 'Script that fills the disk; it runs inside the installer.' }),
   system,
   promises: promises.prefault({}),
-  steps: z
-    .array(step)
-    .default(['boot', 'reboot', 'power-cut', 'power-off'])
-    .meta({ description: 'boot first, power-off last; reboot, power-cut and scripts to run between.' }),
+  steps: z.array(step).default(['boot', 'reboot', 'power-cut', 'power-off']).meta({
+    description: 'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between.',
+  }),
   expect: expect.optional().meta({
     description:
       'A layout with a known fault: it has to fail, and exactly so. Absent: every promise is kept.',

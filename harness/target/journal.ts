@@ -10,10 +10,20 @@ export class JournalRecorder {
   readonly #socket: Socket;
   readonly #closed: Promise<void>;
 
-  constructor(socket: Socket, options: { readonly logFile: string; readonly redactor: Redactor }) {
+  /** @param options.onLine Receives every line, without secrets. */
+  constructor(
+    socket: Socket,
+    options: {
+      readonly logFile: string;
+      readonly redactor: Redactor;
+      readonly onLine?: (line: string) => void;
+    },
+  ) {
     const log = new LogFile(options.logFile);
     const lines = new TerminalLines((text) => {
-      log.write(`${options.redactor.clean(text)}\n`);
+      const line = options.redactor.clean(text);
+      log.write(`${line}\n`);
+      options.onLine?.(line);
     });
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {

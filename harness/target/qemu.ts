@@ -45,6 +45,8 @@ export interface StartOptions {
   readonly journalFile: string;
   readonly judge?: ConsoleJudge;
   readonly onConsoleLine?: (line: ConsoleLine) => void;
+  /** Receives every line of the forwarded journal. */
+  readonly onJournalLine?: (line: string) => void;
   readonly onCleanupError: (what: string, error: unknown) => void;
 }
 
@@ -196,6 +198,7 @@ export class QemuMachine implements AsyncDisposable {
       journal = new JournalRecorder(await orDeath(sockets.journal.accept(budget)), {
         logFile: options.journalFile,
         redactor: options.redactor,
+        ...(options.onJournalLine === undefined ? {} : { onLine: options.onJournalLine }),
       });
       const port = new AgentPort(await orDeath(sockets.agent.accept(budget)));
       const qmp = await orDeath(sockets.qmp.accept(budget).then((socket) => QmpClient.start(socket, budget)));

@@ -107,9 +107,11 @@ cp --dereference "/boot/vmlinuz-$kernel" "$out/vmlinuz"
 # stage 1's PATH and nothing else: a rollback script that calls grep or sed must fail here as it would there.
 coreutils=$(dpkg -L coreutils | grep -E '^(/usr)?/(s?bin)/' | sed 's|.*/||' | tr '\n' ' ')
 nixos_tools="bash $coreutils less mount umount fsck btrfs mkfs.btrfs systemctl journalctl udevadm systemd-ask-password systemd-cat systemd-escape systemd-run systemd-tmpfiles systemd-tty-ask-password-agent systemd-notify systemd-creds systemd-id128 lsmod modprobe insmod rmmod depmod modinfo kmod"
+# Where a hibernated system was put is written in a variable of the firmware: NixOS resumes without being told.
+resume="/usr/lib/systemd/systemd-hibernate-resume /usr/lib/systemd/system-generators/systemd-hibernate-resume-generator /usr/lib/systemd/system/systemd-hibernate-resume.service"
 dracut --quiet --force --no-hostonly --no-hostonly-cmdline --no-early-microcode --reproducible --nofscks \
   --modules "bash systemd systemd-initrd systemd-ask-password systemd-cryptsetup systemd-journald systemd-modules-load systemd-sysctl systemd-tmpfiles systemd-udevd udev-rules dm" \
-  --drivers "btrfs" --install "$nixos_tools" --compress cat --kver "$kernel" "$work/dracut.cpio" >"$out/dracut.log" 2>&1
+  --drivers "btrfs" --install "$nixos_tools $resume" --compress cat --kver "$kernel" "$work/dracut.cpio" >"$out/dracut.log" 2>&1
 mkdir -p "$work/stage1"
 (cd "$work/stage1" && cpio --quiet -id <"$work/dracut.cpio")
 
