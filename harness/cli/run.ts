@@ -82,6 +82,7 @@ export async function run(
         accelerator: options.accel,
         signal,
         emit,
+        systems: variants.map(({ scenario }) => scenario.system),
       });
       const { availableMiB: memoryMiB } = await readAvailableMemory();
       await runPool(

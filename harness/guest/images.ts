@@ -43,25 +43,35 @@ const EPOCH = '1700000000';
 
 const SOURCES = path.join(repositoryRoot, 'harness/guest/debian');
 
+/** The RAM-only system that installs, and looks into powered-off disks. */
+export interface InstallerImages {
+  /** Digest of the inputs. */
+  readonly key: string;
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
 /** What was built from Debian packages, ready to be booted and installed. */
 export interface GuestImages {
   /** Digest of the inputs: names everything that is derived from the images. */
   readonly key: string;
-  readonly kernel: string;
   readonly kernelRelease: string;
-  /** The RAM-only installer, also used to look into powered-off disks. */
-  readonly installerInitrd: string;
   /** Archive of what lies below `system.path`. */
   readonly systemTar: string;
   readonly system: StorePath;
+  /** The same whatever packages the system has beyond the base. */
+  readonly installer: InstallerImages;
 }
 
 export interface BuildImagesOptions {
+  /** Debian packages of the installed system beyond the base; their services are there and not enabled. */
+  readonly extraPackages: readonly string[];
   readonly toolbox: Toolbox;
   readonly cacheDir: string;
   readonly mirror: string | undefined;
   readonly budget: Budget;
-  readonly onBuild?: () => void;
+  /** Told what is built: the packages beyond the base. */
+  readonly onBuild?: (extraPackages: readonly string[]) => void;
   readonly onWait?: () => void;
 }
 
@@ -72,34 +82,65 @@ export interface BuildImagesOptions {
  * @throws {HarnessError} TOOL_FAILED with the output of what failed.
  */
 export async function buildImages(options: BuildImagesOptions): Promise<GuestImages> {
-  const key = digestOf('2', SUITE, EPOCH, ...PACKAGES, ...LEFT_OUT, ...(await readSources(SOURCES)));
+  const base = await buildSet([], options);
+  const installer = {
+    key: base.key,
+    kernel: path.join(base.dir, 'vmlinuz'),
+    initrd: path.join(base.dir, 'installer.cpio.zst'),
+  };
+  const extra = [...new Set(options.extraPackages)].sort();
+  const { key, dir } = extra.length === 0 ? base : await buildSet(extra, { ...options, base });
+  return {
+    key,
+    kernelRelease: (await readFile(path.join(dir, 'kernel-release'), 'utf8')).trim(),
+    systemTar: path.join(dir, 'system.tar'),
+    system: JSON.parse(await readFile(path.join(dir, 'system.json'), 'utf8')) as StorePath,
+    installer,
+  };
+}
+
+interface BuiltSet {
+  readonly key: string;
+  readonly dir: string;
+}
+
+type SetOptions = BuildImagesOptions & { readonly base?: BuiltSet };
+
+async function buildSet(extra: readonly string[], options: SetOptions): Promise<BuiltSet> {
+  const key = digestOf(
+    '3',
+    SUITE,
+    EPOCH,
+    ...PACKAGES,
+    ...LEFT_OUT,
+    ...extra,
+    ...(await readSources(SOURCES)),
+  );
   const { dir } = await cachedFolder({
     cacheDir: options.cacheDir,
     name: 'debian',
     key,
     budget: options.budget,
     build: (part) => {
-      options.onBuild?.();
-      return build(part, options);
+      options.onBuild?.(extra);
+      return build(part, extra, options);
     },
     ...(options.onWait === undefined ? {} : { onWait: options.onWait }),
   });
-  return {
-    key,
-    kernel: path.join(dir, 'vmlinuz'),
-    kernelRelease: (await readFile(path.join(dir, 'kernel-release'), 'utf8')).trim(),
-    installerInitrd: path.join(dir, 'installer.cpio.zst'),
-    systemTar: path.join(dir, 'system.tar'),
-    system: JSON.parse(await readFile(path.join(dir, 'system.json'), 'utf8')) as StorePath,
-  };
+  return { key, dir };
 }
 
-async function build(out: string, options: BuildImagesOptions): Promise<void> {
+async function build(out: string, extra: readonly string[], options: SetOptions): Promise<void> {
+  const { base } = options;
   // Without root, the tree belongs to other ids than the cache: mmdebstrap itself carries files in and out.
   const hooks = [
     'mkdir -p "$1/imperm/in"',
     `sync-in ${quote(path.join(SOURCES, 'overlay'))} /imperm/in`,
     `upload ${quote(path.join(SOURCES, 'build-images.sh'))} /imperm/build-images.sh`,
+    // What is more than this belongs to the scenario, and the installer is there already.
+    ...(base === undefined
+      ? []
+      : [`upload ${quote(path.join(base.dir, 'packages.txt'))} /imperm/base-packages.txt`]),
     'chroot "$1" bash /imperm/build-images.sh',
     `sync-out /imperm/out ${quote(out)}`,
   ];
@@ -108,7 +149,7 @@ async function build(out: string, options: BuildImagesOptions): Promise<void> {
       '--quiet',
       '--variant=minbase',
       '--format=null',
-      `--include=${PACKAGES.join(',')}`,
+      `--include=${[...PACKAGES, ...extra].join(',')}`,
       ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
       ...hooks.map((hook) => `--customize-hook=${hook}`),
       SUITE,

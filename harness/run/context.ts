@@ -1,13 +1,15 @@
 import type { Budget, Redactor } from '../core/index.js';
 import type { GuestImages } from '../guest/index.js';
 import type { PhaseRecord, RunEvent } from '../record/index.js';
+import type { SystemModel } from '../scenario/index.js';
 import type { QemuHost } from '../target/index.js';
 import type { InstallerState } from './installer.js';
 
 /** What all variants of a run share. */
 export interface RunContext {
   readonly host: QemuHost;
-  readonly images: GuestImages;
+  /** The images for a system; made ready before the first variant. */
+  imagesFor(system: SystemModel): GuestImages;
   readonly installer: InstallerState;
   readonly signal: AbortSignal;
   /** Multiplies every limit. */
@@ -17,6 +19,7 @@ export interface RunContext {
 
 /** What the parts of one variant share. */
 export interface VariantContext extends RunContext {
+  readonly images: GuestImages;
   readonly variant: string;
   /** Absolute folder for evidence. */
   readonly folder: string;

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { Budget, cachedFolder, digestOf, HarnessError, monotonicMs, Redactor } from '../core/index.js';
-import type { GuestImages } from '../guest/index.js';
+import type { InstallerImages } from '../guest/index.js';
 import {
   type BootSource,
   type ConsoleLine,
@@ -36,7 +36,7 @@ export interface InstallerState {
 
 export interface PrepareInstallerOptions {
   readonly host: QemuHost;
-  readonly images: GuestImages;
+  readonly images: InstallerImages;
   readonly cacheDir: string;
   readonly signal: AbortSignal;
   readonly onBuild: () => void;
@@ -58,7 +58,7 @@ export async function prepareInstaller(options: PrepareInstallerOptions): Promis
   const scale = host.accelerator.timeScale;
   const cold = {
     kernel: images.kernel,
-    initrd: images.installerInitrd,
+    initrd: images.initrd,
     commandLine: `console=ttyS0 rdinit=/usr/lib/systemd/systemd ${scale > 1 ? `${EMULATED_KERNEL} ` : ''}systemd.show_status=1`,
   };
   const key = digestOf(

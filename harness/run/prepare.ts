@@ -1,10 +1,11 @@
 import os from 'node:os';
 import { readFile } from 'node:fs/promises';
 
-import { Budget, describeFailure, type Environment, monotonicMs } from '../core/index.js';
-import { buildImages } from '../guest/index.js';
+import { Budget, describeFailure, type Environment, HarnessError, monotonicMs } from '../core/index.js';
+import { buildImages, extraPackages, type GuestImages } from '../guest/index.js';
 import { openToolbox } from '../host/index.js';
 import type { RunEvent } from '../record/index.js';
+import type { SystemModel } from '../scenario/index.js';
 import { chooseAccelerator } from '../target/index.js';
 import { PhaseClock, type RunContext } from './context.js';
 import { prepareInstaller } from './installer.js';
@@ -18,6 +19,8 @@ export interface PrepareOptions {
   readonly accelerator: 'auto' | 'kvm' | 'tcg';
   readonly signal: AbortSignal;
   readonly emit: (event: RunEvent) => void;
+  /** Those that will be installed: images are made ready for them. Default none: only what all have in common. */
+  readonly systems?: readonly SystemModel[];
 }
 
 /**
@@ -68,23 +71,37 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}`,
     });
   }
-  const images = await phases.run('images', () =>
-    buildImages({
-      toolbox,
-      cacheDir,
-      mirror: environment.debianMirror,
-      budget,
-      onWait,
-      onBuild: () => {
-        note('Building the installer and the guest from Debian packages (once, about half a minute).');
-      },
-    }),
-  );
+  const keyOf = (packages: readonly string[]): string => packages.join(' ');
+  const images = await phases.run('images', async () => {
+    const build = (extra: readonly string[]): Promise<GuestImages> =>
+      buildImages({
+        toolbox,
+        cacheDir,
+        mirror: environment.debianMirror,
+        extraPackages: extra,
+        budget,
+        onWait,
+        onBuild: (packages) => {
+          note(
+            packages.length === 0
+              ? 'Building the installer and the guest from Debian packages (once, about half a minute).'
+              : `Building a guest with ${packages.join(', ')} from Debian packages (once, about a minute).`,
+          );
+        },
+      });
+    const base = await build([]);
+    const sets = new Map([['', base]]);
+    for (const packages of (options.systems ?? []).map(extraPackages)) {
+      const key = keyOf(packages);
+      sets.set(key, sets.get(key) ?? (await build(packages)));
+    }
+    return { base, sets };
+  });
   const host = { toolbox, accelerator, workDir };
   const installer = await phases.run('installer', () =>
     prepareInstaller({
       host,
-      images,
+      images: images.base.installer,
       cacheDir,
       signal,
       onWait,
@@ -99,7 +116,13 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       },
     }),
   );
-  return { host, images, installer, signal, timeScale: accelerator.timeScale, emit };
+  const imagesFor = (system: SystemModel): GuestImages => {
+    const found = images.sets.get(keyOf(extraPackages(system)));
+    if (found === undefined)
+      throw new HarnessError('INTERNAL', 'Internal error: the images of this system were not prepared');
+    return found;
+  };
+  return { host, imagesFor, installer, signal, timeScale: accelerator.timeScale, emit };
 }
 
 async function totalMemoryMiB(): Promise<number> {

@@ -38,6 +38,7 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
   });
   const session = new VariantSession(scenario, {
     ...run,
+    images: run.imagesFor(scenario.system),
     variant: variant.id,
     folder,
     redactor,

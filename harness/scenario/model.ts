@@ -1,6 +1,7 @@
 import type { Place } from '../core/index.js';
 import type { Axes, AxisValues, DiskBus, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
 import type { Script } from './script.js';
+import type { Services } from './services-schema.js';
 import type { ConsoleAllowance, ScenarioPromise } from './promise.js';
 
 /** The operating system under test. */
@@ -143,6 +144,7 @@ export interface SystemModel {
   readonly persistence: readonly Persistence[];
   readonly users: readonly User[];
   readonly openssh: { readonly hostKeys: readonly SshHostKey[] };
+  readonly services: Services;
 }
 
 export interface Disk {

@@ -70,6 +70,7 @@ export function resolveSystem(
         place: placeAt('openssh', 'hostKeys', index),
       })),
     },
+    services: { sudo: input.sudo },
   };
 }
 

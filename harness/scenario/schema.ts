@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CONSOLE_CLASS_NAMES } from './console-class.js';
 import { DISK_BUSES, LUKS_KINDS, SECTOR_SIZES, STAGE1_HOOKS, STAGE1_KINDS } from './axes.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
+import { SERVICES_SHAPE } from './services-schema.js';
 
 /** No `.`, `..`, doubled or trailing slash, no control character. */
 const ABSOLUTE_PATH = /^(\/|(\/(?!\.{1,2}(\/|$))[ -.0-~\u00a0-\uffff]+)+)$/;
@@ -174,6 +175,7 @@ const system = z.strictObject({
     })
     .default({ hostKeys: [{ path: '/etc/ssh/ssh_host_ed25519_key', type: 'ed25519' }] })
     .meta({ description: 'services.openssh' }),
+  ...SERVICES_SHAPE,
 });
 
 const promises = z.strictObject({

@@ -2,9 +2,10 @@
 # Runs inside a fresh Debian tree (a chroot that is thrown away afterwards) and makes the images in /imperm/out:
 #   vmlinuz                the kernel of both guests
 #   stage1-systemd.cpio.zst  generic systemd stage 1; a scenario adds a few kilobytes in a second initrd
-#   installer.cpio.zst     the RAM-only installer and inspector
+#   installer.cpio.zst     the RAM-only installer and inspector; of the base alone
 #   system.tar             what the installed system's store path holds: usr/, etc/ and boot/, with real owners and modes
-# Input: /imperm/in/{agent,installer,system,stage1}: files copied over the respective tree.
+# Input: /imperm/in/{agent,installer,system,stage1}: files copied over the respective tree. With base-packages.txt, what a
+# build of the base left in packages.txt, the system holds more packages than that, and no installer is made.
 set -euo pipefail
 
 out=/imperm/out
@@ -96,6 +97,17 @@ mask() {
   for unit; do ln -sf /dev/null "$tree/etc/systemd/system/$unit"; done
 }
 
+# Packages beyond the base are installed and nothing of them is started by itself: as on NixOS, the system of a scenario
+# asks for their units. Aliases stay, they start nothing.
+unwant_extra() { # tree
+  local tree=$1 package unit
+  comm -13 <(cut -d' ' -f1 /imperm/base-packages.txt | sort) <(dpkg-query --show --showformat='${Package}\n' | sort -u) | while read -r package; do
+    dpkg -L "$package" | sed -nE 's#^(/usr)?/lib/systemd/(system|user)/([^/]+)$#\3#p'
+  done | sort -u | while read -r unit; do
+    find "$tree"/{etc,usr/lib}/systemd/{system,user} \( -path '*.wants/*' -o -path '*.requires/*' \) -name "$unit" -delete
+  done
+}
+
 copy_overlay() { # name, tree
   [ ! -d "/imperm/in/$1" ] || cp -rT --no-preserve=ownership,timestamps "/imperm/in/$1" "$2"
 }
@@ -168,8 +180,13 @@ unwant "$system" dracut-shutdown.service systemd-pstore.service kmod-static-node
   systemd-tpm2-setup.service systemd-tpm2-setup-early.service proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount \
   sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount dev-mqueue.mount run-lock.mount tmp.mount systemd-bootctl.socket systemd-creds.socket \
   systemd-hostnamed.socket systemd-initctl.socket systemd-pcrextend.socket systemd-pcrlock.socket systemd-sysext.socket
+[ ! -e /imperm/base-packages.txt ] || unwant_extra "$system"
 tar --create --file "$out/system.tar" --directory "$system" --sort=name --mtime="@$epoch" --numeric-owner --xattrs --format=posix \
   --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime usr etc boot
+
+dpkg-query --show --showformat='${Package} ${Version}\n' >"$out/packages.txt"
+printf '%s\n' "$kernel" >"$out/kernel-release"
+[ ! -e /imperm/base-packages.txt ] || exit 0
 
 # ---- the installer -------------------------------------------------------------------------------------------
 installer=$work/installer
@@ -187,6 +204,3 @@ mask "$installer" ssh.service ssh.socket systemd-networkd.service systemd-networ
   systemd-firstboot.service systemd-pcrphase.service systemd-pcrphase-sysinit.service ldconfig.service systemd-update-done.service \
   systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-pstore.service getty@tty1.service systemd-logind.service
 make_cpio "$installer" "$out/installer.cpio.zst" 9
-
-dpkg-query --show --showformat='${Package} ${Version}\n' >"$out/packages.txt"
-printf '%s\n' "$kernel" >"$out/kernel-release"
