@@ -61,6 +61,7 @@ function checkPromise(
     case 'resumed':
       // Tried after the look at a boot.
       return undefined;
+    case 'disk-untouched':
     case 'disk-clean':
     case 'console-clean':
       // Looked at once, when the machine is off.

@@ -9,6 +9,7 @@ import type { MachineDisk, MachineShell, QemuMachine } from '../target/index.js'
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { openInstaller } from './installer.js';
+import { makeDisks } from './make-disks.js';
 import { makeBoundary } from './boundary.js';
 
 /** Where the installer has the passphrase of all LUKS devices, without a line feed. */
@@ -33,20 +34,9 @@ export async function makeMachineParts(
   options: { readonly workDir: string; readonly passphrase: string; readonly password: string },
 ): Promise<MachineParts> {
   const { workDir, passphrase, password } = options;
-  const { toolbox } = context.host;
-  const disks = await Promise.all(
-    scenario.disks.map(async ({ name, sizeMiB, bus, sectorBytes }, index): Promise<MachineDisk> => {
-      const file = path.join(workDir, `${name}.qcow2`);
-      await toolbox.run(
-        'qemu-img',
-        ['create', '-q', '-f', 'qcow2', file, `${String(sizeMiB)}M`],
-        context.budget,
-      );
-      return { name, bus, sectorBytes, file, format: 'qcow2', ...(index === 0 ? { bootIndex: 1 } : {}) };
-    }),
-  );
+  const disks = await makeDisks(scenario, context, workDir);
   const nvramFile = path.join(workDir, 'nvram.fd');
-  await copyFile(toolbox.firmwareVars, nvramFile);
+  await copyFile(context.host.toolbox.firmwareVars, nvramFile);
   return { disks, nvramFile, passphrase, password };
 }
 
@@ -58,13 +48,17 @@ export async function installSystem(
 ): Promise<InstallEvidence> {
   const { phases, host, images, budget } = context;
   const scale = context.timeScale;
-  const { machine, shell } = await phases.run('restore-installer', async () => {
+  // The namespaces of a controller cannot be plugged in one by one: the installer is booted with them.
+  const isFixed = parts.disks.some(({ namespace }) => namespace !== undefined);
+  const limitMs = isFixed ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
+  const { machine, shell } = await phases.run(isFixed ? 'boot-installer' : 'restore-installer', async () => {
     const opened = await openInstaller({
       host,
       state: context.installer,
-      budget: budget.part('the installer to be restored', LIMITS_MS.restoreInstaller * scale),
+      budget: budget.part('the installer to be ready', limitMs * scale),
       redactor: context.redactor,
       nvramFile: parts.nvramFile,
+      ...(isFixed ? { fixedDisks: parts.disks } : {}),
       consoleFile: path.join(context.folder, 'installer-console.log'),
       journalFile: path.join(context.folder, 'installer-journal.log'),
       onConsoleLine: (line) => {
@@ -80,7 +74,11 @@ export async function installSystem(
   const names = await phases.run('attach-disks', async () => {
     const part = budget.part('the disks to appear', LIMITS_MS.restoreInstaller * scale);
     const found: string[] = [];
-    for (const disk of parts.disks) found.push(await attachDisk(running, shell, disk, part));
+    for (const disk of parts.disks) {
+      found.push(
+        isFixed ? await findDisk(running, shell, disk, part) : await attachDisk(running, shell, disk, part),
+      );
+    }
     // Last, so that the scenario's disks get the first names.
     await attachDisk(
       running,
@@ -155,7 +153,7 @@ export async function installSystem(
   await phases.run('close-disk', async () => {
     const part = budget.part('the disk to be closed', LIMITS_MS.deploy * scale);
     await shell.run(CLOSE_DISK_SCRIPT, part);
-    for (const { name } of parts.disks) await running.detachDisk(name, part);
+    if (!isFixed) for (const { name } of parts.disks) await running.detachDisk(name, part);
   });
   return evidence;
 }
@@ -179,10 +177,17 @@ export async function attachDisk(
   budget: VariantContext['budget'],
 ): Promise<string> {
   await machine.attachDisk(disk, budget);
-  const link =
-    disk.bus === 'nvme'
-      ? `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${disk.name}`
-      : `/dev/disk/by-id/virtio-${disk.name}`;
+  return findDisk(machine, shell, disk, budget);
+}
+
+/** Waits until a disk has a name. @returns That name, `/dev/vda`. */
+async function findDisk(
+  machine: QemuMachine,
+  shell: MachineShell,
+  disk: MachineDisk,
+  budget: VariantContext['budget'],
+): Promise<string> {
+  const link = `/dev/disk/by-id/${diskId(disk)}`;
   return (
     await machine.until(
       shell.run(
@@ -192,4 +197,12 @@ export async function attachDisk(
       budget,
     )
   ).trim();
+}
+
+/** What udev calls a disk by its serial number. */
+function diskId({ name, bus, namespace }: MachineDisk): string {
+  if (bus === 'virtio') return `virtio-${name}`;
+  return namespace === undefined
+    ? `nvme-QEMU_NVMe_Ctrl_${name}_1`
+    : `nvme-QEMU_NVMe_Ctrl_${namespace.of}_${String(namespace.number)}`;
 }

@@ -7,6 +7,7 @@ import type { InstallerImages } from '../guest/index.js';
 import {
   type BootSource,
   type ConsoleLine,
+  type MachineDisk,
   type MachineKeys,
   type MachineShell,
   type MachineSpec,
@@ -30,7 +31,7 @@ for tool in cryptsetup btrfs parted bootctl mkfs.vfat sgdisk; do "$tool" --versi
 
 /** The booted installer as a file: restored in a moment, as often as wanted, each time with fresh disks. */
 export interface InstallerState {
-  readonly boot: BootSource;
+  readonly boot: Extract<BootSource, { from: 'state' }>;
   readonly keys: MachineKeys;
 }
 
@@ -111,6 +112,8 @@ export interface OpenInstallerOptions {
   readonly budget: Budget;
   readonly redactor: Redactor;
   readonly nvramFile?: string;
+  /** Disks that are there when the installer boots. It is then booted and not restored. */
+  readonly fixedDisks?: readonly MachineDisk[];
   readonly consoleFile: string;
   readonly journalFile: string;
   readonly onConsoleLine: (line: ConsoleLine) => void;
@@ -121,13 +124,18 @@ export interface OpenInstallerOptions {
 export async function openInstaller(
   options: OpenInstallerOptions,
 ): Promise<{ machine: QemuMachine; shell: MachineShell }> {
+  const { fixedDisks, state } = options;
+  const boot: BootSource = fixedDisks === undefined ? state.boot : { ...state.boot, from: 'kernel' };
   const spec = {
-    ...machineSpec(options.state.boot),
+    ...machineSpec(boot),
+    ...(fixedDisks === undefined ? {} : { disks: fixedDisks }),
     ...(options.nvramFile === undefined ? {} : { nvramFile: options.nvramFile }),
   };
   const machine = await QemuMachine.start(options.host, spec, { ...options, keys: options.state.keys });
   try {
+    if (fixedDisks !== undefined) await machine.waitForAgent(options.budget);
     const shell = await machine.openShell(options.budget);
+    if (fixedDisks !== undefined) await shell.run(PRELOAD, options.budget);
     // The saved clock stands still, and all copies hold the same host key: the nonce tells them apart.
     const nonce = await shell.run(
       `date -s @${String(Math.round((performance.timeOrigin + monotonicMs()) / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,

@@ -29,6 +29,7 @@ import { FindingLog, judgeConsole } from './findings.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
 import { installSystem, type MachineParts, makeMachineParts } from './install.js';
+import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';
 
 /** A boot that did not come up, by the layout's fault. */
@@ -88,7 +89,14 @@ export class VariantSession {
     context.redactor.add(passphrase);
     context.redactor.add(password);
     const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, passphrase, password });
-    const installed = await installSystem(scenario, parts, context);
+    const digests = await digestUntouched(scenario, parts.disks);
+    const installed = await installSystem(scenario, parts, context).catch((error: unknown) =>
+      this.#takeFailedInstall(error),
+    );
+    if (installed === undefined) {
+      this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
+      return;
+    }
     await this.log.save('install.json', installed);
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
@@ -102,9 +110,27 @@ export class VariantSession {
     this.log.report(checkDisk({ scenario, evidence, installed, planted: this.#planted, wasCut }), [
       'disk.json',
     ]);
+    // The parts of the beginning: what a resumed system wrote lies on copies.
+    this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
     this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
       'console.log',
     ]);
+  }
+
+  /** An install that fails says nothing of a layout, except of one that is known to fail there. */
+  #takeFailedInstall(error: unknown): undefined {
+    const isKnown = this.#scenario.knownBug?.broken.includes('installs') === true;
+    if (!isKnown || !(error instanceof HarnessError) || error.code !== 'INSTALL_FAILED') throw error;
+    this.log.add({
+      id: 'installs',
+      title: 'the layout can be installed',
+      place: this.#scenario.install.place,
+      status: 'fail',
+      found: error.message,
+      evidence: (error.details ?? '').split('\n'),
+      files: ['install.log', 'deploy.log'],
+    });
+    return undefined;
   }
 
   /** All boots in turn, until one does not come up or a hibernated system does not go on. */

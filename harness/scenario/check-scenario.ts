@@ -14,6 +14,7 @@ export function checkScenario(input: Partial<ScenarioInput>, context: RuleContex
     context.report(['disks'], 'disks is empty: there would be nothing to install on');
   }
   if (input.steps !== undefined) checkSteps(input.steps, context);
+  checkDisks(input.disks ?? {}, context);
   checkHibernation(input, context);
   if (input.timeout !== undefined) checkTimeout(input.timeout, context);
   if (input.system !== undefined) checkSystem(input.system, context);
@@ -77,6 +78,24 @@ function checkSteps(steps: ScenarioInput['steps'], context: RuleContext): void {
       ['steps'],
       'steps needs a reboot or a power-cut: what is forgotten and kept shows only after one',
     );
+  }
+}
+
+function checkDisks(disks: ScenarioInput['disks'], context: RuleContext): void {
+  const [first, ...others] = Object.entries(disks);
+  if (first?.[1].untouched === true)
+    context.report(['disks', first[0], 'untouched'], 'the first disk is the one that is installed on');
+  if (first?.[1].namespace !== undefined)
+    context.report(
+      ['disks', first[0], 'namespace'],
+      'the first disk is namespace 1; others can be further ones',
+    );
+  const seen = new Set<number>();
+  for (const [name, { namespace }] of others) {
+    if (namespace === undefined) continue;
+    if (seen.has(namespace))
+      context.report(['disks', name, 'namespace'], `namespace ${String(namespace)} is taken by another disk`);
+    seen.add(namespace);
   }
 }
 

@@ -17,6 +17,8 @@ export interface ExplicitPromises {
   readonly gone: readonly { readonly path: string; readonly place: Place }[];
   readonly rollbackLog?: { readonly lines: readonly string[]; readonly place: Place };
   readonly checks: readonly ExplicitCheck[];
+  /** Disks that are somebody else's. */
+  readonly untouched: readonly { readonly disk: string; readonly place: Place }[];
   /** The first step that hibernates. */
   readonly hibernatesAt?: Place;
   readonly consoleAllow: readonly ConsoleAllowance[];
@@ -68,6 +70,13 @@ export function derivePromises(
     ...(explicit.hibernatesAt === undefined ? [] : [promiseResumed(explicit.hibernatesAt)]),
     ...deriveLogins(system),
     ...explicit.checks.map(({ name, ...rest }) => ({ kind: 'check' as const, id: `check:${name}`, ...rest })),
+    ...explicit.untouched.map(({ disk, place }) => ({
+      kind: 'disk-untouched' as const,
+      id: `untouched:${disk}`,
+      title: `the disk ${disk} of somebody else is not touched`,
+      place,
+      disk,
+    })),
     {
       kind: 'disk-clean',
       id: 'disk-clean',

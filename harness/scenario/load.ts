@@ -108,7 +108,13 @@ async function loadOne(file: string): Promise<Loaded> {
     rules.isWhole(['system']) && (scripts.rollback !== undefined || input.system?.rollback === null);
   if (input.system === undefined || input.promises === undefined || !isSystemUsable) return { problems };
   const resolved = resolvePoints(
-    { matrix: input.matrix, system: input.system, promises: input.promises, expect: input.expect },
+    {
+      matrix: input.matrix,
+      system: input.system,
+      disks: input.disks,
+      promises: input.promises,
+      expect: input.expect,
+    },
     { root, scripts },
   );
   problems.push(...resolved.problems);

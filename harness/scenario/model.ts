@@ -153,6 +153,11 @@ export interface Disk {
   /** In a scenario the axis' first value; in a variant the variant's own. */
   readonly bus: DiskBus;
   readonly sectorBytes: SectorSize;
+  /** On nvme the number of the first disk's namespace that this disk is. */
+  readonly namespace?: number;
+  /** Holds somebody else's data. */
+  readonly untouched: boolean;
+  readonly place: Place;
 }
 
 /** A layout with a known fault has to fail exactly so. */

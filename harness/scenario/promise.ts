@@ -140,6 +140,12 @@ export interface CheckPromise extends PromiseBase {
   readonly fromBoot: number;
 }
 
+/** A disk that is somebody else's is the same to the last byte. */
+export interface DiskUntouchedPromise extends PromiseBase {
+  readonly kind: 'disk-untouched';
+  readonly disk: string;
+}
+
 /** The powered-off disk passes the checkers of its file systems and LUKS headers. */
 export interface DiskCleanPromise extends PromiseBase {
   readonly kind: 'disk-clean';
@@ -170,5 +176,6 @@ export type ScenarioPromise =
   | SwapKeyPromise
   | LoginPromise
   | CheckPromise
+  | DiskUntouchedPromise
   | DiskCleanPromise
   | ConsoleCleanPromise;

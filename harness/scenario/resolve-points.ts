@@ -33,6 +33,7 @@ export function resolvePoints(
   input: {
     readonly matrix?: ScenarioInput['matrix'] | undefined;
     readonly system: SystemInput;
+    readonly disks?: ScenarioInput['disks'] | undefined;
     readonly promises: PromisesInput;
     readonly expect?: ScenarioInput['expect'];
   },
@@ -56,6 +57,7 @@ export function resolvePoints(
       promises: input.promises,
       checkScripts: scripts.checks,
       steps: scripts.steps,
+      disks: input.disks ?? {},
       root,
     });
     return { axes: values, system, promised };

@@ -23,6 +23,7 @@ export interface ResolvedPromises {
  * @param options.promises The promises as written.
  * @param options.checkScripts The scripts of `promises.checks`, in their order.
  * @param options.steps What is done with the machine.
+ * @param options.disks The disks of the machine as written.
  * @param options.root The scenario, for the places.
  * @returns The promises, and a problem for each in `without` that would not be made anyway.
  */
@@ -33,11 +34,17 @@ export function resolvePromises(
     readonly promises: PromisesInput;
     readonly checkScripts: readonly Script[];
     readonly steps: readonly Step[];
+    readonly disks: ScenarioInput['disks'];
     readonly root: Located;
   },
 ): ResolvedPromises {
   const { promises: input, root } = options;
-  const explicit = readExplicit(input, { root, scripts: options.checkScripts, steps: options.steps });
+  const explicit = readExplicit(input, {
+    root,
+    scripts: options.checkScripts,
+    steps: options.steps,
+    disks: options.disks,
+  });
   const all = derivePromises(system, explicit, readOwnership(options.input));
   const named = new Set([
     ...explicit.kept.map((each) => `kept:${each.path}`),
@@ -70,8 +77,10 @@ function readExplicit(
     readonly root: Located;
     readonly scripts: readonly Script[];
     readonly steps: readonly Step[];
+    readonly disks: ScenarioInput['disks'];
   },
 ): ExplicitPromises {
+  const untouched = Object.entries(options.disks).filter(([, each]) => each.untouched);
   const hibernation = options.steps.findIndex(({ kind }) => kind === 'hibernate');
   const placeAt = (...path: (string | number)[]) => placeOf(options.root, ['promises', ...path]);
   return {
@@ -90,6 +99,7 @@ function readExplicit(
       const script = options.scripts[index];
       return script === undefined ? [] : [{ name, title, script, fromBoot, place: placeAt('checks', index) }];
     }),
+    untouched: untouched.map(([disk]) => ({ disk, place: placeOf(options.root, ['disks', disk]) })),
     ...(hibernation < 0 ? {} : { hibernatesAt: placeOf(options.root, ['steps', hibernation]) }),
     consoleAllow: input.console.map(({ class: failureClass, match, reason }, index) => ({
       class: failureClass,
@@ -139,11 +149,14 @@ export function resolveScenario(
     sources: input.source,
     guests: input.guests,
     machine: { memoryMiB: parseSizeMiB(input.machine.memory), cpus: input.machine.cpus },
-    disks: Object.entries(input.disks).map(([name, { size }]) => ({
+    disks: Object.entries(input.disks).map(([name, { size, namespace, untouched }]) => ({
       name,
       sizeMiB: parseSizeMiB(size),
       bus,
       sectorBytes,
+      ...(namespace === undefined ? {} : { namespace }),
+      untouched,
+      place: placeOf(parts.root, ['disks', name]),
     })),
     install: parts.install,
     system: parts.system,

@@ -1,37 +1,13 @@
 import { z } from 'zod';
 import { CONSOLE_CLASS_NAMES } from './console-class.js';
-import { DISK_BUSES, LUKS_KINDS, SECTOR_SIZES, STAGE1_HOOKS, STAGE1_KINDS } from './axes.js';
+import { DISK_BUSES, LUKS_KINDS, SECTOR_SIZES, STAGE1_KINDS } from './axes.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
+import { rollback } from './rollback-schema.js';
+import { absolutePath, account, devicePath, fstabPath, line, script } from './schema-parts.js';
 import { SERVICES_SHAPE } from './services-schema.js';
-
-/** No `.`, `..`, doubled or trailing slash, no control character. */
-const ABSOLUTE_PATH = /^(\/|(\/(?!\.{1,2}(\/|$))[ -.0-~\u00a0-\uffff]+)+)$/;
-const UNIT_NAME =
-  /^[A-Za-z0-9:_.\\@-]{1,240}\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
 
 /** What `extends` may look like; anything else is not followed. */
 export const EXTENDS_PATTERN = /^(?!\/)[ -~\u00a0-\uffff]+\.ya?ml$/;
-
-const absolutePath = z
-  .string()
-  .regex(ABSOLUTE_PATH, 'must be an absolute path without ".", "..", doubled or trailing slashes');
-const fstabPath = absolutePath.regex(/^\S+$/, 'must not contain white space');
-const devicePath = z
-  .string()
-  .regex(/^\/dev\/\S+$/, 'must be the path of a device, such as /dev/disk/by-partlabel/swap');
-const line = z.string().regex(/^[^\r\n]*\S[^\r\n]*$/, 'must be one line of text, not empty');
-const unitName = z
-  .string()
-  .regex(UNIT_NAME, 'must be the full name of a systemd unit, such as sysroot.mount or initrd.target');
-const units = z.array(unitName);
-const account = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be the name of a user or group');
-
-const script = z.union([
-  line.meta({ description: 'Path of the script, relative to this file.' }),
-  z.strictObject({
-    text: z.string().regex(/\S/, 'must not be empty').meta({ description: 'The script itself.' }),
-  }),
-]);
 
 const fileSystem = z.strictObject({
   device: z
@@ -46,47 +22,6 @@ const fileSystem = z.strictObject({
   neededForBoot: z.boolean().default(false).meta({
     description: 'Mount it in stage 1. Always so for /, /nix, /var, /var/log, /var/lib, /etc, /usr.',
   }),
-});
-
-const scriptedRollback = z.strictObject({
-  hook: z
-    .enum(STAGE1_HOOKS)
-    .default('postResumeCommands')
-    .meta({ description: 'boot.initrd.<hook>, as in NixOS.' }),
-  order: z
-    .enum(['before', 'default', 'after'])
-    .default('after')
-    .meta({ description: 'lib.mkBefore, nothing, lib.mkAfter.' }),
-  script: script
-    .optional()
-    .meta({ description: 'Run by busybox ash without "-e"; default: the script of the service.' }),
-});
-
-const rollback = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9:_.\\@-]{1,200}$/, 'must be the name of a systemd service')
-    .regex(/^(?!.*\.service$)/, 'must be given without ".service", as in NixOS')
-    .default('rollback')
-    .meta({ description: 'Name of the service, without ".service".' }),
-  description: line.default('Roll back the root file system'),
-  after: units.default([]),
-  before: units.default([]),
-  requires: units.default([]),
-  wantedBy: units.default([]).meta({ description: 'initrd.target: its failure does not stop the boot.' }),
-  requiredBy: units.default([]).meta({ description: 'Its failure stops the boot.' }),
-  remainAfterExit: z.boolean().default(false).meta({
-    description: 'serviceConfig.RemainAfterExit. Without it, whatever requires it starts it again.',
-  }),
-  blankSnapshot: z
-    .string()
-    .regex(/^[^/\s][^\s]*$/, 'must be the path of a subvolume from the top level, such as root-blank')
-    .optional()
-    .meta({ description: 'The read-only snapshot that it restores; absent: it makes an empty subvolume.' }),
-  script: script.meta({ description: 'Run with "bash -e" in stage 1, before the root is mounted.' }),
-  scripted: scriptedRollback
-    .default({ hook: 'postResumeCommands', order: 'after' })
-    .meta({ description: 'How scripted stage 1 runs it.' }),
 });
 
 const swapDevice = z.strictObject({
@@ -235,6 +170,14 @@ const promises = z.strictObject({
 
 const disk = z.strictObject({
   size: z.string().regex(SIZE_PATTERN, 'must be a size such as 12GiB (MiB, GiB or TiB)'),
+  namespace: z.int().min(2, 'must be at least 2').max(32, 'must be at most 32').optional().meta({
+    description:
+      'On nvme: the disk is this namespace of the first disk, 10 for nvme0n10; those between are tiny and empty.',
+  }),
+  untouched: z.boolean().default(false).meta({
+    description:
+      'It holds partitions and data of somebody else, and must be the same to the last byte at the end.',
+  }),
 });
 
 const step = z.union([
@@ -296,7 +239,7 @@ export const scenarioSchema = z.strictObject({
     .default({ memory: '2GiB', cpus: 2 }),
   disks: z
     .record(z.string().regex(/^[a-z][a-z0-9-]{0,19}$/, 'must be a short name in lower case'), disk)
-    .default({ main: { size: '12GiB' } })
+    .default({ main: { size: '12GiB', untouched: false } })
     .meta({ description: 'The first is the one to install on.' }),
   install: script.meta({ description: 'Script that fills the disk; it runs inside the installer.' }),
   system,

@@ -7,6 +7,8 @@ export interface MachineDisk {
   readonly bus: 'virtio' | 'nvme';
   /** Bytes in a logical and physical sector; default 512. */
   readonly sectorBytes?: number;
+  /** The disk is this namespace of another NVMe disk's controller. Only from power-on. */
+  readonly namespace?: { readonly of: string; readonly number: number };
   readonly file: string;
   readonly format: 'qcow2' | 'raw';
   readonly readOnly?: boolean;

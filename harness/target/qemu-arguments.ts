@@ -1,6 +1,8 @@
 import type { Accelerator } from './accelerator.js';
 import type { MachineDisk, MachineSpec } from './machine.js';
 
+const GAP_BYTES = 1024 * 1024;
+
 /** Sockets that QEMU connects to; all exist before it starts. */
 export interface QemuSockets {
   readonly qmp: string;
@@ -88,18 +90,47 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
       '-device',
       `pcie-root-port,id=disk${String(slot)},slot=${String(slot + 1)},chassis=${String(slot + 1)}`,
     ]).flat(),
-    ...spec.disks.flatMap((disk, slot) => [
-      '-blockdev',
-      JSON.stringify(blockNode(disk)),
-      '-device',
-      JSON.stringify(diskDevice(disk, slot)),
-    ]),
+    ...diskArguments(spec.disks),
     ...options.firmwareStrings.flatMap((file) => ['-smbios', `type=11,path=${escapeOption(file)}`]),
     ...(spec.boot.from === 'disk'
       ? []
       : ['-kernel', spec.boot.kernel, '-initrd', spec.boot.initrd, '-append', spec.boot.commandLine]),
     ...(spec.boot.from === 'state' ? ['-incoming', 'defer'] : []),
   ];
+}
+
+function diskArguments(disks: readonly MachineDisk[]): string[] {
+  const nodes = disks.flatMap((disk) => ['-blockdev', JSON.stringify(blockNode(disk))]);
+  const controllers = disks.filter(({ namespace }) => namespace === undefined);
+  const devices = controllers.flatMap((disk, slot) => {
+    const others = disks.filter(({ namespace }) => namespace?.of === disk.name);
+    return others.length === 0
+      ? ['-device', JSON.stringify(diskDevice(disk, slot))]
+      : namespaceArguments(disk, slot, others);
+  });
+  return [...nodes, ...devices];
+}
+
+/**
+ * One NVMe controller with several disks. The kernel counts them without gaps, so that those between are there, too:
+ * empty, and too small for anything.
+ */
+function namespaceArguments(disk: MachineDisk, slot: number, others: readonly MachineDisk[]): string[] {
+  const { drive, bootindex, logical_block_size, physical_block_size, ...controller } = diskDevice(disk, slot);
+  const size = { logical_block_size, physical_block_size };
+  const last = Math.max(...others.map(({ namespace }) => namespace?.number ?? 1));
+  const between = Array.from({ length: last - 1 }, (_, index) => index + 2).flatMap((number) => {
+    const other = others.find(({ namespace }) => namespace?.number === number);
+    const node = other === undefined ? `gap-${String(number)}` : nodeName(other.name);
+    const gap = { driver: 'null-co', 'node-name': node, size: GAP_BYTES, 'read-zeroes': true };
+    return [
+      ...(other === undefined ? ['-blockdev', JSON.stringify(gap)] : []),
+      '-device',
+      JSON.stringify({ driver: 'nvme-ns', bus: deviceName(disk.name), drive: node, nsid: number, ...size }),
+    ];
+  });
+  const first = { driver: 'nvme-ns', bus: deviceName(disk.name), drive, nsid: 1, bootindex, ...size };
+  return ['-device', JSON.stringify(controller), '-device', JSON.stringify(first), ...between];
 }
 
 /** Everything that a saved state has to have in common with the machine it is restored in. */
