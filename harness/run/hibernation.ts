@@ -10,10 +10,10 @@ import type { VariantContext } from './context.js';
 import type { MachineParts } from './install.js';
 import type { MachinePower } from './power.js';
 
-/** A process and a file that only a system that goes on still has. */
-const MARK = `setsid sleep 1000000 </dev/null >/dev/null 2>&1 & echo $! >/run/imperm-hibernated
+/** A unit that only a system that goes on still has running. */
+const MARK = `systemd-run --quiet --unit=imperm-hibernated sleep infinity
 cat /proc/sys/kernel/random/boot_id`;
-const LOOK = `cat /proc/sys/kernel/random/boot_id; kill -0 "$(cat /run/imperm-hibernated)" && echo alive`;
+const LOOK = 'cat /proc/sys/kernel/random/boot_id; systemctl is-active imperm-hibernated.service; true';
 
 type Judgement = Omit<Finding, 'promise' | 'boot'>;
 
@@ -61,8 +61,8 @@ export async function hibernate(
       });
       try {
         const shell = await followResume(power.machine, { part, passphrase: parts.passphrase });
-        const [now, alive] = (await shell.run(LOOK, part)).trim().split('\n');
-        if (now === bootId && alive === 'alive')
+        const [now, state] = (await shell.run(LOOK, part)).trim().split('\n');
+        if (now === bootId && state === 'active')
           return {
             judgement: { status: 'pass', found: `the boot ${bootId.slice(0, 8)}… went on` },
             parts: copies,

@@ -90,8 +90,9 @@ export class VariantSession {
     context.redactor.add(password);
     const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, passphrase, password });
     const digests = await digestUntouched(scenario, parts.disks);
-    const installed = await installSystem(scenario, parts, context).catch((error: unknown) => { this.#takeFailedInstall(error); },
-    );
+    const installed = await installSystem(scenario, parts, context).catch((error: unknown) => {
+      this.#takeFailedInstall(error);
+    });
     if (installed === undefined) {
       this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
       return;
