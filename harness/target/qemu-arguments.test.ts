@@ -1,0 +1,60 @@
+// How disks become devices.
+import t from 'tap';
+
+import type { MachineDisk, MachineSpec } from './machine.js';
+import { qemuArguments } from './qemu-arguments.js';
+
+const SPEC: MachineSpec = { memoryMiB: 1024, cpus: 1, boot: { from: 'disk' }, disks: [], nonce: 'n' };
+
+/** The JSON arguments of a machine with these disks. */
+function devicesOf(disks: readonly MachineDisk[]): Record<string, unknown>[] {
+  const args = qemuArguments(
+    { ...SPEC, disks },
+    {
+      accelerator: { kind: 'tcg', reason: '', timeScale: 4 },
+      firmwareCode: '/code',
+      nvramFile: '/vars',
+      sockets: { qmp: '/q', serial: '/s', journal: '/j', agent: '/a' },
+      firmwareStrings: [],
+    },
+  );
+  return args
+    .filter((arg) => arg.startsWith('{'))
+    .map((arg) => JSON.parse(arg) as Record<string, unknown>)
+    .filter((each) => 'bus' in each || 'size' in each);
+}
+
+const MAIN: MachineDisk = { name: 'main', bus: 'nvme', file: '/m', format: 'qcow2', bootIndex: 1 };
+
+t.test('a disk is a device of its own, with sectors as wanted', (t) => {
+  t.match(devicesOf([{ ...MAIN, sectorBytes: 4096 }]), [
+    { driver: 'nvme', serial: 'main', logical_block_size: 4096, physical_block_size: 4096, bootindex: 1 },
+  ]);
+  t.match(devicesOf([{ ...MAIN, bus: 'virtio' }]), [{ driver: 'virtio-blk-pci', bus: 'disk0' }]);
+  t.end();
+});
+
+t.test('namespaces are counted without gaps', (t) => {
+  const other: MachineDisk = {
+    name: 'other',
+    bus: 'nvme',
+    file: '/o',
+    format: 'raw',
+    namespace: { of: 'main', number: 4 },
+  };
+  const devices = devicesOf([MAIN, other]);
+  t.match(devices[0], { driver: 'nvme', serial: 'main', drive: undefined });
+  const namespaces = devices.filter(({ driver }) => driver === 'nvme-ns');
+  t.strictSame(
+    namespaces.map(({ nsid, drive, bus }) => [nsid, drive, bus]),
+    [
+      [1, 'node-main', 'dev-main'],
+      [2, 'gap-2', 'dev-main'],
+      [3, 'gap-3', 'dev-main'],
+      [4, 'node-other', 'dev-main'],
+    ],
+  );
+  t.equal(namespaces[0]?.['bootindex'], 1);
+  t.equal(devices.filter(({ driver }) => driver === 'null-co').length, 2);
+  t.end();
+});
