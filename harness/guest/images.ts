@@ -12,6 +12,7 @@ const PACKAGES = [
   'acl',
   'attr',
   'btrfs-progs',
+  'busybox',
   'cpio',
   'cryptsetup-bin',
   'dbus',

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Runs inside a fresh Debian tree (a chroot that is thrown away afterwards) and makes the images in /imperm/out:
-#   vmlinuz                the kernel of both guests
-#   stage1-systemd.cpio.zst  generic systemd stage 1; a scenario adds a few kilobytes in a second initrd
-#   installer.cpio.zst     the RAM-only installer and inspector; of the base alone
-#   system.tar             what the installed system's store path holds: usr/, etc/ and boot/, with real owners and modes
+#   vmlinuz                   the kernel of both guests
+#   stage1-systemd.cpio.zst   generic systemd stage 1; a scenario adds a few kilobytes in a second initrd
+#   stage1-scripted.cpio.zst  the same for scripted stage 1
+#   installer.cpio.zst        the RAM-only installer and inspector; of the base alone
+#   system.tar                what the installed system's store path holds: usr/, etc/ and boot/, with real owners and modes
 # Input: /imperm/in/{agent,installer,system,stage1}: files copied over the respective tree. With base-packages.txt, what a
 # build of the base left in packages.txt, the system holds more packages than that, and no installer is made.
 set -euo pipefail
@@ -150,12 +151,50 @@ done
 copy_overlay stage1 .
 make_cpio . "$out/stage1-systemd.cpio.zst" 12
 
+# ---- scripted stage 1: busybox and the few real programs that NixOS adds to it ----------------------------------
+copy_programs() { # tree, file... (each with the libraries it needs, at their own places)
+  local tree=$1
+  shift
+  {
+    printf '%s\n' "$@"
+    ldd "$@" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\/.*\.so/ && $2 ~ /^\(/ { print $1 }'
+  } | sed -E 's|^/(bin\|sbin\|lib\|lib64)/|/usr/\1/|' | sort -u | while read -r file; do
+    mkdir -p "$tree${file%/*}"
+    cp --dereference "$file" "$tree$file"
+  done
+}
+
+scripted=$work/stage1-scripted
+mkdir -p "$scripted"/{etc,usr/{bin,sbin,lib/{udev/rules.d,tools,imperm},lib64},proc,sys,dev,run,tmp}
+for link in bin lib lib64; do ln -s "usr/$link" "$scripted/$link"; done
+ln -s usr/bin "$scripted/sbin" # one folder for all programs, as on NixOS
+# udev loads libkmod while it runs.
+copy_programs "$scripted" /usr/bin/{busybox,kmod,mountpoint,udevadm,btrfs} /usr/sbin/{blkid,dmsetup,cryptsetup,e2fsck} \
+  /usr/lib/udev/{ata,scsi}_id /usr/lib/x86_64-linux-gnu/libkmod.so.2
+(
+  cd "$scripted"
+  cp -al "$work/stage1/usr/lib/modules" usr/lib/modules
+  mv usr/sbin/{blkid,dmsetup} usr/bin/
+  # In PATH only where a file system or a LUKS device of stage 1 needs them: the scenario links them.
+  mv usr/sbin/{cryptsetup,e2fsck} usr/bin/btrfs usr/lib/tools/
+  rmdir usr/sbin
+  for applet in $(busybox --list); do [ -e "usr/bin/$applet" ] || ln -s busybox "usr/bin/$applet"; done
+  ln -sf kmod usr/bin/modprobe
+  ln -s udevadm usr/bin/systemd-udevd
+  ln -s ../../bin/dmsetup usr/lib/udev/dmsetup
+  # The names of disks and of the harness's port, and the drivers.
+  cp "$work"/stage1/usr/lib/udev/rules.d/{50-udev-default,55-dm,60-block,60-persistent-storage*,80-drivers,95-dm-notify}.rules usr/lib/udev/rules.d/
+  cp "$work"/stage1/etc/{passwd,group} etc/
+  cp /imperm/in/stage1/usr/lib/imperm/bind-usr usr/lib/imperm/
+)
+make_cpio "$scripted" "$out/stage1-scripted.cpio.zst" 12
+
 # ---- the installed system -----------------------------------------------------------------------------------
 system=$work/system
 link_tree "$system"
 (
   cd "$system"
-  rm -f etc/machine-id etc/ssh/ssh_host_* etc/resolv.conf etc/mtab etc/hostname etc/fstab etc/crypttab etc/.updated etc/*- etc/.pwd.lock
+  rm -f usr/bin/busybox etc/machine-id etc/ssh/ssh_host_* etc/resolv.conf etc/mtab etc/hostname etc/fstab etc/crypttab etc/.updated etc/*- etc/.pwd.lock
   # Loaded for the processor alone, and nobody uses them.
   find "usr/lib/modules/$kernel" \( -name 'crct10dif-pclmul*' -o -name 'crc32-pclmul*' -o -name 'ghash-clmulni*' -o -name 'sha1-ssse3*' \
     -o -name 'sha512-ssse3*' -o -name 'efi-pstore*' \) -delete
@@ -165,7 +204,7 @@ link_tree "$system"
   # NixOS lets a refused login wait for as long as the password check itself does, not for three seconds more.
   sed -i '/pam_faildelay/d' etc/pam.d/login
   mkdir boot
-  cp "$out/vmlinuz" "$out/stage1-systemd.cpio.zst" boot/
+  cp "$out/vmlinuz" "$out"/stage1-{systemd,scripted}.cpio.zst boot/
   chmod 0755 etc usr boot
 )
 # Each of these only costs time on a root that is new at every boot, or waits for something a test machine lacks.
