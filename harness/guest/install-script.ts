@@ -5,6 +5,12 @@ import type { Payload } from './payload.js';
 /** Where the installer keeps what the harness gives it. */
 export const INSTALLER_DIR = '/run/imperm';
 
+/** NixOS reads scripted stage 1 with both shells when it is built, commands of the configuration included. */
+const CHECK_STAGE_ONE = `for shell in bash 'busybox ash'; do
+  complaint=$(cpio --quiet --to-stdout -i init <${INSTALLER_DIR}/stage-one | $shell -n 2>&1) || fail "scripted stage 1 is no script that $shell can read, with the commands of the configuration in it: $complaint"
+done
+`;
+
 /**
  * What `nixos-install` does, for the system made of Debian packages: checks the mounts below /mnt, fills the store,
  * sets the profile, installs systemd-boot with its entry in the firmware's variables. Runs in the installer after the
@@ -19,7 +25,7 @@ export function renderInstallScript(images: GuestImages, payload: Payload, espMo
 fail() { echo "imperm: $*" >&2; exit 1; }
 [ -d /mnt/nix ] && [ "$(findmnt -no TARGET --target /mnt/nix)" != / ] || fail "nothing is mounted at /mnt: the install script has to mount the new system there"
 case $(stat -c '%U:%G %A' /mnt) in 'root:root drwx'??x*x) ;; *) fail "/mnt must belong to root:root and be open to others (mode 755)";; esac
-[ "$(findmnt -no FSTYPE ${quote(esp)})" = vfat ] || fail "the EFI system partition is not mounted at ${esp}"
+${payload.stageOneIsScript ? CHECK_STAGE_ONE : ''}[ "$(findmnt -no FSTYPE ${quote(esp)})" = vfat ] || fail "the EFI system partition is not mounted at ${esp}"
 mkdir -p /mnt/nix/store /mnt/etc ${quote(`/mnt${images.system.path}`)}
 tar -xf /dev/disk/by-id/virtio-system -C ${quote(`/mnt${images.system.path}`)}
 tar -xf ${INSTALLER_DIR}/payload.tar -C /mnt
@@ -28,7 +34,7 @@ mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmw
 bootctl --esp-path=${quote(esp)} --no-pager --make-entry-directory=no --random-seed=no install 2>&1
 mkdir -p ${quote(`${esp}/EFI/nixos`)} ${quote(`${esp}/loader/entries`)}
 cp ${quote(`/mnt${images.system.path}/boot/vmlinuz`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.kernel}`)}
-cp ${quote(`/mnt${images.system.path}/boot/stage1-systemd.cpio.zst`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.initrd}`)}
+cp ${quote(`/mnt${images.system.path}/boot/${payload.stageOneImage}`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.initrd}`)}
 cp ${INSTALLER_DIR}/stage-one ${quote(`${esp}/EFI/nixos/${payload.bootFiles.stageOne}`)}
 printf %s ${quote(payload.bootEntry)} >${quote(`${esp}/loader/entries/nixos-generation-1.conf`)}
 printf 'timeout 0\\ndefault nixos-generation-1.conf\\neditor 0\\nconsole-mode keep\\n' >${quote(`${esp}/loader/loader.conf`)}

@@ -7,7 +7,7 @@ import type { Scenario } from '../scenario/index.js';
 import { makeCpio } from './cpio.js';
 import type { GuestImages } from './images.js';
 import { hashStorePath, makeNixState, type StorePath, writeTree } from './store.js';
-import { makeRollbackTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
+import { makeRollbackTree, makeStageOneTree, makeSystemTree, stageOneImage } from './system-tree.js';
 
 /** What a scenario adds to the generic images: some kilobytes. */
 export interface Payload {
@@ -17,14 +17,21 @@ export interface Payload {
   readonly storeTar: Buffer;
   /** Second initrd of the boot entry. */
   readonly stageOne: Buffer;
+  /** File name of the generic stage 1 below the base's `boot`: the first initrd of the boot entry. */
+  readonly stageOneImage: string;
+  /** Stage 1 is a shell script, with commands of the configuration in it. */
+  readonly stageOneIsScript: boolean;
   /** The boot entry for systemd-boot. */
   readonly bootEntry: string;
   /** File names on the EFI system partition below EFI/nixos, as NixOS chooses them. */
   readonly bootFiles: { readonly kernel: string; readonly initrd: string; readonly stageOne: string };
 }
 
-/** Kernel parameters of the installed system. `loglevel` is NixOS's default. */
-const KERNEL_PARAMETERS = 'console=ttyS0 root=fstab loglevel=4';
+/** Kernel parameters of the installed system. `loglevel` is NixOS's default; only systemd reads its mounts by `root`. */
+const KERNEL_PARAMETERS = {
+  systemd: 'console=ttyS0 root=fstab loglevel=4',
+  scripted: 'console=ttyS0 loglevel=4',
+} as const;
 
 /** NixOS tells the kernel where to resume from when the configuration says it. */
 function resumeParameters(scenario: Scenario): string[] {
@@ -91,13 +98,15 @@ export async function makePayload(
     const release = images.kernelRelease;
     const bootFiles = {
       kernel: `${images.key}-linux-${release}-bzImage.efi`,
-      initrd: `${images.key}-initrd-linux-${release}-initrd.efi`,
+      initrd: `${images.key}-${scenario.system.stage1}-initrd-linux-${release}-initrd.efi`,
       stageOne: `${digestOf(stageOne)}-initrd-scenario.efi`,
     };
     return {
       system: system.path,
       storeTar: await readFile(tar),
       stageOne,
+      stageOneImage: stageOneImage(scenario.system),
+      stageOneIsScript: scenario.system.stage1 === 'scripted',
       bootFiles,
       bootEntry: [
         'title NixOS-shaped Debian',
@@ -106,7 +115,7 @@ export async function makePayload(
         `linux /EFI/nixos/${bootFiles.kernel}`,
         `initrd /EFI/nixos/${bootFiles.initrd}`,
         `initrd /EFI/nixos/${bootFiles.stageOne}`,
-        `options init=${system.path}/init ${[KERNEL_PARAMETERS, ...resumeParameters(scenario)].join(' ')}`,
+        `options init=${system.path}/init ${[KERNEL_PARAMETERS[scenario.system.stage1], ...resumeParameters(scenario)].join(' ')}`,
         '',
       ].join('\n'),
     };

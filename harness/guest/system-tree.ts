@@ -1,5 +1,6 @@
 import { escapeUnitPath, type Persistence, type SystemModel, type User } from '../scenario/index.js';
 import type { Tree, TreeEntry } from './cpio.js';
+import { makeScriptedStageOneTree } from './scripted-stage-one.js';
 import {
   renderCrypttab,
   renderFstab,
@@ -130,9 +131,9 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
   );
   return new Map<string, TreeEntry>([
     ['/activate', link(`${basePath}/usr/lib/imperm/activate`)],
-    ['/init', link('/usr/lib/systemd/systemd')],
+    ['/init', link(system.stage1 === 'systemd' ? '/usr/lib/systemd/systemd' : '/usr/lib/imperm/stage-2-init')],
     ['/kernel', link(`${basePath}/boot/vmlinuz`)],
-    ['/initrd', link(`${basePath}/boot/stage1-systemd.cpio.zst`)],
+    ['/initrd', link(`${basePath}/boot/${stageOneImage(system)}`)],
     ['/sw', link(basePath)],
     ['/nixos-version', file('NixOS-shaped Debian')],
     ['/system', file('x86_64-linux')],
@@ -162,12 +163,18 @@ function kernelModules(system: SystemModel): string[] {
   ];
 }
 
+/** File name of the generic image, below the base's `boot`. */
+export function stageOneImage({ stage1 }: Pick<SystemModel, 'stage1'>): string {
+  return `stage1-${stage1}.cpio.zst`;
+}
+
 /**
  * The part of stage 1 that a scenario adds to the generic image.
  *
- * @param rollbackProgram Store path of the rollback's program; needed when the system has a rollback.
+ * @param rollbackProgram Store path of the rollback's program; needed when there is one.
  */
 export function makeStageOneTree(system: SystemModel, rollbackProgram: string | undefined): Tree {
+  if (system.stage1 === 'scripted') return makeScriptedStageOneTree(system, kernelModules(system));
   const { rollback } = system;
   const entries: [string, TreeEntry][] = [
     ['/etc/modules-load.d/nixos.conf', file(kernelModules(system).join('\n') + '\n')],
@@ -202,12 +209,12 @@ export function makeStageOneTree(system: SystemModel, rollbackProgram: string | 
   return new Map(entries);
 }
 
-/** The rollback's program as a store path of its own, as NixOS makes it. */
+/** The rollback's program as a store path of its own, as NixOS makes it for services. */
 export function makeRollbackTree(
   system: SystemModel,
 ): { readonly name: string; readonly tree: Tree } | undefined {
   const { rollback } = system;
-  if (rollback === undefined) return undefined;
+  if (rollback === undefined || system.stage1 !== 'systemd') return undefined;
   return {
     name: `unit-script-${rollback.name}-start`,
     tree: new Map([[`/bin/${rollback.name}-start`, file(renderRollbackProgram(rollback), true)]]),

@@ -1,6 +1,7 @@
 import type { Scenario, ScenarioPromise } from '../scenario/index.js';
 import { checkKept } from './check-kept.js';
-import { checkGone, checkRollbackLog, checkRollbackOrder, checkRootWiped } from './check-root.js';
+import { checkRollbackLog, checkRollbackOrder } from './check-rollback.js';
+import { checkGone, checkRootWiped } from './check-root.js';
 import {
   checkEspPrivate,
   checkFailedUnits,

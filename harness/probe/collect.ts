@@ -2,6 +2,7 @@ import { HarnessError, quote } from '../core/index.js';
 import type { KeptPromise, Scenario } from '../scenario/index.js';
 import type { BootEvidence, JournalLine, Mount, PlantedEvidence, Subvolume } from './evidence.js';
 import type { SessionEvidence } from './finding.js';
+import { STAGE1_SCRIPT, stripDate } from './stage-one-log.js';
 import { listingCommands, parseListing } from './listing.js';
 import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
 
@@ -23,15 +24,16 @@ function watchedPaths(scenario: Scenario): string[] {
   });
 }
 
-/** Units whose journal is evidence. */
+/** Units whose journal is evidence; none for scripted stage 1, which has no units. */
 export function watchedUnits(scenario: Scenario): string[] {
+  if (scenario.system.stage1 === 'scripted') return [];
   return [
     ...new Set(
       scenario.promises.flatMap((promise) =>
-        promise.kind === 'rollback-order'
+        promise.kind === 'rollback-order' && promise.stage1 === 'systemd'
           ? promise.units
           : promise.kind === 'rollback-log'
-            ? [promise.unit]
+            ? [promise.by]
             : [],
       ),
     ),
@@ -50,8 +52,8 @@ export function collectBootEvidence(
   options: { readonly canaryFolders: readonly string[]; readonly boundary: string },
 ): Collection<BootEvidence> {
   const units = watchedUnits(scenario);
-  const matches = units
-    .flatMap((unit) => [`_SYSTEMD_UNIT=${unit}`, `UNIT=${unit}`])
+  const scripted = scenario.system.stage1 === 'scripted' ? [`SYSLOG_IDENTIFIER=${STAGE1_SCRIPT}`] : [];
+  const matches = [...units.flatMap((unit) => [`_SYSTEMD_UNIT=${unit}`, `UNIT=${unit}`]), ...scripted]
     .map((match) => `${quote(match)} +`)
     .join(' ');
   const watched = watchedPaths(scenario);
@@ -88,7 +90,7 @@ export function collectBootEvidence(
     { name: 'failed', command: 'systemctl list-units --all --state=failed --plain --no-legend --no-pager' },
     {
       name: 'journal',
-      command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT ${matches} MESSAGE_ID=${STARTUP_FINISHED}`,
+      command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_SOURCE_MONOTONIC_TIMESTAMP ${matches} MESSAGE_ID=${STARTUP_FINISHED}`,
     },
     {
       name: 'mount-messages',
@@ -291,12 +293,15 @@ function parseJournalLine(line: string): JournalLine {
         ? value
         : Buffer.from(value).toString('utf8');
   };
-  const writer = field('_SYSTEMD_UNIT');
+  // A line of the kernel's log gets to the journal long after it was written.
+  const isScript = field('SYSLOG_IDENTIFIER') === STAGE1_SCRIPT;
+  const writer = isScript ? STAGE1_SCRIPT : field('_SYSTEMD_UNIT');
+  const message = field('MESSAGE') ?? '';
   const about = field('UNIT');
   const messageId = field('MESSAGE_ID');
   return {
-    monotonicUs: Number(field('__MONOTONIC_TIMESTAMP')),
-    message: field('MESSAGE') ?? '',
+    monotonicUs: Number((isScript ? field('_SOURCE_MONOTONIC_TIMESTAMP') : undefined) ?? field('__MONOTONIC_TIMESTAMP')),
+    message: isScript ? stripDate(message) : message,
     ...(writer === undefined ? {} : { writer }),
     ...(about === undefined ? {} : { about }),
     ...(messageId === undefined ? {} : { messageId }),

@@ -114,7 +114,7 @@ export const CONSOLE_CLASSES: readonly ConsoleClass[] = [
   fail(
     'luks-failed',
     'a LUKS device was not unlocked',
-    /systemd-cryptsetup(?:@\S+)?\[\d+\]: (?:Failed to activate|Too many attempts to activate)|\[FAILED\] Failed to start (?:systemd-cryptsetup@|Cryptography Setup for )|^(?:No key available with this passphrase|cryptsetup: ERROR: |Device \S+ is not a valid LUKS device)/,
+    /systemd-cryptsetup(?:@\S+)?\[\d+\]: (?:Failed to activate|Too many attempts to activate)|\[FAILED\] Failed to start (?:systemd-cryptsetup@|Cryptography Setup for )|^(?:Verifying passphrase for \S+\.\.\.)?(?:No key available with this passphrase| - failure$|Key File \S+ failed!|cryptsetup: ERROR: |Device \S+ is not a valid LUKS device)/,
   ),
   fail(
     'device-timeout',

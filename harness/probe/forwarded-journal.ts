@@ -1,5 +1,5 @@
 import type { Scenario } from '../scenario/index.js';
-import { UNIT_FAILED, UNIT_STARTED, UNIT_STARTING } from './check-root.js';
+import { UNIT_FAILED, UNIT_STARTED, UNIT_STARTING } from './check-rollback-unit.js';
 import type { JournalLine } from './evidence.js';
 
 /** What systemd says when it begins, ends or fails to start a unit. */

@@ -21,3 +21,4 @@ export { CONSOLE_CLASSES, ConsoleWatch, type ConsoleFinding } from './console-cl
 export { collectInstallEvidence, inspectDisk } from './inspect.js';
 export type { InstallEvidence } from './evidence.js';
 export { parseForwardedJournal } from './forwarded-journal.js';
+export { parseStageOneConsole } from './stage-one-log.js';

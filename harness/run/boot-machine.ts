@@ -1,15 +1,26 @@
 import { HarnessError } from '../core/index.js';
+import type { StageOneKind } from '../scenario/index.js';
 import type { MachineShell, QemuMachine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 
 /** Firmware hands over to the boot loader. */
 const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;
-/** The first line of systemd in stage 1. */
-const STAGE1_BEGINS = /\[ {2}OK {2}\]|Starting [^\n]*\.\.\.|Welcome to/;
 /** Stage 1 asks for a passphrase. */
 export const PASSPHRASE_PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
-const SWITCH_ROOT = /Starting initrd-switch-root\.service|Reached target [^\n]*Switch Root/;
+/** What the console shows of each kind of stage 1. */
+const STAGE1 = {
+  systemd: {
+    begins: /\[ {2}OK {2}\]|Starting [^\n]*\.\.\.|Welcome to/,
+    ends: /Starting initrd-switch-root\.service|Reached target [^\n]*Switch Root/,
+  },
+  scripted: {
+    begins: /<<< NixOS Stage 1 >>>/,
+    ends: /<<< NixOS Stage 2 >>>/,
+  },
+} as const;
+/** Scripted stage 1 tries a passphrase that opened a device on the next one; it asks for another when that fails. */
+const REFUSED = /Verifying passphrase for [^\n]*\n? - failure/;
 /** systemd asks three times before it gives up; more often, nobody listens. */
 const MOST_PROMPTS = 6;
 
@@ -20,6 +31,7 @@ export interface BootOptions {
   readonly passphrase: string;
   /** Whether the layout asks for a passphrase at all. */
   readonly asks: boolean;
+  readonly stage1: StageOneKind;
 }
 
 /**
@@ -37,6 +49,7 @@ export async function followBoot(
 ): Promise<{ readonly shell: MachineShell; readonly prompts: number }> {
   const { phases, budget, timeScale } = context;
   const { boot } = options;
+  const seen = STAGE1[options.stage1];
   const lastSeen = (): string => machine.console.tail();
   const limit = (label: string, ms: number): VariantContext['budget'] =>
     budget.part(`${label} (boot ${String(boot)})`, ms * timeScale, { lastSeen });
@@ -55,7 +68,7 @@ export async function followBoot(
     'kernel',
     async () => {
       const part = limit('the boot loader and the kernel to start stage 1', LIMITS_MS.kernel);
-      await machine.until(machine.console.waitFor(STAGE1_BEGINS, part, position), part);
+      await machine.until(machine.console.waitFor(seen.begins, part, position), part);
     },
     boot,
   );
@@ -63,11 +76,21 @@ export async function followBoot(
     'stage-1',
     async () => {
       const part = limit('stage 1 to find, unlock and mount the root', LIMITS_MS.stage1);
-      const next = new RegExp(`(?<prompt>${PASSPHRASE_PROMPT.source})|${SWITCH_ROOT.source}`, 'i');
+      const next = new RegExp(
+        `(?<prompt>${PASSPHRASE_PROMPT.source})|(?<refused>${REFUSED.source})|${seen.ends.source}`,
+        'i',
+      );
+      let tried = false;
       for (;;) {
         const { match, end } = await machine.until(machine.console.waitFor(next, part, position), part);
         position = end;
+        if (match.groups?.['refused'] !== undefined) {
+          tried = false;
+          continue;
+        }
         if (match.groups?.['prompt'] === undefined) return;
+        // All devices have the same passphrase. What is typed when nobody asks would be taken for a login.
+        if (tried && options.stage1 === 'scripted') continue;
         if (!options.asks || prompts >= MOST_PROMPTS) {
           throw new HarnessError(
             'CONSOLE_FAILURE',
@@ -76,6 +99,7 @@ export async function followBoot(
           );
         }
         prompts += 1;
+        tried = true;
         machine.console.type(`${options.passphrase}\n`);
       }
     },

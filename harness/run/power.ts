@@ -86,7 +86,7 @@ export class MachinePower {
         // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed.
         ...(timeScale > 1
           ? {
-              extraCommandLine: `${EMULATED_KERNEL} systemd.default_timeout_start_sec=${timeout} systemd.default_device_timeout_sec=${timeout}`,
+              extraCommandLine: `${EMULATED_KERNEL} systemd.default_timeout_start_sec=${timeout} systemd.default_device_timeout_sec=${timeout} imperm.wait_factor=${String(Math.ceil(timeScale))}`,
             }
           : {}),
       },

@@ -16,6 +16,7 @@ import {
   ConsoleWatch,
   type InstallEvidence,
   parseForwardedJournal,
+  parseStageOneConsole,
   planCanaries,
   type PlantedEvidence,
 } from '../probe/index.js';
@@ -189,7 +190,7 @@ export class VariantSession {
     const startMs = monotonicMs();
     try {
       const asks = this.#scenario.system.luks.length > 0;
-      const up = await followBoot(this.power.machine, context, { boot, asks, ...options });
+      const up = await followBoot(this.power.machine, context, { boot, asks, stage1: this.#scenario.system.stage1, ...options });
       const upS = (monotonicMs() - startMs) / 1000;
       this.log.add({
         id: 'boots',
@@ -296,8 +297,12 @@ export class VariantSession {
   /** The machine is off and its journal complete: all that is known of a boot that did not come up. */
   async #reportStuck({ boot, error }: StuckBoot): Promise<void> {
     const files = ['console.log', 'journal.log', 'screen.png'];
-    const text = await readFile(path.join(this.#context.folder, 'journal.log'), 'utf8');
-    const journal = parseForwardedJournal(text, this.#scenario);
+    const read = (file: string): Promise<string> => readFile(path.join(this.#context.folder, file), 'utf8');
+    // No journal is kept while scripted stage 1 runs: there the console is the log.
+    const journal =
+      this.#scenario.system.stage1 === 'scripted'
+        ? parseStageOneConsole(await read('console.log'))
+        : parseForwardedJournal(await read('journal.log'), this.#scenario);
     const findings = checkFailedBoot(this.#scenario, { boot, journal });
     const wrongOrder = findings.find(({ status }) => status === 'fail');
     this.log.report(findings, files);

@@ -169,22 +169,31 @@ function deriveIdentity(system: SystemModel, kept: readonly KeptPromise[]): Scen
 
 function deriveRollback(system: SystemModel, explicit: ExplicitPromises): ScenarioPromise[] {
   if (system.rollback === undefined) return [];
-  const { unit, place } = system.rollback;
-  const units = [...rootLuksDevices(system).map((each) => each.unit), unit, 'sysroot.mount'];
-  const order: RollbackOrderPromise = {
-    kind: 'rollback-order',
+  const { unit, scripted, place } = system.rollback;
+  const by = system.stage1 === 'scripted' ? `boot.initrd.${scripted.hook}` : unit;
+  const locked = rootLuksDevices(system);
+  const base = {
+    kind: 'rollback-order' as const,
     id: 'rollback-order',
-    title: `${unit} runs before the root is mounted${units.length > 2 ? ' and after it is unlocked' : ''}`,
+    title: `${by} ${system.stage1 === 'scripted' ? 'run' : 'runs'} before the root is mounted${locked.length > 0 ? ' and after it is unlocked' : ''}`,
     place,
-    units,
   };
+  const order: RollbackOrderPromise =
+    system.stage1 === 'scripted'
+      ? {
+          ...base,
+          stage1: 'scripted',
+          unlocks: locked.filter(({ unlock }) => unlock === 'passphrase').map(({ device }) => device),
+          root: system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.device ?? '',
+        }
+      : { ...base, stage1: 'systemd', units: [...locked.map((each) => each.unit), unit, 'sysroot.mount'] };
   return [
     {
       kind: 'rollback-log',
       id: 'rollback-log',
-      title: `the journal of every boot holds the log of ${unit}`,
+      title: `the journal of every boot holds the log of ${by}`,
       place: explicit.rollbackLog?.place ?? place,
-      unit,
+      by,
       lines: explicit.rollbackLog?.lines ?? [],
     },
     order,

@@ -73,16 +73,31 @@ export interface SshHostKeysPromise extends PromiseBase {
 /** Each boot's journal holds the rollback's own lines, in this order, and they agree with the disk. */
 export interface RollbackLogPromise extends PromiseBase {
   readonly kind: 'rollback-log';
-  readonly unit: string;
-  /** Texts that lines of the unit must contain. May be empty: then there must only be a log. */
+  /** `rollback.service`, or `boot.initrd.postResumeCommands` in scripted stage 1. */
+  readonly by: string;
+  /** Texts that its lines must contain. May be empty: then there must only be a log. */
   readonly lines: readonly string[];
 }
 
-/** In stage 1 each of the units is done before the next one begins, whatever the rollback's unit file says. */
-export interface RollbackOrderPromise extends PromiseBase {
+/** In stage 1 the root is unlocked, then rolled back, then mounted. */
+export type RollbackOrderPromise = UnitOrderPromise | HookOrderPromise;
+
+/** Each of the units is done before the next one begins, whatever the rollback's unit file says. */
+interface UnitOrderPromise extends PromiseBase {
   readonly kind: 'rollback-order';
+  readonly stage1: 'systemd';
   /** The units that unlock the root, the rollback, `sysroot.mount`. The units that unlock have no order among them. */
   readonly units: readonly string[];
+}
+
+/** What the commands at a point of scripted stage 1 write stands where it belongs in the log of stage 1. */
+interface HookOrderPromise extends PromiseBase {
+  readonly kind: 'rollback-order';
+  readonly stage1: 'scripted';
+  /** Devices below the root that are unlocked by a passphrase: only then stage 1 says so. */
+  readonly unlocks: readonly string[];
+  /** What is mounted at `/`, as the layout names it. */
+  readonly root: string;
 }
 
 /** No unit is in the state `failed` once the system is up. */
