@@ -94,7 +94,7 @@ async function processesOf(folder: string): Promise<string[]> {
   return found;
 }
 
-t.test('the correct layout passes on both disk buses', (t) =>
+t.test('the correct layout passes with both kinds of stage 1 on both disk buses', (t) =>
   withFolder(async (folder) => {
     const { exitCode, stdout, stderr } = await new Cli(['run', '--tap', '--reports', folder]).result;
     t.equal(exitCode, 0, stderr.slice(-4000));
@@ -102,7 +102,9 @@ t.test('the correct layout passes on both disk buses', (t) =>
     const record = await readOnlyRecord(folder);
     t.strictSame(
       record.variants.map(({ id, verdict }) => `${id} ${verdict}`),
-      ['btrfs-luks-rollback[disk=virtio] pass', 'btrfs-luks-rollback[disk=nvme] pass'],
+      ['systemd', 'scripted'].flatMap((stage1) =>
+        ['virtio', 'nvme'].map((disk) => `btrfs-luks-rollback[stage1=${stage1},disk=${disk}] pass`),
+      ),
     );
     for (const variant of record.variants) {
       t.strictSame(
@@ -134,16 +136,22 @@ t.test('the correct layout passes on both disk buses', (t) =>
 
 t.test('each broken layout fails, and the message names the cause', (t) =>
   withFolder(async (folder) => {
-    const names = ['broken/rollback-removed', 'broken/rollback-too-late', 'broken/path-misspelt'];
+    const names = [
+      'broken/rollback-removed',
+      'broken/rollback-too-late',
+      'broken/path-misspelt',
+      'broken/hook-too-early',
+      'broken/service-script-in-hook',
+    ];
     const { exitCode, stdout } = await new Cli(['run', ...names, '--reports', folder]).result;
     t.equal(exitCode, 1);
     const record = await readOnlyRecord(folder);
     t.strictSame(
       record.variants.map(({ verdict }) => verdict),
-      ['fail', 'fail', 'fail'],
+      names.map(() => 'fail'),
       record.variants.map(({ error }) => error?.message ?? '').join('\n'),
     );
-    const [removed, late, misspelt] = record.variants.map(brokenBy);
+    const [removed, late, misspelt, early, copied] = record.variants.map(brokenBy);
     t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
     t.match(removed?.said, /declares no rollback/);
     t.match(removed?.said, /still the subvolume of boot 1/);
@@ -151,6 +159,11 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
     t.match(late?.said, /does not say before = \[ "sysroot\.mount" \]/);
     t.strictSame(misspelt?.ids, ['kept:/etc/nixos']);
     t.match(misspelt?.said, /Declared is \/etc\/nixo: is it misspelt/);
+    t.strictSame(early?.ids.sort(), ['gone:/', 'rollback-log', 'rollback-order', 'root-wiped']);
+    t.match(early?.said, /wrote "Deleting subvolume .*" at .* before .* was unlocked/);
+    t.match(early?.said, /preDeviceCommands run before there is any device/);
+    t.strictSame(copied?.ids.sort(), ['gone:/', 'rollback-log', 'root-wiped']);
+    t.match(copied?.said, /has no "set -e": it goes on after a command that fails/);
     t.match(stdout, /Exit code 1: a layout broke a promise/);
   }),
 );

@@ -121,9 +121,10 @@ void t.test('every shell script of the guest is well-formed', async (t) => {
   let scripts = 0;
   for (const entry of entries.filter((each) => each.isFile())) {
     const file = path.join(entry.parentPath, entry.name);
-    if (!(await readFile(file, 'utf8')).startsWith('#!/bin/bash')) continue;
+    const shell = /^#!\/bin\/(ba)?sh\n/.exec(await readFile(file, 'utf8'));
+    if (shell === null) continue;
     scripts += 1;
-    await runProgram('bash', ['-n', file]);
+    await runProgram(shell[1] === undefined ? 'sh' : 'bash', ['-n', file]);
   }
   t.ok(scripts >= 5, `${String(scripts)} scripts`);
   const rollback = path.join(folder, 'rollback');

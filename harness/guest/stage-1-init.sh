@@ -202,8 +202,12 @@ exec >&8 2>&9 8>&- 9>&-
 for process in /proc/[0-9]*; do
   process=${process#/proc/}
   case " 1 $loggers " in *" $process "*) continue ;; esac
-  readlink "/proc/$process/exe" >/dev/null 2>&1 || continue # a thread of the kernel
-  kill -9 "$process"
+  line=
+  read -r line <"/proc/$process/cmdline"
+  case $line in
+    '' | @*) ;; # a thread of the kernel; what a file system needs says so by its first letter
+    *) kill -9 "$process" ;;
+  esac
 done 2>/dev/null
 wait
 

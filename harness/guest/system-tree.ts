@@ -131,7 +131,10 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
   );
   return new Map<string, TreeEntry>([
     ['/activate', link(`${basePath}/usr/lib/imperm/activate`)],
-    ['/init', link(system.stage1 === 'systemd' ? '/usr/lib/systemd/systemd' : '/usr/lib/imperm/stage-2-init')],
+    [
+      '/init',
+      link(system.stage1 === 'systemd' ? '/usr/lib/systemd/systemd' : '/usr/lib/imperm/stage-2-init'),
+    ],
     ['/kernel', link(`${basePath}/boot/vmlinuz`)],
     ['/initrd', link(`${basePath}/boot/${stageOneImage(system)}`)],
     ['/sw', link(basePath)],

@@ -100,7 +100,8 @@ export function checkHookOrder(
   const steps: string[] = [];
   for (const device of promise.unlocks) {
     const unlocked = lines.find(
-      ({ message }) => message.startsWith(`Verifying passphrase for ${device}...`) && message.endsWith(' - success'),
+      ({ message }) =>
+        message.startsWith(`Verifying passphrase for ${device}...`) && message.endsWith(' - success'),
     );
     if (unlocked === undefined)
       return fail(`stage 1 never said that ${device} is unlocked`, `Nothing unlocked ${device}.`);

@@ -97,7 +97,6 @@ export function unitLines(context: StageOneContext): JournalLine[] {
   );
 }
 
-
 /** Why the rollback did not make the root anew. */
 export function explainUnit(context: StageOneContext): string {
   const { rollback } = context.scenario.system;

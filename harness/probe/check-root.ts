@@ -122,4 +122,3 @@ function isBelow(path: string, folder: string): boolean {
 function printable(path: string): string {
   return /[^\x20-\x7e]/.test(path) ? JSON.stringify(path) : path;
 }
-

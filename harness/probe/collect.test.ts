@@ -278,6 +278,12 @@ void t.test('the evidence of a boot is read', (t) => {
         }),
         line({ __MONOTONIC_TIMESTAMP: '7330077', _SYSTEMD_UNIT: 'rollback.service', MESSAGE: null }),
         line({
+          __MONOTONIC_TIMESTAMP: '9000000',
+          _SOURCE_MONOTONIC_TIMESTAMP: '7400000',
+          SYSLOG_IDENTIFIER: 'stage-1-init',
+          MESSAGE: '[Sat Nov 21 04:05:06 UTC 2026] mounting /dev/vda2 on /...',
+        }),
+        line({
           __MONOTONIC_TIMESTAMP: '20000000',
           MESSAGE: 'Startup finished',
           MESSAGE_ID: STARTUP_FINISHED,
@@ -305,6 +311,13 @@ void t.test('the evidence of a boot is read', (t) => {
     journalBoots: 2,
     failedUnits: ['persist.mount loaded failed failed /persist'],
     startupFinishedUs: 20_000_000,
+    journal: [
+      {},
+      {},
+      {},
+      { monotonicUs: 7_400_000, message: 'mounting /dev/vda2 on /...', writer: 'stage-1-init' },
+      {},
+    ],
     rootSubvolume: {
       uuid: UUID(1),
       parentUuid: '-',
@@ -322,7 +335,7 @@ void t.test('the evidence of a boot is read', (t) => {
   );
   t.strictSame(
     evidence.journal.map(({ message }) => message),
-    ['Starting', 'Del ä\ufffd', '', 'Startup finished'],
+    ['Starting', 'Del ä\ufffd', '', 'mounting /dev/vda2 on /...', 'Startup finished'],
   );
   t.match(evidence.journal, [
     { about: 'rollback.service', monotonicUs: 6824229 },

@@ -300,7 +300,9 @@ function parseJournalLine(line: string): JournalLine {
   const about = field('UNIT');
   const messageId = field('MESSAGE_ID');
   return {
-    monotonicUs: Number((isScript ? field('_SOURCE_MONOTONIC_TIMESTAMP') : undefined) ?? field('__MONOTONIC_TIMESTAMP')),
+    monotonicUs: Number(
+      (isScript ? field('_SOURCE_MONOTONIC_TIMESTAMP') : undefined) ?? field('__MONOTONIC_TIMESTAMP'),
+    ),
     message: isScript ? stripDate(message) : message,
     ...(writer === undefined ? {} : { writer }),
     ...(about === undefined ? {} : { about }),

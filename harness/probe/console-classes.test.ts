@@ -23,7 +23,10 @@ const REAL: Readonly<Record<string, readonly string[]>> = {
     'ALERT!  /dev/mapper/enc does not exist.  Dropping to a shell!',
     '(initramfs)',
   ],
-  'stage1-failed': ['An error occurred in stage 1 of the boot process, which must mount the'],
+  'stage1-failed': [
+    'An error occurred in stage 1 of the boot process, which must mount the',
+    'An error occurred in stage 1 of the boot process, which has to mount the',
+  ],
   'switch-root-failed': [
     '[FAILED] Failed to start initrd-switch-root.service - Switch Root.',
     '[FAILED] Failed to start Switch Root.',
@@ -95,6 +98,9 @@ const REAL: Readonly<Record<string, readonly string[]>> = {
     '[    9.9] systemd-cryptsetup[310]: Failed to activate with specified passphrase. (Passphrase incorrect?)',
     '[    9.9] systemd-cryptsetup[310]: Too many attempts to activate; giving up.',
     'No key available with this passphrase.',
+    'Verifying passphrase for /dev/disk/by-partlabel/cryptfs...No key available with this passphrase.',
+    'Verifying passphrase for /dev/vda3... - failure',
+    'Key File /crypto_keyfile.bin failed!',
     'cryptsetup: ERROR: enc: maximum number of tries exceeded',
   ],
   'device-timeout': [

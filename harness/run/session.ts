@@ -190,7 +190,12 @@ export class VariantSession {
     const startMs = monotonicMs();
     try {
       const asks = this.#scenario.system.luks.length > 0;
-      const up = await followBoot(this.power.machine, context, { boot, asks, stage1: this.#scenario.system.stage1, ...options });
+      const up = await followBoot(this.power.machine, context, {
+        boot,
+        asks,
+        stage1: this.#scenario.system.stage1,
+        ...options,
+      });
       const upS = (monotonicMs() - startMs) / 1000;
       this.log.add({
         id: 'boots',
