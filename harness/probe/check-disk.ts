@@ -51,9 +51,12 @@ function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding
   };
 }
 
-/** What fsck.vfat says of a FAT that has nothing but the mark of having been in use. */
+/**
+ * What fsck.vfat says of a FAT that has nothing but the mark of having been in use: byte 65 of the boot sector, which
+ * its copy does not have.
+ */
 const DIRTY_FAT =
-  /^(fsck\.fat .*|0x\w+: Dirty bit is set\..*|.*removing dirty bit\..*|Leaving filesystem unchanged\.|.*: \d+ files, .* clusters|Cannot initialize conversion .*|Using internal .*|)$/;
+  /^(fsck\.fat .*|0x\w+: Dirty bit is set\..*|Dirty bit is set\..*|There are differences between boot sector and its backup\.|This is mostly harmless\. Differences:.*|65:01\/00|Not automatically fixing this\.|.*removing dirty bit\..*|Leaving filesystem unchanged\.|.*: \d+ files, .* clusters|Cannot initialize conversion .*|Using internal .*|)$/;
 
 /** A FAT that was in use when the power went carries a mark, and nothing else of it need be wrong. */
 function isOnlyDirty(fsType: string, output: string): boolean {
