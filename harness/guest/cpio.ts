@@ -2,7 +2,13 @@ import path from 'node:path';
 
 /** A file to put into an archive or a folder. */
 export type TreeEntry =
-  | { readonly kind: 'file'; readonly content: string | Uint8Array; readonly executable?: boolean }
+  | {
+      readonly kind: 'file';
+      readonly content: string | Uint8Array;
+      readonly executable?: boolean;
+      /** For root's eyes only: 0400. */
+      readonly isSecret?: boolean;
+    }
   | { readonly kind: 'link'; readonly target: string };
 
 /** Files by absolute path. */
@@ -27,10 +33,14 @@ export function makeCpio(tree: Tree): Buffer {
   for (const dir of [...folders].sort()) add(dir.slice(1), 0o040755, Buffer.alloc(0));
   for (const [file, entry] of tree) {
     if (entry.kind === 'link') add(file.slice(1), 0o120777, Buffer.from(entry.target));
-    else add(file.slice(1), entry.executable === true ? 0o100755 : 0o100644, Buffer.from(entry.content));
+    else add(file.slice(1), 0o100000 | modeOf(entry), Buffer.from(entry.content));
   }
   add('TRAILER!!!', 0, Buffer.alloc(0));
   return Buffer.concat(parts);
+}
+
+function modeOf({ executable, isSecret }: Extract<TreeEntry, { kind: 'file' }>): number {
+  return isSecret === true ? 0o400 : executable === true ? 0o755 : 0o644;
 }
 
 function pad(bytes: Uint8Array): Buffer {

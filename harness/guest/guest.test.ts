@@ -9,7 +9,7 @@ import t from 'tap';
 import { repositoryRoot, runProgram } from '../core/index.js';
 import { escapeUnitPath, loadScenario } from '../scenario/index.js';
 import { makeCpio, type Tree, type TreeEntry } from './cpio.js';
-import { makeRollbackTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
+import { makeRollbackTree, makeSecretsTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
 
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
 const { system } = scenario;
@@ -67,6 +67,24 @@ void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS 
     textOf(tree, '/nix/store/x-unit-script-rollback-start/bin/rollback-start'),
     /^#!\/bin\/bash\nset -e\n\n/,
   );
+  t.end();
+});
+
+void t.test('the key of LUKS devices is in stage 1 only where a key file unlocks them', (t) => {
+  const luksKey = 'secret';
+  const keyed = { ...system, luks: system.luks.map((each) => ({ ...each, unlock: 'key-file' as const })) };
+  const tree = makeStageOneTree(keyed, '/nix/store/x');
+  t.equal(
+    textOf(tree, '/etc/crypttab'),
+    'cryptfs /dev/disk/by-partlabel/cryptfs /crypto_keyfile.bin discard\n',
+  );
+  t.strictSame(
+    [...makeSecretsTree(keyed, { luksKey })],
+    [['/crypto_keyfile.bin', { kind: 'file', content: luksKey, isSecret: true }]],
+  );
+  t.strictSame([...makeSecretsTree(system, { luksKey })], []);
+  for (const built of [tree, makeSystemTree(keyed, '/nix/store/base')])
+    t.notOk([...built].some(([, entry]) => entry.kind === 'file' && entry.content === luksKey));
   t.end();
 });
 
@@ -156,6 +174,7 @@ void t.test('the archive for stage 1 holds files, links and the folders they lie
     ['/etc/a', { kind: 'file', content: 'one' }],
     ['/bin/tool', { kind: 'file', content: 'zwölf', executable: true }],
     ['/etc/b/link', { kind: 'link', target: '../a' }],
+    ['/key', { kind: 'file', content: 'k', isSecret: true }],
   ]);
   t.strictSame(
     [...readCpio(makeCpio(tree))],
@@ -166,6 +185,7 @@ void t.test('the archive for stage 1 holds files, links and the folders they lie
       ['etc/a', { mode: 0o100644, content: 'one' }],
       ['bin/tool', { mode: 0o100755, content: 'zwölf' }],
       ['etc/b/link', { mode: 0o120777, content: '../a' }],
+      ['key', { mode: 0o100400, content: 'k' }],
     ],
   );
   t.end();

@@ -7,7 +7,13 @@ import type { Scenario } from '../scenario/index.js';
 import { makeCpio } from './cpio.js';
 import type { GuestImages } from './images.js';
 import { hashStorePath, makeNixState, type StorePath, writeTree } from './store.js';
-import { makeRollbackTree, makeStageOneTree, makeSystemTree, stageOneImage } from './system-tree.js';
+import {
+  makeRollbackTree,
+  makeSecretsTree,
+  makeStageOneTree,
+  makeSystemTree,
+  stageOneImage,
+} from './system-tree.js';
 
 /** What a scenario adds to the generic images: some kilobytes. */
 export interface Payload {
@@ -43,7 +49,13 @@ function resumeParameters(scenario: Scenario): string[] {
 export async function makePayload(
   scenario: Scenario,
   images: GuestImages,
-  options: { readonly toolbox: Toolbox; readonly workDir: string; readonly budget: Budget },
+  options: {
+    readonly toolbox: Toolbox;
+    readonly workDir: string;
+    readonly budget: Budget;
+    /** Opens the LUKS devices that are unlocked by a key file. */
+    readonly luksKey: string;
+  },
 ): Promise<Payload> {
   const { toolbox, budget } = options;
   await mkdir(options.workDir, { recursive: true });
@@ -94,7 +106,12 @@ export async function makePayload(
       ],
       { budget },
     );
-    const stageOne = makeCpio(makeStageOneTree(scenario.system, rollbackPath?.path));
+    const stageOne = makeCpio(
+      new Map([
+        ...makeStageOneTree(scenario.system, rollbackPath?.path),
+        ...makeSecretsTree(scenario.system, options),
+      ]),
+    );
     const release = images.kernelRelease;
     const bootFiles = {
       kernel: `${images.key}-linux-${release}-bzImage.efi`,

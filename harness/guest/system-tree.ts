@@ -2,6 +2,7 @@ import { escapeUnitPath, type Persistence, type SystemModel, type User } from '.
 import type { Tree, TreeEntry } from './cpio.js';
 import { makeScriptedStageOneTree } from './scripted-stage-one.js';
 import {
+  LUKS_KEY_FILE,
   renderCrypttab,
   renderFstab,
   renderInitrdFstab,
@@ -210,6 +211,18 @@ export function makeStageOneTree(system: SystemModel, rollbackProgram: string | 
     );
   }
   return new Map(entries);
+}
+
+/**
+ * `boot.initrd.secrets`: what stage 1 has besides, without a copy in the store, which everybody can read.
+ *
+ * @param options.luksKey Opens the LUKS devices that are unlocked by a key file.
+ */
+export function makeSecretsTree(system: SystemModel, options: { readonly luksKey: string }): Tree {
+  const needsKey = system.luks.some(({ unlock }) => unlock === 'key-file');
+  return new Map(
+    needsKey ? [[LUKS_KEY_FILE, { kind: 'file', content: options.luksKey, isSecret: true }]] : [],
+  );
 }
 
 /** The rollback's program as a store path of its own, as NixOS makes it for services. */

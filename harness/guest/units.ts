@@ -54,10 +54,16 @@ export function renderInitrdFstab(system: SystemModel): string {
     .join('');
 }
 
+/** Where stage 1 has the key of LUKS devices: `boot.initrd.luks.devices.<name>.keyFile`. */
+export const LUKS_KEY_FILE = '/crypto_keyfile.bin';
+
 /** /etc/crypttab of stage 1. */
 export function renderCrypttab(system: SystemModel): string {
   return system.luks
-    .map(({ name, device, allowDiscards }) => `${name} ${device} - ${allowDiscards ? 'discard' : 'luks'}\n`)
+    .map(({ name, device, allowDiscards, unlock }) => {
+      const key = unlock === 'key-file' ? LUKS_KEY_FILE : '-';
+      return `${name} ${device} ${key} ${allowDiscards ? 'discard' : 'luks'}\n`;
+    })
     .join('');
 }
 

@@ -11,6 +11,8 @@ import type { VariantContext } from './context.js';
 import { openInstaller } from './installer.js';
 import { makeDisks } from './make-disks.js';
 import { makeBoundary } from './boundary.js';
+import type { Secrets } from './secrets.js';
+import { addKeyFile } from './unlock.js';
 
 /** Where the installer has the passphrase of all LUKS devices, without a line feed. */
 export const PASSPHRASE_FILE = `${INSTALLER_DIR}/luks-passphrase`;
@@ -18,26 +20,22 @@ export const PASSPHRASE_FILE = `${INSTALLER_DIR}/luks-passphrase`;
 const PASSWORD_FILE = `${INSTALLER_DIR}/login-password`;
 
 /** The machine's permanent parts: they stay when its power is off. */
-export interface MachineParts {
+export interface MachineParts extends Secrets {
   readonly disks: readonly MachineDisk[];
   readonly nvramFile: string;
-  /** Opens the LUKS devices. */
-  readonly passphrase: string;
-  /** Of the accounts that have one. */
-  readonly password: string;
 }
 
 /** Makes empty disks and a fresh variable store in a work folder. */
 export async function makeMachineParts(
   scenario: Scenario,
   context: VariantContext,
-  options: { readonly workDir: string; readonly passphrase: string; readonly password: string },
+  options: { readonly workDir: string; readonly secrets: Secrets },
 ): Promise<MachineParts> {
-  const { workDir, passphrase, password } = options;
+  const { workDir, secrets } = options;
   const disks = await makeDisks(scenario, context, workDir);
   const nvramFile = path.join(workDir, 'nvram.fd');
   await copyFile(context.host.toolbox.firmwareVars, nvramFile);
-  return { disks, nvramFile, passphrase, password };
+  return { disks, nvramFile, ...secrets };
 }
 
 /** Runs the scenario's install script and then puts the system on the disk, as `nixos-install` would. */
@@ -89,7 +87,12 @@ export async function installSystem(
     return found;
   });
   const payload = await phases.run('make-system', () =>
-    makePayload(scenario, images, { toolbox: host.toolbox, workDir: path.dirname(parts.nvramFile), budget }),
+    makePayload(scenario, images, {
+      toolbox: host.toolbox,
+      workDir: path.dirname(parts.nvramFile),
+      luksKey: parts.luksKey,
+      budget,
+    }),
   );
   await phases.run('install', async () => {
     const part = budget.part('the install script', LIMITS_MS.installScript * scale);
@@ -125,6 +128,11 @@ export async function installSystem(
         },
       );
     }
+    await addKeyFile(scenario, shell, {
+      luksKey: parts.luksKey,
+      passphraseFile: PASSPHRASE_FILE,
+      budget: part,
+    });
   });
   const evidence = await phases.run('deploy', async () => {
     const part = budget.part('the system to be copied to the disk', LIMITS_MS.deploy * scale);

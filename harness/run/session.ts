@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -32,6 +31,7 @@ import { inspectPoweredOff } from './inspect.js';
 import { installSystem, type MachineParts, makeMachineParts } from './install.js';
 import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';
+import { makeSecrets } from './secrets.js';
 
 /** A boot that did not come up, by the layout's fault. */
 interface StuckBoot {
@@ -86,10 +86,8 @@ export class VariantSession {
     const lease = await takeLease(workDir);
     cleanup.push('removing the disks', () => lease.release());
     cleanup.push('stopping the machine', () => this.power.cut());
-    const [passphrase, password] = [randomBytes(15).toString('hex'), randomBytes(15).toString('hex')];
-    context.redactor.add(passphrase);
-    context.redactor.add(password);
-    const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, passphrase, password });
+    const secrets = makeSecrets(context.redactor);
+    const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, secrets });
     const digests = await digestUntouched(scenario, parts.disks);
     const installed = await installSystem(scenario, parts, context).catch((error: unknown) => {
       this.#takeFailedInstall(error);
