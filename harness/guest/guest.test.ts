@@ -70,7 +70,7 @@ void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS 
   t.end();
 });
 
-void t.test('the key of LUKS devices is in stage 1 only where a key file unlocks them', (t) => {
+void t.test('stage 1 gets what unlocks the LUKS devices, and the key only where a key file does', (t) => {
   const luksKey = 'secret';
   const keyed = { ...system, luks: system.luks.map((each) => ({ ...each, unlock: 'key-file' as const })) };
   const tree = makeStageOneTree(keyed, '/nix/store/x');
@@ -83,6 +83,11 @@ void t.test('the key of LUKS devices is in stage 1 only where a key file unlocks
     [['/crypto_keyfile.bin', { kind: 'file', content: luksKey, isSecret: true }]],
   );
   t.strictSame([...makeSecretsTree(system, { luksKey })], []);
+  const withTpm = { ...system, luks: system.luks.map((each) => ({ ...each, unlock: 'tpm2' as const })) };
+  t.equal(
+    textOf(makeStageOneTree(withTpm, '/nix/store/x'), '/etc/crypttab'),
+    'cryptfs /dev/disk/by-partlabel/cryptfs - discard,tpm2-device=auto\n',
+  );
   for (const built of [tree, makeSystemTree(keyed, '/nix/store/base')])
     t.notOk([...built].some(([, entry]) => entry.kind === 'file' && entry.content === luksKey));
   t.end();

@@ -23,6 +23,10 @@ const PACKAGES = [
   'kmod',
   'less',
   'libpam-systemd',
+  // Loaded by those who talk to a TPM, and by nobody else.
+  'libtss2-esys-3.0.2-0t64',
+  'libtss2-rc0t64',
+  'libtss2-tcti-device0t64',
   'linux-image-cloud-amd64',
   'openssh-server',
   'parted',

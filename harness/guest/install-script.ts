@@ -35,7 +35,7 @@ bootctl --esp-path=${quote(esp)} --no-pager --make-entry-directory=no --random-s
 mkdir -p ${quote(`${esp}/EFI/nixos`)} ${quote(`${esp}/loader/entries`)}
 cp ${quote(`/mnt${images.system.path}/boot/vmlinuz`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.kernel}`)}
 cp ${quote(`/mnt${images.system.path}/boot/${payload.stageOneImage}`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.initrd}`)}
-cp ${INSTALLER_DIR}/stage-one ${quote(`${esp}/EFI/nixos/${payload.bootFiles.stageOne}`)}
+${payload.bootFiles.more.map(({ source, name }) => `cp ${quote(`/mnt${images.system.path}/boot/${source}`)} ${quote(`${esp}/EFI/nixos/${name}`)}\n`).join('')}cp ${INSTALLER_DIR}/stage-one ${quote(`${esp}/EFI/nixos/${payload.bootFiles.stageOne}`)}
 printf %s ${quote(payload.bootEntry)} >${quote(`${esp}/loader/entries/nixos-generation-1.conf`)}
 printf 'timeout 0\\ndefault nixos-generation-1.conf\\neditor 0\\nconsole-mode keep\\n' >${quote(`${esp}/loader/loader.conf`)}
 `;

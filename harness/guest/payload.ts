@@ -30,7 +30,19 @@ export interface Payload {
   /** The boot entry for systemd-boot. */
   readonly bootEntry: string;
   /** File names on the EFI system partition below EFI/nixos, as NixOS chooses them. */
-  readonly bootFiles: { readonly kernel: string; readonly initrd: string; readonly stageOne: string };
+  readonly bootFiles: {
+    readonly kernel: string;
+    readonly initrd: string;
+    readonly stageOne: string;
+    /** What stage 1 needs only in some variants. */
+    readonly more: readonly BootFile[];
+  };
+}
+
+/** A file that goes from the system's folder `boot` to the EFI system partition. */
+export interface BootFile {
+  readonly source: string;
+  readonly name: string;
 }
 
 /** Kernel parameters of the installed system. `loglevel` is NixOS's default; only systemd reads its mounts by `root`. */
@@ -113,10 +125,14 @@ export async function makePayload(
       ]),
     );
     const release = images.kernelRelease;
+    const needsTpm = scenario.system.luks.some(({ unlock }) => unlock === 'tpm2');
     const bootFiles = {
       kernel: `${images.key}-linux-${release}-bzImage.efi`,
       initrd: `${images.key}-${scenario.system.stage1}-initrd-linux-${release}-initrd.efi`,
       stageOne: `${digestOf(stageOne)}-initrd-scenario.efi`,
+      more: needsTpm
+        ? [{ source: 'stage1-tpm2.cpio.zst', name: `${images.key}-initrd-tpm2-initrd.efi` }]
+        : [],
     };
     return {
       system: system.path,
@@ -132,6 +148,7 @@ export async function makePayload(
         `linux /EFI/nixos/${bootFiles.kernel}`,
         `initrd /EFI/nixos/${bootFiles.initrd}`,
         `initrd /EFI/nixos/${bootFiles.stageOne}`,
+        ...bootFiles.more.map(({ name }) => `initrd /EFI/nixos/${name}`),
         `options init=${system.path}/init ${[KERNEL_PARAMETERS[scenario.system.stage1], ...resumeParameters(scenario)].join(' ')}`,
         '',
       ].join('\n'),

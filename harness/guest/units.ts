@@ -62,7 +62,12 @@ export function renderCrypttab(system: SystemModel): string {
   return system.luks
     .map(({ name, device, allowDiscards, unlock }) => {
       const key = unlock === 'key-file' ? LUKS_KEY_FILE : '-';
-      return `${name} ${device} ${key} ${allowDiscards ? 'discard' : 'luks'}\n`;
+      const options = [
+        ...(allowDiscards ? ['discard'] : []),
+        // `crypttabExtraOpts`
+        ...(unlock === 'tpm2' ? ['tpm2-device=auto'] : []),
+      ];
+      return `${name} ${device} ${key} ${options.join(',') || 'luks'}\n`;
     })
     .join('');
 }

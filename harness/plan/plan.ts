@@ -1,5 +1,5 @@
 import { formatPlace } from '../core/index.js';
-import type { Script, Variant } from '../scenario/index.js';
+import type { LuksDevice, Script, SystemModel, Variant } from '../scenario/index.js';
 
 /** What the host and the target offer. */
 export interface TargetFacts {
@@ -14,6 +14,8 @@ export interface TargetFacts {
 export type PlanStep =
   | { readonly kind: 'install'; readonly script: string }
   | { readonly kind: 'boot'; readonly boot: number; readonly how: 'power-on' | 'reboot' | 'power-cut' }
+  /** The TPM of the booted machine gets a key slot of every LUKS device. */
+  | { readonly kind: 'enrol-tpm2'; readonly boot: number; readonly devices: readonly LuksDevice[] }
   | { readonly kind: 'run'; readonly boot: number; readonly script: Script }
   /** Within a boot: it goes on afterwards. */
   | { readonly kind: 'hibernate'; readonly boot: number }
@@ -41,6 +43,7 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
     };
   }
   const steps: PlanStep[] = [{ kind: 'install', script: scenario.install.file }];
+  const enrolled = scenario.system.luks.filter(({ unlock }) => unlock === 'tpm2');
   let boot = 0;
   for (const step of scenario.steps) {
     switch (step.kind) {
@@ -54,6 +57,7 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       default:
         boot += 1;
         steps.push({ kind: 'boot', boot, how: step.kind === 'boot' ? 'power-on' : step.kind });
+        if (boot === 1 && enrolled.length > 0) steps.push({ kind: 'enrol-tpm2', boot, devices: enrolled });
     }
   }
   return { variant, steps: [...steps, { kind: 'inspect' }] };
@@ -64,6 +68,26 @@ const HOW = {
   reboot: 'reboot in good order',
   'power-cut': 'cut the power, then power on',
 };
+
+/** What opens the LUKS devices in a boot, and a comma; nothing when there are none. */
+function describeUnlock({ luks }: SystemModel, boot: number): string {
+  const [first] = luks;
+  if (first === undefined) return '';
+  // A TPM is enrolled in the first boot.
+  const by = first.unlock === 'tpm2' && boot === 1 ? 'passphrase' : first.unlock;
+  return `${UNLOCK[by]}, `;
+}
+
+const UNLOCK = {
+  passphrase: 'type the passphrase',
+  'key-file': 'unlock with the key file',
+  tpm2: 'unlock with the TPM',
+};
+
+function describeKeyFile({ luks }: SystemModel): string {
+  const names = luks.filter(({ unlock }) => unlock === 'key-file').map(({ name }) => name);
+  return names.length === 0 ? '' : `, add the key file to ${names.join(', ')}`;
+}
 
 /** A plan as text: the steps, and every promise with the place where it was made. */
 export function renderPlan(plan: Plan): string {
@@ -78,9 +102,11 @@ export function renderPlan(plan: Plan): string {
   const lines = plan.steps.map((step) => {
     switch (step.kind) {
       case 'install':
-        return `install with ${step.script}`;
+        return `install with ${step.script}${describeKeyFile(scenario.system)}`;
       case 'boot':
-        return `boot ${String(step.boot)}: ${HOW[step.how]}, unlock, gather evidence, plant canaries`;
+        return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
+      case 'enrol-tpm2':
+        return `enrol the TPM for ${step.devices.map(({ name }) => name).join(', ')}, as its owner does once`;
       case 'run':
         return `run ${step.script.file} in the booted system`;
       case 'hibernate':

@@ -24,7 +24,7 @@ function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding
     ...luks
       .filter(({ name, headerDigest }) => context.installed.headers.get(name) !== headerDigest)
       .map(({ name }) => ({
-        what: `the LUKS header of ${name} is not the one that the install wrote`,
+        what: `the LUKS header of ${name} is not the one that was set up`,
         output: '',
       })),
     ...fileSystems

@@ -14,6 +14,7 @@ type Given = {
   boot?: number;
   how?: BootContext['how'];
   prompts?: number;
+  journal?: BootContext['evidence']['journal'];
   scripts?: BootContext['session']['scripts'];
   mountMessages?: readonly string[];
   tables?: [string, string][];
@@ -24,6 +25,7 @@ function contextOf(given: Given): BootContext {
   const evidence = (tables: [string, string][] = []): unknown => ({
     boot: given.boot ?? 2,
     mountMessages: given.mountMessages ?? [],
+    journal: given.journal ?? [],
     mapperTables: new Map(tables),
   });
   return {
@@ -54,6 +56,15 @@ t.test('stage 1 asks where it has to, and nowhere else', (t) => {
   t.equal(look('tpm2', 1, 1), 'pass', 'a TPM is enrolled in the first boot');
   t.equal(look('tpm2', 1, 2), 'fail');
   t.equal(look('tpm2', 0, 2), 'pass');
+  const journal = [
+    { monotonicUs: 1, message: 'TPM policy does not match', writer: 'systemd-cryptsetup@cryptfs.service' },
+    { monotonicUs: 2, message: 'something else', writer: 'rollback.service' },
+  ];
+  const { evidence } = checkUnlocked(
+    promiseOf('unlocked', { by: 'tpm2' }),
+    contextOf({ prompts: 1, boot: 2, journal }),
+  );
+  t.strictSame(evidence, ['TPM policy does not match'], 'with the words of what was to unlock');
   t.end();
 });
 

@@ -13,6 +13,8 @@ export function checkUnlocked(promise: Of<'unlocked'>, context: BootContext): Ou
   const asked =
     prompts === 0 ? 'nothing was asked for' : `the passphrase was asked for ${String(prompts)} times`;
   // A TPM is enrolled in the first boot, by the system that it is to unlock.
+  const units = new Set(context.scenario.system.luks.map(({ unit }) => unit));
+  const said = context.evidence.journal.filter(({ writer }) => writer !== undefined && units.has(writer));
   const asks = promise.by === 'passphrase' || (promise.by === 'tpm2' && context.evidence.boot === 1);
   if (asks === prompts > 0) return { status: 'pass', found: asked };
   return asks
@@ -30,6 +32,7 @@ export function checkUnlocked(promise: Of<'unlocked'>, context: BootContext): Ou
           promise.by === 'tpm2'
             ? 'The TPM did not give the key: it is not enrolled (systemd-cryptenroll --tpm2-device=auto), crypttab does not say tpm2-device=auto, or what was measured at boot is not what it was.'
             : 'The key file is not in stage 1, or opens none of the key slots.',
+        evidence: said.slice(-SHOWN_LINES).map(({ message }) => message),
       };
 }
 

@@ -121,6 +121,6 @@ export interface DiskEvidence {
 /** What was read right after the install. */
 export interface InstallEvidence {
   readonly subvolumes: readonly Subvolume[];
-  /** SHA-256 of each LUKS header, by the name of the device. */
+  /** SHA-256 of each LUKS header, by the name of the device; taken anew when a TPM has got a key slot. */
   readonly headers: ReadonlyMap<string, string>;
 }

@@ -18,7 +18,7 @@ export {
   type SessionEvidence,
 } from './finding.js';
 export { CONSOLE_CLASSES, ConsoleWatch, type ConsoleFinding } from './console-classes.js';
-export { collectInstallEvidence, inspectDisk } from './inspect.js';
+export { collectHeaders, collectInstallEvidence, inspectDisk } from './inspect.js';
 export type { InstallEvidence } from './evidence.js';
 export { parseForwardedJournal } from './forwarded-journal.js';
 export { parseStageOneConsole } from './stage-one-log.js';

@@ -61,6 +61,22 @@ function headerDigest(results: Results, index: number): string {
   return results.text(`header-${String(index)}`).slice(0, 64);
 }
 
+/** Digests of all LUKS headers, by the name of the device, in any machine that has the disk. */
+export function collectHeaders(
+  scenario: Scenario,
+  options: { readonly boundary: string },
+): Collection<InstallEvidence['headers']> {
+  const sections = headerSections(scenario);
+  return {
+    script: renderSections(sections, options.boundary),
+    parse: (output) => readHeaders(scenario, new Results(parseSections(output, sections, options.boundary))),
+  };
+}
+
+function readHeaders(scenario: Scenario, results: Results): InstallEvidence['headers'] {
+  return new Map(scenario.system.luks.map(({ name }, index) => [name, headerDigest(results, index)]));
+}
+
 /**
  * Taken right after the install, while the new system is still mounted below /mnt.
  *
@@ -82,7 +98,7 @@ export function collectInstallEvidence(
       const results = new Results(parseSections(output, sections, options.boundary));
       return {
         subvolumes: parseSubvolumes(results.text('subvolumes')),
-        headers: new Map(scenario.system.luks.map(({ name }, index) => [name, headerDigest(results, index)])),
+        headers: readHeaders(scenario, results),
       };
     },
   };

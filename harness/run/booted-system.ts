@@ -2,7 +2,9 @@ import { HarnessError, lastLines } from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
 import {
   collectChecks,
+  collectHeaders,
   type Collection,
+  type InstallEvidence,
   type LoginEvidence,
   renderScript,
   type SessionEvidence,
@@ -14,6 +16,7 @@ import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { ConsoleLogin } from './login.js';
 import type { MachinePower } from './power.js';
+import { enrolTpm2 } from './unlock.js';
 
 /** What is done in a system that has come up. */
 export class BootedSystem {
@@ -95,6 +98,28 @@ export class BootedSystem {
             hint: 'What a step runs has to succeed; what is to be judged belongs below promises.checks.',
           },
         );
+      },
+      boot,
+    );
+  }
+
+  /**
+   * Enrols the TPM.
+   *
+   * @returns The LUKS headers, which have changed by it.
+   */
+  async enrolTpm2(
+    { boot, devices }: Extract<PlanStep, { kind: 'enrol-tpm2' }>,
+    shell: MachineShell,
+    passphrase: string,
+  ): Promise<InstallEvidence['headers']> {
+    return this.#context.phases.run(
+      'enrol-tpm2',
+      async () => {
+        const budget = this.#part('the TPM to be enrolled', LIMITS_MS.script);
+        await this.#power.machine.until(enrolTpm2(devices, shell, { passphrase, budget }), budget);
+        const collection = collectHeaders(this.#scenario, { boundary: makeBoundary() });
+        return this.collect(shell, collection, 'the LUKS headers after the enrolment');
       },
       boot,
     );

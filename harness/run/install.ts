@@ -23,6 +23,8 @@ const PASSWORD_FILE = `${INSTALLER_DIR}/login-password`;
 export interface MachineParts extends Secrets {
   readonly disks: readonly MachineDisk[];
   readonly nvramFile: string;
+  /** What the TPM keeps; absent: the machine has none. */
+  readonly tpmDir?: string;
 }
 
 /** Makes empty disks and a fresh variable store in a work folder. */
@@ -35,7 +37,8 @@ export async function makeMachineParts(
   const disks = await makeDisks(scenario, context, workDir);
   const nvramFile = path.join(workDir, 'nvram.fd');
   await copyFile(context.host.toolbox.firmwareVars, nvramFile);
-  return { disks, nvramFile, ...secrets };
+  const hasTpm = scenario.system.luks.some(({ unlock }) => unlock === 'tpm2');
+  return { disks, nvramFile, ...(hasTpm ? { tpmDir: path.join(workDir, 'tpm') } : {}), ...secrets };
 }
 
 /** Runs the scenario's install script and then puts the system on the disk, as `nixos-install` would. */

@@ -66,6 +66,8 @@ export class VariantSession {
   readonly #system: BootedSystem;
   readonly #planted: { plan: CanaryPlan; evidence: PlantedEvidence }[] = [];
   #previous: BootEvidence | undefined;
+  /** Of the LUKS devices, as they were set up. */
+  #headers: InstallEvidence['headers'] = new Map();
 
   constructor(scenario: Scenario, context: VariantContext) {
     this.#scenario = scenario;
@@ -97,6 +99,7 @@ export class VariantSession {
       return;
     }
     await this.log.save('install.json', installed);
+    this.#headers = installed.headers;
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
     const { stuck } = ending;
@@ -106,9 +109,15 @@ export class VariantSession {
     );
     await this.log.save('disk.json', evidence);
     const { wasCut } = ending;
-    this.log.report(checkDisk({ scenario, evidence, installed, planted: this.#planted, wasCut }), [
-      'disk.json',
-    ]);
+    const asSetUp = { ...installed, headers: this.#headers };
+    const findings = checkDisk({
+      scenario,
+      evidence,
+      installed: asSetUp,
+      planted: this.#planted,
+      wasCut,
+    });
+    this.log.report(findings, ['disk.json']);
     // The parts of the beginning: what a resumed system wrote lies on copies.
     this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
     this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
@@ -141,6 +150,8 @@ export class VariantSession {
     let shell: MachineShell | undefined;
     let parts = newParts;
     for (const step of steps) {
+      if (step.kind === 'enrol-tpm2' && shell !== undefined)
+        this.#headers = await this.#system.enrolTpm2(step, shell, parts.passphrase);
       if (step.kind === 'run' && shell !== undefined) await this.#system.runScript(step, shell);
       if (step.kind === 'hibernate' && shell !== undefined) {
         const { boot } = step;

@@ -1,8 +1,10 @@
 import { type Budget, HarnessError, lastLines, quote } from '../core/index.js';
 import { INSTALLER_DIR } from '../guest/index.js';
-import type { Scenario } from '../scenario/index.js';
+import type { LuksDevice, Scenario } from '../scenario/index.js';
 import type { MachineShell } from '../target/index.js';
 
+/** In the booted system: in memory, and only for the moment of the enrolment. */
+const ENROL_FILE = '/run/imperm-luks-passphrase';
 const KEY_FILE = `${INSTALLER_DIR}/luks-key`;
 
 /**
@@ -32,6 +34,33 @@ export async function addKeyFile(
       place,
       details: lastLines(added.stdout.toString('utf8'), 5),
       hint: `The install script has to make ${device} with the passphrase in $LUKS_PASSPHRASE_FILE.`,
+    });
+  }
+}
+
+/**
+ * Gives the machine's TPM a key slot of LUKS devices, bound to the state of Secure Boot (PCR 7), as their owner does in
+ * the first booted system.
+ *
+ * @param shell Of the booted system.
+ * @throws {HarnessError} STEP_FAILED with the words of systemd-cryptenroll.
+ */
+export async function enrolTpm2(
+  devices: readonly LuksDevice[],
+  shell: MachineShell,
+  options: { readonly passphrase: string; readonly budget: Budget },
+): Promise<void> {
+  for (const { name, device, place } of devices) {
+    const enrolled = await shell.execute(
+      `umask 077; trap 'rm -f ${ENROL_FILE}' EXIT; cat >${ENROL_FILE} && systemd-cryptenroll --unlock-key-file=${ENROL_FILE} --tpm2-device=auto --tpm2-pcrs=7 ${quote(device)} 2>&1`,
+      options.budget,
+      { input: options.passphrase },
+    );
+    if (enrolled.exitCode === 0) continue;
+    throw new HarnessError('STEP_FAILED', `The TPM could not be enrolled for the LUKS device ${name}`, {
+      place,
+      details: lastLines(enrolled.stdout.toString('utf8'), 10),
+      hint: `${device} has to be a LUKS2 device with the passphrase in $LUKS_PASSPHRASE_FILE.`,
     });
   }
 }

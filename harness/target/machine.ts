@@ -41,6 +41,8 @@ export interface MachineSpec {
   readonly disks: readonly MachineDisk[];
   /** The firmware's variable store; written by the machine. Absent: a fresh one. */
   readonly nvramFile?: string;
+  /** Where the machine's TPM keeps what outlasts its power. Absent: the machine has no TPM. */
+  readonly tpmDir?: string;
   /** systemd credentials, handed in through firmware tables. */
   readonly credentials?: Readonly<Record<string, string>>;
   /** Added to the kernel command line by systemd-boot, without a change on the disk. */

@@ -19,6 +19,8 @@ export interface QemuArgumentOptions {
   readonly firmwareCode: string;
   readonly nvramFile: string;
   readonly sockets: QemuSockets;
+  /** Socket of the machine's TPM, when it has one. */
+  readonly tpmSocket?: string;
   /** One file per firmware string: credentials stay out of the process list. */
   readonly firmwareStrings: readonly string[];
 }
@@ -70,6 +72,15 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
     ...socket('agent', options.sockets.agent),
     '-device',
     'virtserialport,chardev=agent,name=imperm.agent',
+    ...(options.tpmSocket === undefined
+      ? []
+      : [
+          ...socket('tpm', options.tpmSocket),
+          '-tpmdev',
+          'emulator,id=tpm,chardev=tpm',
+          '-device',
+          'tpm-crb,tpmdev=tpm',
+        ]),
     '-object',
     'rng-random,id=random,filename=/dev/urandom',
     '-device',

@@ -24,6 +24,7 @@ import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments 
 import { QmpClient } from './qmp.js';
 import type { MachineKeys, MachineShell } from './shell.js';
 import { ListeningSocket } from './socket.js';
+import { startTpm } from './tpm.js';
 
 /** QEMU itself starts, connects its sockets and answers within this; nothing of the guest is in it. */
 const QEMU_START_MS = 20_000;
@@ -138,6 +139,13 @@ export class QemuMachine implements AsyncDisposable {
       ) as Record<(typeof names)[number], ListeningSocket>;
       const nvramFile = spec.nvramFile ?? path.join(lease.dir, 'nvram.fd');
       if (spec.nvramFile === undefined) await copyFile(host.toolbox.firmwareVars, nvramFile);
+      const budget = options.budget.part('QEMU to start', QEMU_START_MS);
+      // On before the machine, off after it.
+      const tpm =
+        spec.tpmDir === undefined
+          ? undefined
+          : await startTpm(host.toolbox, { stateDir: spec.tpmDir, lease, budget });
+      if (tpm !== undefined) cleanup.push('stopping the TPM', () => tpm.stop());
       const logFile = path.join(lease.dir, 'qemu.log');
       const { args, env } = host.toolbox.command(
         'qemu-system-x86_64',
@@ -151,6 +159,7 @@ export class QemuMachine implements AsyncDisposable {
             journal: sockets.journal.path,
             agent: sockets.agent.path,
           },
+          ...(tpm === undefined ? {} : { tpmSocket: tpm.socket }),
           firmwareStrings: await writeFirmwareStrings(lease.dir, spec, options.keys),
         }),
       );
@@ -165,7 +174,6 @@ export class QemuMachine implements AsyncDisposable {
         await qemu.ended;
       });
       await lease.noteProcess(qemu.pid);
-      const budget = options.budget.part('QEMU to start', QEMU_START_MS);
       const died = qemu.ended.then(async (end): Promise<never> => {
         const words = await readFile(logFile, 'utf8').catch(() => '');
         throw new HarnessError(
@@ -216,6 +224,9 @@ export class QemuMachine implements AsyncDisposable {
         nvramFile,
         logFile,
       });
+      void tpm?.ended.then((error) => {
+        if (machine !== undefined) machine.#fail(error);
+      });
       if (spec.boot.from === 'state')
         await machine.until(restoreMachineState(qmp, spec.boot.stateFile, options.budget), options.budget);
       return machine;
@@ -240,6 +251,11 @@ export class QemuMachine implements AsyncDisposable {
   /** Ends every wait on this machine with an error that shows the console. */
   fail(fault: MachineFault): void {
     this.#raiseFault(new HarnessError('CONSOLE_FAILURE', fault.text, { details: this.console.tail() }));
+  }
+
+  /** A part of the machine ended by itself. */
+  #fail(error: HarnessError): void {
+    if (!this.#stopping) this.#raiseFault(error);
   }
 
   /** Settles when the agent in the machine waits to be asked. */

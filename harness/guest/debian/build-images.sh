@@ -3,6 +3,7 @@
 #   vmlinuz                   the kernel of both guests
 #   stage1-systemd.cpio.zst   generic systemd stage 1; a scenario adds a few kilobytes in a second initrd
 #   stage1-scripted.cpio.zst  the same for scripted stage 1
+#   stage1-tpm2.cpio.zst      what stage 1 needs to talk to a TPM; only variants that have one load it
 #   installer.cpio.zst        the RAM-only installer and inspector; of the base alone
 #   system.tar                what the installed system's store path holds: usr/, etc/ and boot/, with real owners and modes
 # Input: /imperm/in/{agent,installer,system,stage1}: files copied over the respective tree. With base-packages.txt, what a
@@ -24,6 +25,8 @@ prune() {
       usr/lib/dracut usr/lib/klibc usr/lib/apt usr/lib/dpkg usr/lib/kernel usr/include usr/games usr/src usr/local \
       usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d usr/lib/x86_64-linux-gnu/{perl-base,gconv} usr/lib/systemd/boot/efi/*.stub \
       usr/lib/systemd/{catalog,portable} usr/lib/systemd/system-generators/systemd-{bless-boot,debug,gpt-auto,hibernate-resume,integritysetup,rc-local,run,ssh,system-update,sysv,tpm2,veritysetup}-generator etc/apt etc/dracut.conf* etc/initramfs-tools etc/kernel etc/cron* etc/dpkg etc/logrotate.d etc/ucf.conf
+    # Kinds of TPM that no machine has: simulators.
+    rm -f usr/lib/x86_64-linux-gnu/libtss2-tcti-{cmd,mssim,swtpm}.so*
     rm -f usr/bin/{apt*,dpkg*,perl*,debconf*,deb-systemd*,ucf*,sqv,dracut*,lsinitr*} usr/sbin/{dpkg-*,mkinitramfs,update-initramfs} usr/lib/x86_64-linux-gnu/libapt-*
   )
 }
@@ -79,7 +82,7 @@ plain_modules() { # tree, module...
 
 # Rules for devices that play no part in what is tested; each is looked at for every device.
 prune_rules() { # tree
-  (cd "$1/usr/lib/udev/rules.d" && rm -f 50-firmware.rules 60-{autosuspend,cdrom_id,dmi-id,drm,fido-id,infiniband,persistent-alsa,persistent-input,persistent-storage-mtd,persistent-storage-tape,persistent-v4l,sensor}.rules \
+  (cd "$1/usr/lib/udev/rules.d" && rm -f 50-firmware.rules 60-{autosuspend,tpm-udev,cdrom_id,dmi-id,drm,fido-id,infiniband,persistent-alsa,persistent-input,persistent-storage-mtd,persistent-storage-tape,persistent-v4l,sensor}.rules \
     7[0358]-{camera,joystick,memory,mouse,touchpad,special-net-names,net-description,probe_mtd,sound-card}.rules 80-{debian-compat,net-setup-link}.rules 81-net-dhcp.rules 90-iocost.rules 96-e2scrub.rules)
 }
 
@@ -151,6 +154,16 @@ done
 copy_overlay stage1 .
 make_cpio . "$out/stage1-systemd.cpio.zst" 12
 
+# The plug-in by which systemd-cryptsetup asks a TPM, and what it loads, as far as stage 1 does not have it.
+mkdir -p "$work/tpm2"
+for file in /usr/lib/x86_64-linux-gnu/{cryptsetup/libcryptsetup-token-systemd-tpm2.so,libtss2-{esys,mu,rc,sys,tcti-device}.so.*}; do
+  printf '%s\n' "$file" "$(readlink -f "$file")"
+  ldd "$file" | sed -nE 's,.* => (/usr)?(/lib/.*) \(.*,/usr\2,p'
+done | sort -u | while read -r file; do
+  [ -e "$work/stage1$file" ] || (cd / && cp --archive --parents ".$file" "$work/tpm2")
+done
+make_cpio "$work/tpm2" "$out/stage1-tpm2.cpio.zst" 12
+
 # ---- scripted stage 1: busybox and the few real programs that NixOS adds to it ----------------------------------
 copy_programs() { # tree, file... (each with the libraries it needs, at their own places)
   local tree=$1
@@ -204,7 +217,7 @@ link_tree "$system"
   # NixOS lets a refused login wait for as long as the password check itself does, not for three seconds more.
   sed -i '/pam_faildelay/d' etc/pam.d/login
   mkdir boot
-  cp "$out/vmlinuz" "$out"/stage1-{systemd,scripted}.cpio.zst boot/
+  cp "$out/vmlinuz" "$out"/stage1-{systemd,scripted,tpm2}.cpio.zst boot/
   chmod 0755 etc usr boot
 )
 # Each of these only costs time on a root that is new at every boot, or waits for something a test machine lacks.
