@@ -50,10 +50,7 @@ void t.test('a TPM is enrolled once, in the first boot', (t) => {
 
 void t.test('what cannot run here is skipped with the reason', (t) => {
   const variant = variantOf('passphrase');
-  t.match(
-    renderPlan(planVariant(variant, { ...facts, guests: [] })),
-    /: skipped, it is for the guest/,
-  );
+  t.match(renderPlan(planVariant(variant, { ...facts, guests: [] })), /: skipped, it is for the guest/);
   t.match(renderPlan(planVariant(variant, { ...facts, memoryMiB: 512 })), /this host has 512 MiB left/);
   t.end();
 });

@@ -23,8 +23,8 @@ import { processorMs } from './processor-time.js';
 import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
 import { QmpClient } from './qmp.js';
 import type { MachineKeys, MachineShell } from './shell.js';
-import { ListeningSocket } from './socket.js';
-import { startTpm } from './tpm.js';
+import { listenOn } from './socket.js';
+import { type RunningTpm, startTpm } from './tpm.js';
 
 /** QEMU itself starts, connects its sockets and answers within this; nothing of the guest is in it. */
 const QEMU_START_MS = 20_000;
@@ -127,16 +127,7 @@ export class QemuMachine implements AsyncDisposable {
     try {
       const lease = await takeLease(host.workDir);
       cleanup.push('removing the work folder', () => lease.release());
-      const names = ['qmp', 'serial', 'journal', 'agent'] as const;
-      const sockets = Object.fromEntries(
-        await Promise.all(
-          names.map(async (name) => {
-            const socket = await ListeningSocket.listen(path.join(lease.dir, name));
-            cleanup.push(`closing the socket ${name}`, () => socket.close());
-            return [name, socket] as const;
-          }),
-        ),
-      ) as Record<(typeof names)[number], ListeningSocket>;
+      const sockets = await listenOn(lease.dir, ['qmp', 'serial', 'journal', 'agent'], cleanup);
       const nvramFile = spec.nvramFile ?? path.join(lease.dir, 'nvram.fd');
       if (spec.nvramFile === undefined) await copyFile(host.toolbox.firmwareVars, nvramFile);
       const budget = options.budget.part('QEMU to start', QEMU_START_MS);
@@ -224,9 +215,7 @@ export class QemuMachine implements AsyncDisposable {
         nvramFile,
         logFile,
       });
-      void tpm?.ended.then((error) => {
-        if (machine !== undefined) machine.#fail(error);
-      });
+      machine.#watchTpm(tpm);
       if (spec.boot.from === 'state')
         await machine.until(restoreMachineState(qmp, spec.boot.stateFile, options.budget), options.budget);
       return machine;
@@ -253,9 +242,11 @@ export class QemuMachine implements AsyncDisposable {
     this.#raiseFault(new HarnessError('CONSOLE_FAILURE', fault.text, { details: this.console.tail() }));
   }
 
-  /** A part of the machine ended by itself. */
-  #fail(error: HarnessError): void {
-    if (!this.#stopping) this.#raiseFault(error);
+  /** A machine that loses its TPM is no longer the one under test. */
+  #watchTpm(tpm: RunningTpm | undefined): void {
+    void tpm?.ended.then((error) => {
+      if (!this.#stopping) this.#raiseFault(error);
+    });
   }
 
   /** Settles when the agent in the machine waits to be asked. */

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import path from 'node:path';
 
-import { type Budget, HarnessError } from '../core/index.js';
+import { type Budget, type Cleanup, HarnessError } from '../core/index.js';
 
 /** Linux's limit for the path of a Unix socket, without the terminating zero. */
 const LONGEST_SOCKET_PATH = 107;
@@ -60,6 +61,21 @@ export class ListeningSocket {
       () => undefined,
     );
   }
+}
+
+/** Sockets in a folder, one for each name; `cleanup` closes them. */
+export async function listenOn<Name extends string>(
+  folder: string,
+  names: readonly Name[],
+  cleanup: Cleanup,
+): Promise<Record<Name, ListeningSocket>> {
+  const sockets: Partial<Record<Name, ListeningSocket>> = {};
+  for (const name of names) {
+    const socket = await ListeningSocket.listen(path.join(folder, name));
+    cleanup.push(`closing the socket ${name}`, () => socket.close());
+    sockets[name] = socket;
+  }
+  return sockets as Record<Name, ListeningSocket>;
 }
 
 /** Settles when a socket has closed and everything that came before has been read; at once if that is so already. */

@@ -157,10 +157,10 @@ make_cpio . "$out/stage1-systemd.cpio.zst" 12
 # The plug-in by which systemd-cryptsetup asks a TPM, and what it loads, as far as stage 1 does not have it.
 mkdir -p "$work/tpm2"
 for file in /usr/lib/x86_64-linux-gnu/{cryptsetup/libcryptsetup-token-systemd-tpm2.so,libtss2-{esys,mu,rc,sys,tcti-device}.so.*}; do
-  printf '%s\n' "$file" "$(readlink -f "$file")"
+  echo "$file"
   ldd "$file" | sed -nE 's,.* => (/usr)?(/lib/.*) \(.*,/usr\2,p'
 done | sort -u | while read -r file; do
-  [ -e "$work/stage1$file" ] || (cd / && cp --archive --parents ".$file" "$work/tpm2")
+  [ -e "$work/stage1$file" ] || (cd / && printf '.%s\0' "$file" "$(readlink -f "$file")" | sort -uz | xargs -0 cp --archive --parents --target-directory="$work/tpm2")
 done
 make_cpio "$work/tpm2" "$out/stage1-tpm2.cpio.zst" 12
 
