@@ -11,7 +11,7 @@ const SHOWN_LINES = 12;
 export function checkUnlocked(promise: Of<'unlocked'>, context: BootContext): Outcome {
   const { prompts } = context.session;
   const asked =
-    prompts === 0 ? 'nothing was asked for' : `the passphrase was asked for ${String(prompts)} times`;
+    prompts === 0 ? 'nothing was asked for' : `the passphrase was asked for ${count(prompts, 'time')}`;
   // A TPM is enrolled in the first boot, by the system that it is to unlock.
   const units = new Set(context.scenario.system.luks.map(({ unit }) => unit));
   const said = context.evidence.journal.filter(({ writer }) => writer !== undefined && units.has(writer));
