@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { Cleanup, describeFailure, HarnessError, monotonicMs, takeLease } from '../core/index.js';
@@ -8,14 +7,11 @@ import {
   type CanaryPlan,
   checkBoot,
   checkDisk,
-  checkFailedBoot,
   checkLogins,
   collectBootEvidence,
   collectPlanted,
   ConsoleWatch,
   type InstallEvidence,
-  parseForwardedJournal,
-  parseStageOneConsole,
   planCanaries,
   type PlantedEvidence,
 } from '../probe/index.js';
@@ -32,12 +28,7 @@ import { installSystem, type MachineParts, makeMachineParts } from './install.js
 import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';
 import { makeSecrets } from './secrets.js';
-
-/** A boot that did not come up, by the layout's fault. */
-interface StuckBoot {
-  readonly boot: number;
-  readonly error: HarnessError;
-}
+import { isLayoutsFault, reportStuckBoot, type StuckBoot } from './stuck-boot.js';
 
 /** How the boots of a variant ended. */
 interface Ending {
@@ -103,7 +94,8 @@ export class VariantSession {
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
     const { stuck } = ending;
-    if (stuck !== undefined) await this.#reportStuck(stuck);
+    if (stuck !== undefined)
+      await reportStuckBoot(stuck, { scenario, folder: context.folder, log: this.log });
     const evidence = await context.phases.run('inspect-disk', () =>
       inspectPoweredOff(scenario, ending.parts, context),
     );
@@ -308,43 +300,7 @@ export class VariantSession {
     }
   }
 
-  /** The machine is off and its journal complete: all that is known of a boot that did not come up. */
-  async #reportStuck({ boot, error }: StuckBoot): Promise<void> {
-    const files = ['console.log', 'journal.log', 'screen.png'];
-    const read = (file: string): Promise<string> => readFile(path.join(this.#context.folder, file), 'utf8');
-    // No journal is kept while scripted stage 1 runs: there the console is the log.
-    const journal =
-      this.#scenario.system.stage1 === 'scripted'
-        ? parseStageOneConsole(await read('console.log'))
-        : parseForwardedJournal(await read('journal.log'), this.#scenario);
-    const findings = checkFailedBoot(this.#scenario, { boot, journal });
-    const wrongOrder = findings.find(({ status }) => status === 'fail');
-    this.log.report(findings, files);
-    this.log.add({
-      id: 'boots',
-      title: 'the system comes up',
-      boot,
-      status: 'fail',
-      expected: 'a booted system that answers',
-      found: error.message,
-      cause:
-        wrongOrder?.cause ??
-        'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.',
-      evidence: (error.details ?? '').split('\n').slice(-20),
-      files,
-    });
-  }
-
   #note(text: string): void {
     this.#context.emit({ type: 'note', level: 'warn', text });
   }
-}
-
-/** A machine whose console shows that it will not come up, or that hangs in its boot, says something of the layout. */
-function isLayoutsFault(error: unknown): error is HarnessError {
-  if (!(error instanceof HarnessError)) return false;
-  return (
-    error.code === 'CONSOLE_FAILURE' ||
-    (error.code === 'TIMEOUT' && /stage 1 to|booted system to/.test(error.message))
-  );
 }

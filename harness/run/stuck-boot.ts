@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { HarnessError } from '../core/index.js';
+import { checkFailedBoot, parseForwardedJournal, parseStageOneConsole } from '../probe/index.js';
+import type { Scenario } from '../scenario/index.js';
+import type { FindingLog } from './findings.js';
+
+/** A boot that did not come up, by the layout's fault. */
+export interface StuckBoot {
+  readonly boot: number;
+  readonly error: HarnessError;
+}
+
+/** A machine whose console shows that it will not come up, or that hangs in its boot, says something of the layout. */
+export function isLayoutsFault(error: unknown): error is HarnessError {
+  if (!(error instanceof HarnessError)) return false;
+  return (
+    error.code === 'CONSOLE_FAILURE' ||
+    (error.code === 'TIMEOUT' && /stage 1 to|booted system to/.test(error.message))
+  );
+}
+
+/**
+ * Reports all that is known of a boot that did not come up. The machine is off and its journal complete.
+ *
+ * @param options.folder The variant's, with the journal.
+ */
+export async function reportStuckBoot(
+  { boot, error }: StuckBoot,
+  options: { readonly scenario: Scenario; readonly folder: string; readonly log: FindingLog },
+): Promise<void> {
+  const { scenario, folder, log } = options;
+  const files = ['console.log', 'journal.log', 'screen.png'];
+  const read = (file: string): Promise<string> => readFile(path.join(folder, file), 'utf8');
+  // No journal is kept while scripted stage 1 runs: there the console is the log.
+  const journal =
+    scenario.system.stage1 === 'scripted'
+      ? parseStageOneConsole(await read('console.log'))
+      : parseForwardedJournal(await read('journal.log'), scenario);
+  const findings = checkFailedBoot(scenario, { boot, journal });
+  const wrongOrder = findings.find(({ status }) => status === 'fail');
+  log.report(findings, files);
+  log.add({
+    id: 'boots',
+    title: 'the system comes up',
+    boot,
+    status: 'fail',
+    expected: 'a booted system that answers',
+    found: error.message,
+    cause:
+      wrongOrder?.cause ??
+      'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.',
+    evidence: (error.details ?? '').split('\n').slice(-20),
+    files,
+  });
+}
