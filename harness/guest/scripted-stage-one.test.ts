@@ -8,7 +8,8 @@ import t, { type Test } from 'tap';
 
 import { repositoryRoot, runProgram } from '../core/index.js';
 import { loadScenarios, type StageOneHook, type SystemModel } from '../scenario/index.js';
-import { KEY_FILE, renderStageOneInit } from './scripted-stage-one.js';
+import { renderStageOneInit } from './scripted-stage-one.js';
+import { LUKS_KEY_FILE } from './units.js';
 import { makeRollbackTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
 
 const [scenario] = await loadScenarios([
@@ -118,7 +119,7 @@ void t.test('a key file opens without a question', (t) => {
   t.equal(open(system), "openLuks '/dev/disk/by-partlabel/cryptfs' 'cryptfs' '' --allow-discards");
   t.equal(
     open({ ...system, luks }),
-    `openLuks '/dev/disk/by-partlabel/cryptfs' 'cryptfs' ${KEY_FILE} --allow-discards`,
+    `openLuks '/dev/disk/by-partlabel/cryptfs' 'cryptfs' ${LUKS_KEY_FILE} --allow-discards`,
   );
   t.end();
 });

@@ -4,11 +4,9 @@ import path from 'node:path';
 import { quote, repositoryRoot } from '../core/index.js';
 import { type FileSystem, isAtOrBelow, type StageOneHook, type SystemModel } from '../scenario/index.js';
 import type { Tree, TreeEntry } from './cpio.js';
+import { LUKS_KEY_FILE } from './units.js';
 
 const TEMPLATE = path.join(repositoryRoot, 'harness/guest/stage-1-init.sh');
-
-/** Where initrd secrets put the key: `boot.initrd.luks.devices.<name>.keyFile`. */
-export const KEY_FILE = '/crypto_keyfile.bin';
 
 /** Programs that NixOS adds to busybox only when a part of the configuration asks for them, by the names they get. */
 const EXTRA_PROGRAMS = {
@@ -45,7 +43,7 @@ function renderLuks(system: SystemModel): string[] {
         'openLuks',
         quote(device),
         quote(name),
-        unlock === 'key-file' ? KEY_FILE : "''",
+        unlock === 'key-file' ? LUKS_KEY_FILE : "''",
         ...(allowDiscards ? ['--allow-discards'] : []),
       ].join(' '),
     ),
