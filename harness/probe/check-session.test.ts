@@ -4,7 +4,7 @@ import t from 'tap';
 import { loadScenario, type Scenario, type ScenarioPromise } from '../scenario/index.js';
 import { checkLogins, checkScript, checkUnlocked, checkUnmounted } from './check-session.js';
 import { checkSwapKey } from './check-system.js';
-import { collectChecks, renderScript } from './collect.js';
+import { collectChecks, renderScript } from './collect-checks.js';
 import type { BootContext } from './finding.js';
 
 const place = { file: 'x.yaml', line: 1, col: 1 };

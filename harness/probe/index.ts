@@ -1,14 +1,9 @@
 export { planCanaries, type CanaryPlan } from './canary.js';
 export { checkBoot, checkFailedBoot } from './check-boot.js';
 export { checkLogins } from './check-session.js';
+export { collectChecks, renderScript } from './collect-checks.js';
 export { checkDisk } from './check-disk.js';
-export {
-  collectBootEvidence,
-  collectChecks,
-  collectPlanted,
-  type Collection,
-  renderScript,
-} from './collect.js';
+export { collectBootEvidence, collectPlanted, type Collection } from './collect.js';
 export type { BootEvidence, DiskEvidence, PlantedEvidence, Subvolume } from './evidence.js';
 export {
   type BootContext,
