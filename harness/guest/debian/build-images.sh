@@ -216,6 +216,9 @@ link_tree "$system"
   copy_overlay system .
   # NixOS lets a refused login wait for as long as the password check itself does, not for three seconds more.
   sed -i '/pam_faildelay/d' etc/pam.d/login
+  # Which package a path outside of /usr is from, for the report of leaks; paths of several packages are nobody's.
+  grep -HE '^/(etc|var)/' /var/lib/dpkg/info/*.list | sed -E 's|^.*/([^/:]+)(:[a-z0-9]+)?\.list:(.*)|\3\t\1|' | sort |
+    awk -F'\t' '{ n[$1]++; of[$1] = $2 } END { for (path in n) if (n[path] == 1) print path "\t" of[path] }' | sort >usr/lib/imperm/packages
   mkdir boot
   cp "$out/vmlinuz" "$out"/stage1-{systemd,scripted,tpm2}.cpio.zst boot/
   chmod 0755 etc usr boot
