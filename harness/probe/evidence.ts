@@ -1,4 +1,5 @@
 import type { Listing } from './listing.js';
+import type { Tree } from './tree.js';
 
 /** A mount as /proc/self/mountinfo shows it. */
 export interface Mount {
@@ -114,6 +115,8 @@ export interface DiskEvidence {
   }[];
   /** None for a FAT, and none for what could not be read: then nothing can be said about what is on it. */
   readonly volumes: readonly DiskVolume[];
+  /** The folders whose content was asked for, by the name of the question. */
+  readonly trees: ReadonlyMap<string, Tree>;
   /** Folders of canaries on the root's file system; absent when it is not among the volumes. */
   readonly canaryPaths?: readonly string[];
 }

@@ -17,3 +17,9 @@ export { collectHeaders, collectInstallEvidence, inspectDisk } from './inspect.j
 export type { InstallEvidence } from './evidence.js';
 export { parseForwardedJournal } from './forwarded-journal.js';
 export { parseStageOneConsole } from './stage-one-log.js';
+export { type DiskTree, planDiskTrees, ROOT_TREE } from './disk-trees.js';
+export { findLeaks } from './find-leaks.js';
+export type { Leak, LeakEvidence, Leaks } from './leak.js';
+export { collectOwners, type OwnerEvidence } from './owners.js';
+export { collectRoot } from './root-tree.js';
+export type { Tree } from './tree.js';

@@ -3,9 +3,11 @@ import type { Scenario } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
 import type { Collection } from './collect.js';
 import { parseSubvolumes } from './collect.js';
+import type { DiskTree } from './disk-trees.js';
 import type { DiskEvidence, InstallEvidence } from './evidence.js';
 import { listAfter, parseListing } from './listing.js';
 import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
+import { listTree, parseTree, type Tree } from './tree.js';
 
 /** Where the inspector keeps header copies and mounts file systems for a look. */
 const SCRATCH = '/run/imperm/inspect';
@@ -109,6 +111,8 @@ export interface InspectOptions {
   readonly device: string;
   /** Holds the passphrase of every LUKS device. */
   readonly passphraseFile: string;
+  /** Folders whose whole content is wanted. */
+  readonly trees?: readonly DiskTree[];
   /** Made up for this script. */
   readonly boundary: string;
 }
@@ -119,11 +123,19 @@ export interface InspectOptions {
  */
 export function inspectDisk(scenario: Scenario, options: InspectOptions): Collection<DiskEvidence> {
   const volumes = volumesOf(scenario);
+  const trees = (options.trees ?? []).map((tree, number) => ({
+    tree,
+    section: `tree-${String(number)}`,
+    volume: volumes.find(({ device, kind }) => device === tree.device && kind.look !== undefined),
+  }));
   const sections: Section[] = [
     { name: 'partitions', command: `udevadm settle; sgdisk --verify ${quote(options.device)} 2>&1` },
     ...headerSections(scenario),
     ...unlockSections(scenario, options.passphraseFile),
     ...volumes.flatMap(lookSections),
+    ...trees.flatMap(({ tree, section, volume }) =>
+      volume === undefined ? [] : [{ name: section, command: treeCommand(tree, volume) }],
+    ),
     { name: 'close', command: 'close_all' },
   ];
   return {
@@ -161,6 +173,9 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
               attributes: results.bytes(`attributes-${index}`),
             }),
           })),
+        trees: new Map(
+          trees.map(({ tree, section, volume }) => [tree.name, readTree(results, section, { tree, volume })]),
+        ),
         ...(rootVolume !== undefined && results.ok(`mount-${rootVolume.index}`)
           ? { canaryPaths: results.paths(`found-${rootVolume.index}`) }
           : {}),
@@ -224,6 +239,22 @@ function lookSections({ device, fsType, kind, index, mountPoint }: Volume): Sect
     { name: `digests-${index}`, command: `( ${list.digests} )` },
     { name: `attributes-${index}`, command: `( ${list.attributes} )` },
   ];
+}
+
+/** In a shell of its own, as above. */
+function treeCommand({ folder, without, digests }: DiskTree, { mountPoint }: Volume): string {
+  return `( cd ${quote(`${mountPoint}/${folder}`)} 2>&1 && ${listTree({ without, digests, scratch: SCRATCH })} )`;
+}
+
+function readTree(
+  results: Results,
+  section: string,
+  { tree, volume }: { readonly tree: DiskTree; readonly volume: Volume | undefined },
+): Tree {
+  if (volume === undefined) return { problem: `the inspector cannot read ${tree.device}` };
+  // Without its file system a folder looks empty.
+  if (!results.ok(`mount-${volume.index}`)) return { problem: `${tree.device} could not be mounted` };
+  return parseTree({ exitCode: results.ok(section) ? 0 : 1, output: results.bytes(section) });
 }
 
 /** What the sections printed, by name. */

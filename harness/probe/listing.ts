@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 import { quote } from '../core/index.js';
 
 /** One file as `find` sees it. */
@@ -23,7 +25,9 @@ export interface FileFacts {
 
 export type Listing = ReadonlyMap<string, FileFacts>;
 
-const FIELDS = String.raw`%p\0%y\0%m\0%U\0%G\0%s\0%T@\0%l\0%n\0%D:%i\0`;
+/** What `find -printf` tells of a file: `FIELD_COUNT` fields, a NUL after each. */
+export const FIELDS = String.raw`%p\0%y\0%m\0%U\0%G\0%s\0%T@\0%l\0%n\0%D:%i\0`;
+const FIELD_COUNT = 10;
 
 /** Commands that print everything about the files in the shell's array `present` and what lies below them. */
 const LIST_PRESENT = {
@@ -56,15 +60,25 @@ export function parseListing(outputs: {
   readonly digests: Buffer;
   readonly attributes: Buffer;
 }): Listing {
-  const digests = new Map(
-    splitNul(outputs.digests).map((line) => [line.slice(66), line.slice(0, 64)] as const),
-  );
+  const digests = readDigests(splitNul(outputs.digests));
   const attributes = parseAttributes(outputs.attributes.toString('utf8'));
-  const fields = splitNul(outputs.find);
+  return readFields(splitNul(outputs.find), digests, attributes);
+}
+
+/**
+ * @param fields What `find` printed with `FIELDS`.
+ * @param digests Lines of `sha256sum -z`, by path.
+ * @param attributes By path.
+ */
+export function readFields(
+  fields: readonly string[],
+  digests: ReadonlyMap<string, string>,
+  attributes: ReadonlyMap<string, readonly string[]> = new Map(),
+): Listing {
   const listing = new Map<string, FileFacts>();
-  for (let index = 0; index + 10 <= fields.length; index += 10) {
+  for (let index = 0; index + FIELD_COUNT <= fields.length; index += FIELD_COUNT) {
     const [path = '', type = '', mode = '', uid, gid, size, mtime = '', target = '', links, inode = ''] =
-      fields.slice(index, index + 10);
+      fields.slice(index, index + FIELD_COUNT);
     const digest = digests.get(path);
     listing.set(path, {
       path,
@@ -84,11 +98,26 @@ export function parseListing(outputs: {
   return listing;
 }
 
-function splitNul(bytes: Buffer): string[] {
-  const parts = bytes.toString('utf8').split('\0');
+/** @returns Digest by path. */
+export function readDigests(lines: readonly string[]): Map<string, string> {
+  return new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)] as const));
+}
+
+/** What stands before each NUL. Bytes of a name that are no UTF-8 stay apart from each other, as `\\xff`. */
+export function splitNul(bytes: Buffer): string[] {
+  const parts = bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1').split('\0');
   // What follows the last NUL is the frame's own newline.
   parts.pop();
-  return parts;
+  return isUtf8(bytes) ? parts : parts.map(decodeName);
+}
+
+function decodeName(latin1: string): string {
+  const bytes = Buffer.from(latin1, 'latin1');
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  return latin1.replaceAll(
+    /[\x80-\xff]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 }
 
 function parseAttributes(text: string): Map<string, string[]> {
