@@ -1,3 +1,4 @@
+import type { LeaksRecord } from './leaks.js';
 import type {
   BootRecord,
   CheckRecord,
@@ -36,6 +37,8 @@ export type RunEvent =
     }
   | { readonly type: 'boot'; readonly variant: string; readonly boot: BootRecord }
   | { readonly type: 'check'; readonly variant: string; readonly check: CheckRecord }
+  /** Known once the disk was looked at, when all boots are over. */
+  | { readonly type: 'leaks'; readonly variant: string; readonly leaks: LeaksRecord }
   | {
       readonly type: 'variant-end';
       readonly variant: string;

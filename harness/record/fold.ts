@@ -1,6 +1,7 @@
 import { HarnessError } from '../core/index.js';
 import type { Reporter } from './bus.js';
 import type { RunEvent, StampedEvent } from './event.js';
+import type { LeaksRecord } from './leaks.js';
 import {
   RECORD_VERSION,
   type BootRecord,
@@ -29,6 +30,7 @@ interface Draft {
   readonly phases: PhaseRecord[];
   readonly boots: BootRecord[];
   readonly checks: CheckRecord[];
+  leaks?: LeaksRecord;
   open?: OpenPhase;
   end?: { readonly event: EventOf<'variant-end'>; readonly atMs: number };
 }
@@ -118,6 +120,11 @@ export function createRecorder(options: RecorderOptions): Recorder {
       case 'check':
         draftOf(event, event.variant)?.checks.push(event.check);
         return;
+      case 'leaks': {
+        const draft = draftOf(event, event.variant);
+        if (draft !== undefined) draft.leaks = event.leaks;
+        return;
+      }
       case 'variant-end': {
         const draft = draftOf(event, event.variant);
         if (draft !== undefined) draft.end = { event, atMs };
@@ -192,6 +199,7 @@ function finishVariant(draft: Draft, run: { interrupted: boolean; lastAtMs: numb
     phases: withOpenPhase(draft.phases, draft.open, durationMs),
     boots: [...draft.boots],
     checks: [...draft.checks],
+    ...ifGiven('leaks', draft.leaks),
     ...ifGiven('error', ending.error),
     folder: start.folder,
     repeat: start.repeat,

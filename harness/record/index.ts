@@ -1,4 +1,5 @@
 export * from './record.js';
+export * from './leaks.js';
 export type { RunEvent, StampedEvent } from './event.js';
 export { createEventBus, type EventBus, type EventBusOptions, type Reporter } from './bus.js';
 export { createRecorder, type Recorder, type RecorderOptions } from './fold.js';

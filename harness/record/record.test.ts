@@ -10,9 +10,12 @@ import {
   createRecorder,
   exitCodeOf,
   linkLatest,
+  readLeaks,
   readRecord,
+  summarizeLeaks,
   writeRecord,
   type CheckRecord,
+  type LeaksFile,
   type RunEvent,
   type RunRecord,
   type StampedEvent,
@@ -250,6 +253,38 @@ t.test('the bus stamps events, keeps their order, and drops a reporter that thro
   t.strictSame(closed, ['list', 'echo']);
 });
 
+const LEAKS: LeaksFile = {
+  version: 1,
+  view: 'disk',
+  lost: [
+    {
+      path: '/var/lib/app',
+      kind: 'directory',
+      changes: ['new'],
+      mode: '0755',
+      user: 'root',
+      group: 'root',
+      content: { files: 1, directories: 0, links: 0, subvolumes: 0, others: 0, sizeBytes: 3, sample: ['x'] },
+      owner: 'app.service',
+      because: 'StateDirectory=',
+    },
+  ],
+  remade: [],
+  stores: ['/persist'],
+  missing: ['What lies in /persist could not be read: locked'],
+  nix: 'x\n',
+};
+
+t.test('leaks.json comes back as it was written, and anything else is refused', async (t) => {
+  const file = path.join(t.testdir({ 'leaks.json': JSON.stringify(LEAKS) }), 'leaks.json');
+  t.strictSame(await readLeaks(file), LEAKS);
+  t.notOk('orphans' in summarizeLeaks(LEAKS), 'what was not looked at is not an empty list');
+  for (const text of ['{', '[]', JSON.stringify({ ...LEAKS, version: 2 })]) {
+    await writeFile(file, text);
+    await t.rejects(readLeaks(file), { code: 'USAGE', message: /leaks\.json/ });
+  }
+});
+
 t.test('record.json', async (t) => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-record-'));
   t.teardown(() => rm(folder, { recursive: true }));
@@ -261,6 +296,7 @@ t.test('record.json', async (t) => {
     { type: 'phase-end', variant: 'a', phase: { name: 'stage-1', boot: 1, startMs: 200, durationMs: 100 } },
     { type: 'boot', variant: 'a', boot: { number: 1, how: 'power-cut', bootId: 'x' } },
     { type: 'check', variant: 'a', check },
+    { type: 'leaks', variant: 'a', leaks: summarizeLeaks(LEAKS) },
     {
       type: 'variant-end',
       variant: 'a',
@@ -282,6 +318,7 @@ t.test('record.json', async (t) => {
   await t.test('comes back as it was written, in a folder that was not there', async (t) => {
     const file = await writeRecord(record, path.join(folder, 'deep', 'r1'));
     t.strictSame(await readRecord(file), record);
+    t.strictSame(record.variants[0]?.leaks?.lost, ['/var/lib/app']);
     const { host, ...early } = record;
     t.ok(host);
     await writeRecord(early, path.dirname(file));

@@ -1,4 +1,5 @@
 import type { ErrorCode, Place } from '../core/index.js';
+import type { LeaksRecord } from './leaks.js';
 
 /** Version of the JSON written to `record.json`. Raised when a reader of the old form would misread the new one. */
 export const RECORD_VERSION = 1;
@@ -82,6 +83,8 @@ export interface VariantRecord {
   readonly phases: readonly PhaseRecord[];
   readonly boots: readonly BootRecord[];
   readonly checks: readonly CheckRecord[];
+  /** What the next boot would lose and what nobody declares; absent when it was not looked for. */
+  readonly leaks?: LeaksRecord;
   readonly error?: ErrorRecord;
   /** Folder of the variant's evidence, relative to the record file. */
   readonly folder: string;

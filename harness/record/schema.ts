@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import type { ErrorCode } from '../core/index.js';
+import { leaksRecordSchema } from './leaks.js';
 import { RECORD_VERSION, type RunRecord } from './record.js';
 
 /** The compiler makes this list complete: a code missing here does not compile. */
@@ -87,6 +88,7 @@ const variant = z.object({
   phases: z.array(phase),
   boots: z.array(boot),
   checks: z.array(check),
+  leaks: leaksRecordSchema.exactOptional(),
   error: error.exactOptional(),
   folder: z.string(),
   repeat: z.string(),

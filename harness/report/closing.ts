@@ -1,6 +1,7 @@
 import { EXIT } from '../core/index.js';
 import { exitCodeOf, type RunRecord, type Verdict } from '../record/index.js';
 import { renderParagraph } from './block.js';
+import { describeLeaks } from './leaks.js';
 import { countWipes, digestPromises, type PromiseOutcome } from './digest.js';
 import type { Paint } from './paint.js';
 import { countOf, formatDuration } from './words.js';
@@ -37,6 +38,7 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
   return [
     ...renderParagraph(describeVerdicts(record), { ...at, format: 'bold' }),
     ...renderParagraph(describeProofs(record), at),
+    ...describeLeaks(record.variants, folder).flatMap((text) => renderParagraph(text, at)),
     ...renderParagraph(describeMachines(record), at),
     ...renderParagraph(where, at),
     ...renderParagraph(describeExit(exitCodeOf(record)), at),

@@ -1,4 +1,5 @@
 export { createLiveReporter, type LiveReporter, type LiveReporterOptions } from './live.js';
+export { renderLeaks, type LeaksOptions } from './leaks.js';
 export { renderSummary, type SummaryOptions } from './summary.js';
 export { renderPhaseTable } from './phase-table.js';
 export { renderTap } from './tap.js';

@@ -2,6 +2,7 @@ import { Builder } from 'xml2js';
 
 import type { CheckRecord, RunRecord, VariantRecord } from '../record/index.js';
 import { momentOf, reasonOf } from './digest.js';
+import { listLeaks } from './leaks.js';
 import { makePrintable } from './text.js';
 
 interface Element {
@@ -71,7 +72,12 @@ function toSuite(variant: VariantRecord): { element: Element; counts: Counts } {
     },
     testcase: cases,
     'system-out': makePrintable(
-      [`Evidence: ${variant.folder}/`, ...evidenceFiles(variant), `Repeat: ${variant.repeat}`].join('\n'),
+      [
+        `Evidence: ${variant.folder}/`,
+        ...evidenceFiles(variant),
+        ...listLeaks(variant),
+        `Repeat: ${variant.repeat}`,
+      ].join('\n'),
     ),
   };
   return { element, counts };

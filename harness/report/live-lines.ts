@@ -57,6 +57,7 @@ export function renderEvent(
       ];
     }
     case 'boot':
+    case 'leaks':
       return [];
     case 'check':
       return renderCheck(event.check, activity, { ...options, name });

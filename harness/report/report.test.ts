@@ -6,8 +6,21 @@ import t from 'tap';
 import { Parser, type FinalResults, type Result } from 'tap-parser';
 import { parseStringPromise } from 'xml2js';
 
-import { readRecord, type CheckRecord, type RunRecord, type VariantRecord } from '../record/index.js';
-import { renderJUnit, renderPhaseTable, renderSummary, renderTap, writeReports } from './index.js';
+import {
+  readRecord,
+  type CheckRecord,
+  type LeakRecord,
+  type RunRecord,
+  type VariantRecord,
+} from '../record/index.js';
+import {
+  renderJUnit,
+  renderLeaks,
+  renderPhaseTable,
+  renderSummary,
+  renderTap,
+  writeReports,
+} from './index.js';
 import { HOSTILE_TAIL, makeSampleRecord } from './sample-run.js';
 import { makeOneLine, makePrintable } from './text.js';
 
@@ -45,6 +58,9 @@ function poison(text: string): RunRecord {
       ? {}
       : { error: { ...each.error, message: text, hint: text, details: text } }),
     checks: each.checks.map(check),
+    ...(each.leaks === undefined
+      ? {}
+      : { leaks: { ...each.leaks, lost: [text], orphans: [text], stores: [text], missing: [text] } }),
   });
   return { ...record, variants: record.variants.map(variant) };
 }
@@ -160,6 +176,77 @@ t.test('summary', async (t) => {
       /\/home keeps its files \[kept:\/home\]\n +after boot 1 +9 files unchanged/,
     );
   });
+});
+
+t.test('leaks are in every report, and change no verdict', async (t) => {
+  const words = unwrap(renderSummary(record, { folder: 'reports/r' }));
+  for (const expected of [
+    'Not kept (btrfs-luks-rollback[disk=virtio]): 3 things the next boot loses, 1 orphan in /persist: imperm leaks reports/r',
+    'Not kept (rollback-too-late[disk=virtio]): not all could be looked at (The root was not listed at the start of boot 3.): imperm leaks',
+  ]) {
+    t.ok(words.includes(expected), expected);
+  }
+  const lines = ['lost by the next boot: /var/lib/app', 'kept, not declared: /persist/old'];
+  for (const line of lines) {
+    t.ok(renderSummary(record, { proofs: true }).includes(line));
+    t.ok(renderTap(record).includes(`    # ${line}\n`));
+    t.ok(renderJUnit(record).includes(line));
+  }
+  const nothing = {
+    lost: [],
+    remade: [],
+    orphans: [],
+    stores: ['/persist'],
+    missing: [],
+    file: 'leaks.json',
+  };
+  const clean = {
+    ...record,
+    variants: record.variants.slice(0, 1).map((each) => ({ ...each, leaks: nothing })),
+  };
+  t.match(renderSummary(clean), /^Not kept: nothing that anyone made, and no orphans: imperm leaks$/m);
+});
+
+t.test('all leaks of a variant as a text', async (t) => {
+  const leak: LeakRecord = {
+    path: '/var/lib/app',
+    kind: 'directory',
+    changes: ['new'],
+    mode: '0750',
+    user: 'app',
+    group: 'root',
+    content: { files: 2, directories: 1, links: 0, subvolumes: 0, others: 0, sizeBytes: 1234, sample: ['a'] },
+    owner: 'app.service',
+    because: 'StateDirectory=',
+  };
+  const plain: LeakRecord = {
+    path: '/etc/a\nb',
+    kind: 'file',
+    changes: ['content'],
+    mode: '0644',
+    user: 'root',
+    group: 'root',
+    sizeBytes: 0,
+    owner: 'unknown',
+  };
+  const text = renderLeaks('v', {
+    version: 1,
+    view: 'disk',
+    lost: [plain, leak],
+    remade: [],
+    stores: ['/persist'],
+    missing: ['/persist could not be read.'],
+    nix: 'environment.persistence."/persist" = {\n  files = [ "/x" ];\n};\n',
+  });
+  for (const expected of [
+    'The next boot loses: 2 things\n  app.service (StateDirectory=)\n    /var/lib/app\n      directory, new: 2 files and 1 directory, 1.2 kB (a, …); app:root 0750\n  unknown\n    /etc/a\\nb\n',
+    'another content: nothing\n',
+    'although nothing declares it: could not be looked at\n',
+    'not known     /persist could not be read.\n',
+    '\nenvironment.persistence."/persist" = {\n  files = [ "/x" ];\n};\n',
+  ]) {
+    t.ok(text.includes(expected), expected);
+  }
 });
 
 t.test('phases are added up by name', async (t) => {

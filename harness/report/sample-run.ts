@@ -2,6 +2,7 @@ import {
   createRecorder,
   type BootRecord,
   type CheckRecord,
+  type LeaksRecord,
   type RunEvent,
   type RunRecord,
   type StampedEvent,
@@ -25,6 +26,7 @@ interface SampleVariant {
   readonly axes: VariantRecord['axes'];
   readonly boots: number;
   readonly checks: readonly CheckRecord[];
+  readonly leaks?: LeaksRecord;
   readonly end: VariantEnd;
 }
 
@@ -132,6 +134,14 @@ const SAMPLES: readonly SampleVariant[] = [
         line: 9,
       }),
     ],
+    leaks: {
+      lost: ['/var/lib/app', '/etc/two\nlines # SKIP', '/root'],
+      remade: [],
+      orphans: ['/persist/old'],
+      stores: ['/persist'],
+      missing: [],
+      file: 'leaks.json',
+    },
     end: { verdict: 'pass', machineCpuMs: 101_000 },
   },
   {
@@ -141,6 +151,7 @@ const SAMPLES: readonly SampleVariant[] = [
     axes: { disk: 'virtio' },
     boots: 3,
     checks: [1, 2, 3].flatMap(lateBoot),
+    leaks: { stores: [], missing: ['The root was not listed at the start of boot 3.'], file: 'leaks.json' },
     end: { verdict: 'fail', machineCpuMs: 98_000 },
   },
   {
@@ -258,7 +269,7 @@ export function makeSampleEvents(): StampedEvent[] {
   });
   emit({ type: 'note', level: 'warn', text: 'Time limits are multiplied by 8.' });
 
-  for (const { id, title, file, axes, boots, checks, end } of SAMPLES) {
+  for (const { id, title, file, axes, boots, checks, leaks, end } of SAMPLES) {
     const name = id.replace(/\[.*/, '');
     const originMs = atMs;
     emit({
@@ -281,6 +292,7 @@ export function makeSampleEvents(): StampedEvent[] {
       for (const check of checks) if (check.boot === boot) emit({ type: 'check', variant: id, check });
     }
     for (const check of checks) if (check.boot === undefined) emit({ type: 'check', variant: id, check });
+    if (leaks !== undefined) emit({ type: 'leaks', variant: id, leaks });
     if (end.verdict === 'error') {
       emit({ type: 'phase-start', variant: id, name: 'stage-1', boot: 2 });
       atMs += 30_000;

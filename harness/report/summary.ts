@@ -5,6 +5,7 @@ import { digestPromises, momentOf, type PromiseOutcome } from './digest.js';
 import { explainVariant } from './explain.js';
 import { createPaint, type Paint } from './paint.js';
 import { renderPhaseTable } from './phase-table.js';
+import { listLeaks } from './leaks.js';
 import { makeOneLine } from './text.js';
 import { renderVerdictTable } from './verdict-table.js';
 
@@ -15,7 +16,7 @@ export interface SummaryOptions {
   readonly width?: number;
   /** Folder of `record.json`, put before the paths that are shown. Default: paths are relative to it. */
   readonly folder?: string;
-  /** Also list every promise that was kept, with its proof. Default: false. */
+  /** Also list every promise that was kept, with its proof, and every leak. Default: false. */
   readonly proofs?: boolean;
 }
 
@@ -37,6 +38,10 @@ export function renderSummary(record: RunRecord, options: SummaryOptions = {}): 
     ...told.map((variant) => explainVariant(variant, { ...at, folder: folder ?? '' })),
     ...(proofs ? [[heading('What was kept, and the proofs')]] : []),
     ...(proofs ? record.variants.map((variant) => listProofs(variant, at)) : []),
+    ...(proofs && record.variants.some(({ leaks }) => leaks !== undefined)
+      ? [[heading('What is not kept')]]
+      : []),
+    ...(proofs ? record.variants.map((variant) => listNotKept(variant, at)) : []),
     [heading('Where the time went')],
     [renderPhaseTable(record, { color })],
     [heading('Result')],
@@ -54,4 +59,16 @@ function listProofs(variant: VariantRecord, options: { paint: Paint; width: numb
     ...promise.looks.flatMap((look) => renderLabelled(momentOf(look), look.found, { ...options, indent: 4 })),
   ];
   return [options.paint('bold', makeOneLine(variant.id)), ...kept.flatMap(tell)];
+}
+
+function listNotKept(variant: VariantRecord, options: { paint: Paint; width: number }): string[] {
+  if (variant.leaks === undefined) return [];
+  const lines = listLeaks(variant);
+  return [
+    options.paint('bold', makeOneLine(variant.id)),
+    ...(lines.length === 0
+      ? ['nothing that the next boot would lose, nothing kept undeclared']
+      : lines
+    ).flatMap((line) => renderParagraph(line, { ...options, indent: 2 })),
+  ];
 }

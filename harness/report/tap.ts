@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 
 import type { CheckRecord, ErrorRecord, RunRecord, VariantRecord } from '../record/index.js';
 import { momentOf, reasonOf } from './digest.js';
+import { listLeaks } from './leaks.js';
 import { makeOneLine, makePrintable } from './text.js';
 
 const SUBTEST_INDENT = '    ';
@@ -40,7 +41,9 @@ function renderVariant(variant: VariantRecord, number: number): string[] {
   const points = variant.checks.map((check, index) => renderCheck(check, variant, index + 1));
   const verdict = renderVerdict(variant, points.length + 1);
   if (verdict !== undefined) points.push(verdict);
-  const subtest = [...points.flat(), `1..${String(points.length)}`];
+  // Comments: leaks are information, not a verdict.
+  const leaks = listLeaks(variant).map((line) => `# ${line}`);
+  const subtest = [...points.flat(), ...leaks, `1..${String(points.length)}`];
   const ok = variant.verdict === 'pass' || variant.verdict === 'known-bug';
   return [
     `# Subtest: ${name}`,
