@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { type DiskEvidence, inspectDisk } from '../probe/index.js';
+import { type DiskEvidence, type DiskTree, inspectDisk } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
@@ -12,7 +12,7 @@ import { openInstaller } from './installer.js';
 export async function inspectPoweredOff(
   scenario: Scenario,
   parts: MachineParts,
-  context: VariantContext,
+  context: VariantContext & { readonly trees: readonly DiskTree[] },
 ): Promise<DiskEvidence> {
   const { host, budget, timeScale } = context;
   const part = budget.part('the powered-off disk to be inspected', LIMITS_MS.inspect * timeScale);
@@ -37,6 +37,7 @@ export async function inspectPoweredOff(
   const collection = inspectDisk(scenario, {
     device: names[0] ?? '',
     passphraseFile: PASSPHRASE_FILE,
+    trees: context.trees,
     boundary: makeBoundary(),
   });
   const result = await running.until(shell.execute('bash -s', part, { input: collection.script }), part);

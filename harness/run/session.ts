@@ -10,6 +10,7 @@ import {
   checkLogins,
   collectBootEvidence,
   collectPlanted,
+  type Collection,
   ConsoleWatch,
   type InstallEvidence,
   planCanaries,
@@ -25,6 +26,7 @@ import { FindingLog, judgeConsole } from './findings.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
 import { installSystem, type MachineParts, makeMachineParts } from './install.js';
+import { LeakWatch } from './leak-watch.js';
 import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';
 import { makeSecrets } from './secrets.js';
@@ -55,6 +57,7 @@ export class VariantSession {
   readonly #context: VariantContext;
   readonly #watch: ConsoleWatch;
   readonly #system: BootedSystem;
+  readonly #leaks: LeakWatch;
   readonly #planted: { plan: CanaryPlan; evidence: PlantedEvidence }[] = [];
   #previous: BootEvidence | undefined;
   /** Of the LUKS devices, as they were set up. */
@@ -67,6 +70,7 @@ export class VariantSession {
     this.log = new FindingLog(context);
     this.power = new MachinePower(scenario, context, this.#watch);
     this.#system = new BootedSystem(scenario, context, this.power);
+    this.#leaks = new LeakWatch(scenario, context);
   }
 
   /** Does what the plan says. */
@@ -97,10 +101,11 @@ export class VariantSession {
     if (stuck !== undefined)
       await reportStuckBoot(stuck, { scenario, folder: context.folder, log: this.log });
     const evidence = await context.phases.run('inspect-disk', () =>
-      inspectPoweredOff(scenario, ending.parts, context),
+      inspectPoweredOff(scenario, ending.parts, { ...context, trees: this.#leaks.diskTrees }),
     );
-    await this.log.save('disk.json', evidence);
+    await this.log.save('disk.json', { ...evidence, trees: undefined });
     const { wasCut } = ending;
+    await this.#leaks.report(evidence.trees, this.log, wasCut);
     const asSetUp = { ...installed, headers: this.#headers };
     const findings = checkDisk({
       scenario,
@@ -161,6 +166,8 @@ export class VariantSession {
         if (shell === undefined) return { parts, wasCut: true };
       }
       if (step.kind === 'power-off') {
+        // Before anyone logs in: what a login leaves is the harness's.
+        if (shell !== undefined) await this.#leaks.lookAtEnd(step.boot, this.#askOf(shell));
         await this.#logIn(step.boot, parts);
         await this.power.off(step.boot);
       }
@@ -226,10 +233,12 @@ export class VariantSession {
     const scenario = this.#scenario;
     const evidence = await context.phases.run(
       'probe',
-      () => {
+      async () => {
         const canaryFolders = this.#planted.flatMap(({ plan }) => [...plan.doomed, ...plan.kept.values()]);
         const collection = collectBootEvidence(scenario, boot, { canaryFolders, boundary: makeBoundary() });
-        return this.#system.collect(shell, collection, `the evidence of boot ${String(boot)}`);
+        const found = await this.#system.collect(shell, collection, `the evidence of boot ${String(boot)}`);
+        await this.#leaks.lookAtStart(found, this.#askOf(shell));
+        return found;
       },
       boot,
     );
@@ -263,6 +272,11 @@ export class VariantSession {
     const name = `logins-${String(boot)}.json`;
     await this.log.save(name, logins);
     this.log.report(checkLogins(this.#scenario, boot, logins), [name, 'console.log']);
+  }
+
+  #askOf(shell: MachineShell) {
+    return <T>(collection: Collection<T>, label: string): Promise<T> =>
+      this.#system.collect(shell, collection, label);
   }
 
   async #plant({ boot }: BootStep, shell: MachineShell): Promise<void> {
