@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 
 import { asHarnessError, EXIT, readEnvironment, reapLeases, repositoryRoot } from '../core/index.js';
 import { doctor } from './doctor.js';
+import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
 import type { HostOptions } from './options.js';
 import { renderError } from './render-error.js';
@@ -26,18 +27,25 @@ function withHostOptions(command: Command): Command {
     .option('-y, --yes', 'install missing host packages without asking', false);
 }
 
+function withVariant(command: Command): Command {
+  return command.option('--variant <axis=value...>', 'only variants with this value, such as disk=nvme');
+}
+
 function withVariantOptions(command: Command): Command {
-  return command
-    .option('--variant <axis=value...>', 'only variants with this value, such as disk=nvme')
+  return withVariant(command)
     .option('--all-pairs', 'so many variants that every pair of values occurs (the default)')
     .option('--full', 'every variant')
     .option('--once', 'the first variant of each scenario');
 }
 
 function withRunOptions(command: Command): Command {
-  return withVariantOptions(withHostOptions(command))
+  return withReportOptions(withVariantOptions(withHostOptions(command)))
     .option('-j, --jobs <n>', 'most machines at the same time (default: one for each processor)')
-    .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false)
+    .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false);
+}
+
+function withReportOptions(command: Command): Command {
+  return command
     .option('--reports <folder>', 'where reports are written', path.join(repositoryRoot, 'reports'))
     .option('-v, --verbose', 'also show console lines and every promise that was kept', false);
 }
@@ -48,10 +56,28 @@ Examples:
   imperm run --all                             every scenario and variant
   imperm run btrfs-luks-rollback --variant disk=nvme
   imperm run ./my-layout.yaml                  your own layout
+  imperm leaks                                 what the newest run found that no boot would keep
   imperm plan my-layout.yaml                   what would be done, without doing it
 
 Exit codes: 0 as promised, 1 a layout broke a promise, 2 a scenario or the command line is wrong,
 69 the host or a machine could not run it, 130 interrupted.`;
+
+const LEAKS_HELP = `
+What is looked at: the root at the start of every boot, and at the end of the last one (on the powered-off disk; in
+memory, where the root is a tmpfs). From that follow
+  - what the next boot loses: files, empty ones too, directories, links, owners, modes, nested subvolumes
+  - what every boot makes anew with another content, such as a machine id that is not kept
+  - what lies in the persistent stores although nothing declares it
+by the unit or package that owns it, and the Nix to paste that keeps it. What the system does by itself in a virtual
+machine is seen; to see what your services leave, let a step of the scenario use them (steps: [boot, {run: …}, …]).
+
+Examples:
+  imperm leaks                                 of the newest run
+  imperm leaks reports/2026-11-21-100233-2140  of this run
+  imperm leaks --scenario ./my-layout.yaml     install it, boot it, and show what leaks
+  imperm leaks --json                          the same for programs
+
+Leaks are information: the exit code is 0 whatever they are. With --scenario it is that of the run.`;
 
 /** The whole command line. @returns The exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -91,6 +117,18 @@ export async function main(argv: readonly string[]): Promise<number> {
         version: manifest.version,
         words: ['run', ...names],
       });
+    });
+  withReportOptions(
+    withVariant(
+      withHostOptions(command('leaks', 'what the next boot would lose, and what is kept undeclared')),
+    ),
+  )
+    .argument('[run]', "a run's folder (default: the newest in the reports folder)")
+    .option('--scenario <name>', 'run this scenario first, in one variant')
+    .option('--json', 'as JSON', false)
+    .addHelpText('after', LEAKS_HELP)
+    .action(async (folder: string | undefined, options: LeaksOptions) => {
+      exitCode = await leaks(folder, options, { environment, version: manifest.version });
     });
   withVariantOptions(command('plan', 'show what a run would do, and do nothing'))
     .argument('[scenario...]')

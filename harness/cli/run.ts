@@ -29,6 +29,8 @@ export interface RunSurroundings {
   readonly version: string;
   /** The command line, for the record. */
   readonly words: readonly string[];
+  /** Told the run's folder once its reports are written. Standard output is then the caller's. */
+  readonly onReport?: (folder: string) => void;
 }
 
 /** What a machine takes beside its own memory: QEMU itself, and the code that it has translated. */
@@ -129,7 +131,8 @@ export async function run(
     const record = recorder.record();
     const { notes } = await writeReports(record, folder);
     await linkLatest(folder);
-    const out = options.tap ? process.stderr : process.stdout;
+    surroundings.onReport?.(folder);
+    const out = options.tap || surroundings.onReport !== undefined ? process.stderr : process.stdout;
     if (options.tap) process.stdout.write(renderTap(record));
     if (record.variants.length > 0) {
       out.write(
