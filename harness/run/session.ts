@@ -21,6 +21,7 @@ import { type MachineShell, QemuMachine } from '../target/index.js';
 import { followBoot } from './boot-machine.js';
 import { BootedSystem } from './booted-system.js';
 import { makeBoundary } from './boundary.js';
+import { checkIdentity } from './check-identity.js';
 import type { VariantContext } from './context.js';
 import { FindingLog, judgeConsole } from './findings.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
@@ -243,7 +244,7 @@ export class VariantSession {
       boot,
     );
     await this.log.save(`boot-${String(boot)}.json`, evidence);
-    this.#checkIdentity(evidence);
+    checkIdentity(evidence, { nonce: this.power.nonce, bootBefore: this.#previous?.bootId });
     context.emit({
       type: 'boot',
       variant: context.variant,
@@ -296,22 +297,6 @@ export class VariantSession {
       },
       boot,
     );
-  }
-
-  /** The machine that answers is the one that was started, in a boot that was not there before. */
-  #checkIdentity({ nonce, bootId }: BootEvidence): void {
-    if (nonce !== this.power.nonce) {
-      throw new HarnessError(
-        'WRONG_MACHINE',
-        `The machine that answers is not the one that was started: it holds the nonce ${nonce}, not ${this.power.nonce}`,
-      );
-    }
-    if (this.#previous?.bootId === bootId) {
-      throw new HarnessError(
-        'WRONG_MACHINE',
-        `The machine was to boot again, but its boot id is still ${bootId}`,
-      );
-    }
   }
 
   #note(text: string): void {
