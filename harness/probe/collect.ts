@@ -1,7 +1,8 @@
 import { HarnessError, quote } from '../core/index.js';
 import type { KeptPromise, Scenario } from '../scenario/index.js';
-import type { BootEvidence, JournalLine, Mount, PlantedEvidence, Subvolume } from './evidence.js';
-import { STAGE1_SCRIPT, stripDate } from './stage-one-log.js';
+import type { BootEvidence, Mount, PlantedEvidence, Subvolume } from './evidence.js';
+import { parseJournalLine } from './journal-line.js';
+import { STAGE1_SCRIPT } from './stage-one-log.js';
 import { listingCommands, parseListing } from './listing.js';
 import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
 
@@ -246,34 +247,6 @@ export function parseMount(line: string): Mount {
     fsType,
     source: unescapeMountField(source),
     options: [...options.split(','), ...superOptions.split(',')],
-  };
-}
-
-/** journalctl gives a message that is no valid text as an array of bytes, and one that is very long as null. */
-function parseJournalLine(line: string): JournalLine {
-  const entry = JSON.parse(line) as Record<string, string | number[] | null | undefined>;
-  const field = (name: string): string | undefined => {
-    const value = entry[name];
-    return value === undefined || value === null
-      ? undefined
-      : typeof value === 'string'
-        ? value
-        : Buffer.from(value).toString('utf8');
-  };
-  // A line of the kernel's log gets to the journal long after it was written.
-  const isScript = field('SYSLOG_IDENTIFIER') === STAGE1_SCRIPT;
-  const writer = isScript ? STAGE1_SCRIPT : field('_SYSTEMD_UNIT');
-  const message = field('MESSAGE') ?? '';
-  const about = field('UNIT');
-  const messageId = field('MESSAGE_ID');
-  return {
-    monotonicUs: Number(
-      (isScript ? field('_SOURCE_MONOTONIC_TIMESTAMP') : undefined) ?? field('__MONOTONIC_TIMESTAMP'),
-    ),
-    message: isScript ? stripDate(message) : message,
-    ...(writer === undefined ? {} : { writer }),
-    ...(about === undefined ? {} : { about }),
-    ...(messageId === undefined ? {} : { messageId }),
   };
 }
 
