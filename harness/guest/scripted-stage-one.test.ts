@@ -112,6 +112,16 @@ void t.test('file systems are mounted after what they lie on and are bound from'
   t.end();
 });
 
+void t.test('swap with a key that lasts is looked at for a sleeping system', (t) => {
+  const [swap] = system.swapDevices;
+  if (swap === undefined) throw new Error('the layout has swap');
+  const look = (of: SystemModel): string | undefined =>
+    /^for device in (.*); do$/m.exec(renderStageOneInit(of, []))?.[1];
+  t.equal(look(system), "'/dev/disk/by-partlabel/swap'");
+  t.equal(look({ ...system, swapDevices: [{ ...swap, randomEncryption: true }] }), '');
+  t.end();
+});
+
 void t.test('a key file opens without a question', (t) => {
   const luks = system.luks.map((each) => ({ ...each, unlock: 'key-file' as const }));
   const open = (of: SystemModel): string | undefined =>

@@ -116,6 +116,10 @@ export function renderStageOneInit(system: SystemModel, kernelModules: readonly 
     preDeviceCommands: renderHook(system, 'preDeviceCommands', []),
     preLVMCommands: renderHook(system, 'preLVMCommands', renderLuks(system)),
     postDeviceCommands: renderHook(system, 'postDeviceCommands', btrfs ? ['btrfs device scan'] : []),
+    resumeDevices: system.swapDevices
+      .filter(({ randomEncryption }) => !randomEncryption)
+      .map(({ device }) => quote(device))
+      .join(' '),
     postResumeCommands: renderHook(system, 'postResumeCommands', []),
     mounts: renderMounts(system),
     postMountCommands: renderHook(system, 'postMountCommands', renderPersistence(system)),

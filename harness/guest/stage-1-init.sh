@@ -184,7 +184,11 @@ info "starting device mapper and LVM..."
 
 @postDeviceCommands@
 
-# Resume from hibernation: the kernel does not come back from this when there is something to resume.
+# Resume from hibernation, from the device that the configuration names, else from the swap that says it holds a sleeping
+# system. The kernel does not come back from this.
+for device in @resumeDevices@; do
+  [ -n "$resumeDevice" ] || [ "$(blkid -o value -s TYPE "$device")" != swsuspend ] || resumeDevice=$device
+done
 if [ -n "$resumeDevice" ] && [ -e /sys/power/resume ] && [ -e "$resumeDevice" ]; then
   cat "/sys/class/block/$(basename "$(readlink -f "$resumeDevice")")/dev" >/sys/power/resume || echo "failed to resume..."
 fi

@@ -171,7 +171,7 @@ copy_programs() { # tree, file... (each with the libraries it needs, at their ow
   {
     printf '%s\n' "$@"
     ldd "$@" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\/.*\.so/ && $2 ~ /^\(/ { print $1 }'
-  } | sed -E 's|^/(bin\|sbin\|lib\|lib64)/|/usr/\1/|' | sort -u | while read -r file; do
+  } | sed -E 's#^/(bin|sbin|lib|lib64)/#/usr/\1/#' | sort -u | while read -r file; do
     mkdir -p "$tree${file%/*}"
     cp --dereference "$file" "$tree$file"
   done
