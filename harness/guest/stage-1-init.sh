@@ -222,6 +222,5 @@ if [ ! -e "$targetRoot$stage2Init" ] && [ ! -L "$targetRoot$stage2Init" ]; then
   fail
 fi
 /usr/lib/imperm/bind-usr "$targetRoot" "${stage2Init%/init}" || fail
-mkdir -m 0755 -p "$targetRoot/proc" "$targetRoot/sys" "$targetRoot/dev" "$targetRoot/run"
 for special in /proc /sys /dev /run; do mount -o move "$special" "$targetRoot$special"; done
 exec env -i /bin/switch_root "$targetRoot" "$stage2Init"
