@@ -1,4 +1,4 @@
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
@@ -941,6 +941,14 @@ t.test('scripts of steps and checks are read', async (t) => {
     scenario.promises.find(({ kind }) => kind === 'check'),
     { id: 'check:x', fromBoot: 2, script: { text: 'true' } },
   );
+});
+
+t.test('every scenario of the repository loads', async (t) => {
+  const found = await readdir('scenarios', { recursive: true });
+  const files = found.filter((file) => path.basename(file) === 'scenario.yaml');
+  t.ok(files.length >= 15);
+  const scenarios = await loadScenarios(files.map((file) => path.join('scenarios', file)));
+  t.equal(scenarios.length, files.length);
 });
 
 t.test('scenarios are found one folder deep', async (t) => {

@@ -77,6 +77,7 @@ function checkExpected(
   root: Located,
 ): readonly Problem[] {
   const known = new Set([
+    'installs',
     'boots',
     ...points.flatMap(({ promised }) => promised.promises.map(({ id }) => id)),
   ]);
