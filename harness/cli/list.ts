@@ -20,14 +20,26 @@ export async function plan(names: readonly string[], options: SelectOptions): Pr
 export async function list(): Promise<void> {
   const files = await glob(SCENARIOS_DIR);
   const scenarios = await loadScenarios(files.map(({ file }) => file));
+  const idsOf = (variants: ReturnType<typeof chooseVariants>): Set<string> =>
+    new Set(variants.map(({ id }) => id));
+  const inAll = idsOf(
+    chooseVariants(scenarios.filter((_, index) => files[index]?.name.includes('/') === false)),
+  );
   for (const [index, scenario] of scenarios.entries()) {
     const name = files[index]?.name ?? scenario.name;
     process.stdout.write(`${name}\n  ${scenario.title}\n`);
-    const pairs = new Set(chooseVariants(scenario).map(({ id }) => id));
-    for (const variant of chooseVariants(scenario, { spread: 'full' })) {
-      const choices = variant.choices.map((choice) => ` --variant ${choice}`).join('');
-      const only = pairs.has(variant.id) ? '' : '   (only with --full)';
-      process.stdout.write(`    npx imperm run ${name}${choices}${only}\n`);
+    const pairs = idsOf(chooseVariants([scenario]));
+    for (const { id, choices } of chooseVariants([scenario], { spread: 'full' })) {
+      const mark = inAll.has(id) ? '*' : pairs.has(id) ? '+' : ' ';
+      const chosen = choices.map((choice) => ` --variant ${choice}`).join('');
+      process.stdout.write(`  ${mark} npx imperm run ${name}${chosen}\n`);
     }
   }
+  process.stdout.write(LEGEND);
 }
+
+const LEGEND = `
+* also run by \`imperm run --all\`: every pair of values occurs in one of these
++ also run by \`imperm run\` with the name alone: every pair of values of this scenario
+The others are run when they are asked for, or with --full.
+`;

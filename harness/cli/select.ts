@@ -50,7 +50,7 @@ export async function selectVariants(
   if (options.once === true && options.full === true)
     throw new HarnessError('USAGE', '--once and --full cannot be together');
   const spread: VariantSpread = options.once === true ? 'once' : options.full === true ? 'full' : 'pairs';
-  return scenarios.flatMap((scenario) => chooseVariants(scenario, { filter, spread }));
+  return chooseVariants(scenarios, { filter, spread });
 }
 
 async function findScenario(name: string): Promise<string> {

@@ -820,7 +820,7 @@ async function loadFile(file: string): Promise<ScenarioFile> {
 
 t.test('variants are the combinations of the axes', async (t) => {
   const scenario = await loadFile(writeRecipe(t));
-  const variants = selectVariants(scenario, { spread: 'full' });
+  const variants = selectVariants([scenario], { spread: 'full' });
   t.same(
     variants.map((each) => each.id),
     ['recipe[disk=virtio]', 'recipe[disk=nvme]'],
@@ -832,21 +832,21 @@ t.test('variants are the combinations of the axes', async (t) => {
       ['nvme', 'nvme'],
     ],
   );
-  t.match(selectVariants(scenario, { filter: { disk: 'nvme' } }), [
+  t.match(selectVariants([scenario], { filter: { disk: 'nvme' } }), [
     { id: 'recipe[disk=nvme]', axes: { disk: 'nvme' }, choices: ['disk=nvme'] },
   ]);
-  t.equal(selectVariants(scenario, { spread: 'once' }).length, 1);
-  t.throws(() => selectVariants(scenario, { filter: { disk: 'scsi' } }), {
+  t.equal(selectVariants([scenario], { spread: 'once' }).length, 1);
+  t.throws(() => selectVariants([scenario], { filter: { disk: 'scsi' } }), {
     code: 'USAGE',
     message: /no value "scsi"/,
     hint: /virtio, nvme/,
   });
-  t.throws(() => selectVariants(scenario, { filter: { bus: 'nvme' } }), {
+  t.throws(() => selectVariants([scenario], { filter: { bus: 'nvme' } }), {
     code: 'USAGE',
     message: /no axis "bus"/,
     hint: /disk/,
   });
-  t.throws(() => selectVariants(scenario, { filter: { constructor: 'x' } }), { code: 'USAGE' });
+  t.throws(() => selectVariants([scenario], { filter: { constructor: 'x' } }), { code: 'USAGE' });
 });
 
 const WIDE = edit(
@@ -856,9 +856,9 @@ const WIDE = edit(
 
 t.test('few variants hold every pair of values, and what NixOS cannot do is no variant', async (t) => {
   const scenario = await loadFile(writeRecipe(t, WIDE));
-  const all = selectVariants(scenario, { spread: 'full' });
+  const all = selectVariants([scenario], { spread: 'full' });
   t.equal(all.length, 2 * 2 * 2 * 4 - 4, 'scripted stage 1 knows no TPM');
-  const few = selectVariants(scenario);
+  const few = selectVariants([scenario]);
   const pairs = (variants: typeof all): string[] => [
     ...new Set(
       variants.flatMap(({ axes }) => {
@@ -870,15 +870,30 @@ t.test('few variants hold every pair of values, and what NixOS cannot do is no v
   t.strictSame(pairs(few).sort(), pairs(all).sort());
   t.ok(few.length <= 9, `${String(few.length)} of ${String(all.length)} variants`);
   t.equal(few[0]?.id, all[0]?.id, 'what is written first is always tried');
-  t.throws(() => selectVariants(scenario, { filter: { stage1: 'scripted', luks: 'tpm2' } }), {
+  t.throws(() => selectVariants([scenario], { filter: { stage1: 'scripted', luks: 'tpm2' } }), {
     message: /no variant with stage1=scripted and luks=tpm2/,
   });
+});
+
+t.test('over several scenarios every value is tried with each, and every pair once', async (t) => {
+  const one = await loadFile(writeRecipe(t, WIDE));
+  const other = { ...one, name: 'other', variants: one.variants.map((variant) => ({ ...variant })) };
+  const scenarios = [one, other];
+  const chosen = selectVariants(scenarios);
+  for (const [index, scenario] of scenarios.entries()) {
+    const own = chosen.filter((variant) => scenario.variants.includes(variant));
+    t.ok(own.length < selectVariants([scenario]).length, 'fewer than alone');
+    for (const [axis, values] of Object.entries(scenario.axes)) {
+      const tried = new Set(own.map(({ axes }) => Object.entries(axes).find(([name]) => name === axis)?.[1]));
+      t.strictSame([...tried].sort(), values.map(String).sort(), `${String(index)}: ${axis}`);
+    }
+  }
 });
 
 t.test('an axis changes the system and what it promises', async (t) => {
   const scenario = await loadFile(writeRecipe(t, WIDE));
   const at = (filter: Record<string, string>): Scenario => {
-    const [variant] = selectVariants(scenario, { filter, spread: 'once' });
+    const [variant] = selectVariants([scenario], { filter, spread: 'once' });
     if (variant === undefined) throw new Error('there is no such variant');
     return variant.scenario;
   };

@@ -6,44 +6,49 @@ import type { ScenarioFile, Variant } from './model.js';
 export type VariantFilter = Readonly<Record<string, string>>;
 
 /**
- * How many of a scenario's variants are wanted: `once` the first, `pairs` so many that every pair of values of two axes
- * occurs, `full` all.
+ * How many variants are wanted: `once` the first of each scenario; `pairs` so many that every pair of values of two axes
+ * occurs in one of them, the scenario being an axis, too; `full` all.
  */
 export type VariantSpread = 'once' | 'pairs' | 'full';
 
 /**
- * Chooses variants of a scenario.
+ * Chooses variants of scenarios.
  *
- * @param scenario A loaded scenario.
+ * @param scenarios Loaded scenarios.
  * @param options.filter Keeps only the variants with these values; default all.
  * @param options.spread How many of those; default `pairs`.
- * @returns At least one variant, in the order of the file's values.
+ * @returns At least one variant of each scenario, in the order of the scenarios and of their files' values.
  * @throws {HarnessError} `USAGE` when the filter names an axis that does not exist.
- * @throws {HarnessError} `USAGE` when the filter names a value that the scenario's axis does not have.
+ * @throws {HarnessError} `USAGE` when the filter names a value that a scenario's axis does not have.
  * @throws {HarnessError} `USAGE` when the values of the filter cannot be together.
  */
 export function selectVariants(
-  scenario: ScenarioFile,
+  scenarios: readonly ScenarioFile[],
   options: { readonly filter?: VariantFilter; readonly spread?: VariantSpread } = {},
 ): readonly Variant[] {
   const { filter = {}, spread = 'pairs' } = options;
+  const wanted = scenarios.map((scenario) => filterVariants(scenario, filter));
+  if (spread === 'once') return wanted.flatMap((variants) => variants.slice(0, 1));
+  if (spread === 'full') return wanted.flat();
+  const points = wanted.flatMap((variants, index) =>
+    variants.map((variant) => ({ variant, point: { ...variant.axes, scenario: String(index) } })),
+  );
+  const chosen = choosePairs(points.map(({ point }) => point));
+  return points.filter(({ point }) => chosen.includes(point)).map(({ variant }) => variant);
+}
+
+function filterVariants(scenario: ScenarioFile, filter: VariantFilter): readonly Variant[] {
   checkFilter(scenario, filter);
   const wanted = scenario.variants.filter(({ axes }) =>
     Object.entries(filter).every(([axis, value]) =>
       Object.entries(axes).some(([name, own]) => name === axis && own === value),
     ),
   );
-  const [first] = wanted;
-  if (first === undefined) {
-    const values = Object.entries(filter).map(([axis, value]) => `${axis}=${value}`);
-    throw new HarnessError('USAGE', `${scenario.name} has no variant with ${values.join(' and ')}.`, {
-      hint: 'NixOS has no such combination. `imperm list` shows those that can be.',
-    });
-  }
-  if (spread === 'once') return [first];
-  if (spread === 'full') return wanted;
-  const chosen = choosePairs(wanted.map(({ axes }) => axes));
-  return wanted.filter(({ axes }) => chosen.includes(axes));
+  if (wanted.length > 0) return wanted;
+  const values = Object.entries(filter).map(([axis, value]) => `${axis}=${value}`);
+  throw new HarnessError('USAGE', `${scenario.name} has no variant with ${values.join(' and ')}.`, {
+    hint: 'NixOS has no such combination. `imperm list` shows those that can be.',
+  });
 }
 
 function checkFilter(scenario: ScenarioFile, filter: VariantFilter): void {
