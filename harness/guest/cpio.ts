@@ -11,6 +11,14 @@ export type TreeEntry =
     }
   | { readonly kind: 'link'; readonly target: string };
 
+export function file(content: string, executable = false): TreeEntry {
+  return { kind: 'file', content, executable };
+}
+
+export function link(target: string): TreeEntry {
+  return { kind: 'link', target };
+}
+
 /** Files by absolute path. */
 export type Tree = ReadonlyMap<string, TreeEntry>;
 

@@ -1,10 +1,22 @@
-import type { SystemModel } from '../scenario/index.js';
+import type { Services, SystemModel } from '../scenario/index.js';
+
+/** Packages without what they only recommend. */
+const PACKAGES_OF = {
+  networkmanager: ['network-manager'],
+  // A static busybox is the content of the smallest container image, made in the machine: there is no network.
+  docker: ['docker.io', 'docker-cli', 'busybox-static'],
+  incus: ['incus-base', 'incus-client', 'busybox-static'],
+  autoScrub: [],
+  coredump: ['systemd-coredump'],
+  sudo: ['sudo'],
+} satisfies Record<keyof Services, readonly string[]>;
 
 /**
  * Debian packages that a system needs beyond the base. Systems that need the same share their images.
  *
  * @returns In a fixed order, each once.
  */
-export function extraPackages(system: SystemModel): readonly string[] {
-  return [...(system.services.sudo.enable ? ['sudo'] : [])].sort();
+export function extraPackages({ services }: SystemModel): readonly string[] {
+  const names = Object.keys(PACKAGES_OF) as (keyof Services)[];
+  return [...new Set(names.flatMap((name) => (services[name].enable ? PACKAGES_OF[name] : [])))].sort();
 }

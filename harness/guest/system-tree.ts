@@ -1,6 +1,7 @@
 import { escapeUnitPath, type Persistence, type SystemModel, type User } from '../scenario/index.js';
-import type { Tree, TreeEntry } from './cpio.js';
+import { file, link, type Tree, type TreeEntry } from './cpio.js';
 import { makeScriptedStageOneTree } from './scripted-stage-one.js';
+import { serviceEntries, serviceTmpfiles } from './service-units.js';
 import {
   LUKS_KEY_FILE,
   renderCrypttab,
@@ -13,14 +14,6 @@ import {
   renderSwapUnit,
   swapUnit,
 } from './units.js';
-
-function file(content: string, executable = false): TreeEntry {
-  return { kind: 'file', content, executable };
-}
-
-function link(target: string): TreeEntry {
-  return { kind: 'link', target };
-}
 
 /** First user id of normal users, as on NixOS. */
 const FIRST_UID = 1000;
@@ -109,10 +102,15 @@ function swapEntries(system: SystemModel): [string, TreeEntry][] {
     });
 }
 
+function etcLinks(system: SystemModel): SystemModel['links'] {
+  return system.links.filter(({ by }) => by === 'etc');
+}
+
 /** The rules of the configuration, in the file that NixOS writes them to. */
 function tmpfilesEntries(system: SystemModel): [string, TreeEntry][] {
-  if (system.tmpfiles.length === 0) return [];
-  return [['/etc/tmpfiles.d/00-nixos.conf', file(system.tmpfiles.map((rule) => `${rule}\n`).join(''))]];
+  const rules = [...serviceTmpfiles(system), ...system.tmpfiles];
+  if (rules.length === 0) return [];
+  return [['/etc/tmpfiles.d/00-nixos.conf', file(rules.map((rule) => `${rule}\n`).join(''))]];
 }
 
 /**
@@ -142,6 +140,14 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
     ['/nixos-version', file('NixOS-shaped Debian')],
     ['/system', file('x86_64-linux')],
     ['/imperm/users', file(usersTable(system))],
+    [
+      '/imperm/etc-links',
+      file(
+        etcLinks(system)
+          .map(({ path }) => `${path}\n`)
+          .join(''),
+      ),
+    ],
     ['/imperm/persistence', file(persistenceTable(system.persistence))],
     ['/etc/fstab', file(renderFstab(system))],
     ['/etc/hostname', file(`${system.hostName}\n`)],
@@ -151,6 +157,8 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
     ...machineIdEntries(system),
     ...swapEntries(system),
     ...tmpfilesEntries(system),
+    ...serviceEntries(system),
+    ...etcLinks(system).map(({ path, source }): [string, TreeEntry] => [path, link(source)]),
     ...mounts,
   ]);
 }

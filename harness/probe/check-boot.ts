@@ -1,5 +1,6 @@
 import type { Scenario, ScenarioPromise } from '../scenario/index.js';
 import { checkKept } from './check-kept.js';
+import { checkLinked } from './check-linked.js';
 import { checkRollbackLog, checkRollbackOrder } from './check-rollback.js';
 import { checkGone, checkRootWiped } from './check-root.js';
 import {
@@ -34,6 +35,8 @@ function checkPromise(
       return checkGone(promise, context);
     case 'kept':
       return checkKept(promise, context);
+    case 'linked':
+      return checkLinked(promise, context);
     case 'mounted':
       return checkMounted(promise, context);
     case 'machine-id-stable':

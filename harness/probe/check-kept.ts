@@ -67,7 +67,7 @@ function findMisplaced(promise: KeptPromise, context: BootContext): Outcome | un
       found: `${promise.path} does not exist`,
       cause: explainLoss(promise, context),
     };
-  const linked = here.type === 'l' && here.target === promise.source;
+  const linked = here.type === 'l' && here.target === (promise.link ?? promise.source);
   if (!linked && here.inode !== there.inode) {
     return {
       status: 'fail',

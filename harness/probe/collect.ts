@@ -20,6 +20,7 @@ function watchedPaths(scenario: Scenario): string[] {
   return scenario.promises.flatMap((promise) => {
     if (promise.kind === 'kept')
       return [promise.path, ...(promise.source === undefined ? [] : [promise.source])];
+    if (promise.kind === 'linked') return [promise.path, promise.source];
     return promise.kind === 'esp-private' ? [promise.mountPoint] : [];
   });
 }

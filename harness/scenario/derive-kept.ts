@@ -1,5 +1,5 @@
 import type { Place } from '../core/index.js';
-import type { FileSystem, SystemModel } from './model.js';
+import type { DeclaredLink, FileSystem, SystemModel } from './model.js';
 import { findHolder } from './mount-tree.js';
 import type { KeptPromise } from './promise.js';
 
@@ -60,7 +60,9 @@ export function deriveKept(
     const known = promises.get(path);
     promises.set(
       path,
-      known === undefined ? promiseNamed(path, { of, place, derived }) : { ...known, place },
+      known === undefined
+        ? promiseNamed(path, { of, place, derived, links: system.links })
+        : { ...known, place },
     );
   }
   return [...promises.values()];
@@ -82,12 +84,19 @@ export function findKept(
   return promise?.of === 'file' && promise.path !== path ? undefined : promise;
 }
 
-/** A named path below a persisted directory has its source below that directory's. */
+/** A named path that is a link has its source there; one below a persisted directory has it below that directory's. */
 function promiseNamed(
   path: string,
-  options: { of: 'directory' | 'file'; place: Place; derived: readonly KeptPromise[] },
+  options: {
+    of: 'directory' | 'file';
+    place: Place;
+    derived: readonly KeptPromise[];
+    links: readonly DeclaredLink[];
+  },
 ): KeptPromise {
   const { of, place, derived } = options;
+  const link = options.links.find((each) => each.path === path);
+  if (link !== undefined) return promiseKept(path, { of, place, source: link.source, link: link.target });
   const holder = findHolder(
     path,
     derived.filter((each) => each.of !== 'file').map((each) => each.path),

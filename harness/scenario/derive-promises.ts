@@ -1,5 +1,5 @@
 import type { Place } from '../core/index.js';
-import type { FileSystem, SystemModel } from './model.js';
+import type { DeclaredLink, FileSystem, SystemModel } from './model.js';
 import type { Script } from './script.js';
 import { deriveKept, findKept, type ExplicitPath, type StatedOwnership } from './derive-kept.js';
 import type {
@@ -56,6 +56,7 @@ export function derivePromises(
   return [
     ...deriveWiped(system, explicit),
     ...kept,
+    ...system.links.map(promiseLinked),
     ...system.fileSystems.map(promiseMounted),
     ...deriveIdentity(system, kept),
     ...deriveRollback(system, explicit),
@@ -125,6 +126,11 @@ function deriveWiped(system: SystemModel, explicit: ExplicitPromises): ScenarioP
 function promiseGone(path: string, place: Place): GonePromise {
   const title = path === '/' ? '/ forgets what is not kept' : `${path} forgets its files`;
   return { kind: 'gone', id: `gone:${path}`, title, place, path };
+}
+
+function promiseLinked({ path, target, source, place }: DeclaredLink): ScenarioPromise {
+  const title = `${path} is a link to ${source}`;
+  return { kind: 'linked', id: `linked:${path}`, title, place, path, target, source };
 }
 
 function promiseMounted(fileSystem: FileSystem): ScenarioPromise {

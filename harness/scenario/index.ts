@@ -1,6 +1,7 @@
 export type * from './model.js';
 export { CONSOLE_CLASS_NAMES, type ConsoleClassName } from './console-class.js';
 export type * from './promise.js';
+export type { Services } from './services-schema.js';
 export type { Script } from './script.js';
 export { findHolder, isAtOrBelow } from './mount-tree.js';
 export { findScenarios, loadScenario, loadScenarios } from './load.js';

@@ -129,6 +129,16 @@ export interface SshHostKey {
   readonly place: Place;
 }
 
+/** A link that the configuration declares: `environment.etc`, or a rule of tmpfiles. */
+export interface DeclaredLink {
+  readonly path: string;
+  /** What the link holds. That of `environment.etc` leads to /etc/static, and only that one to the source. */
+  readonly target: string;
+  readonly source: string;
+  readonly by: 'etc' | 'tmpfiles';
+  readonly place: Place;
+}
+
 export interface SystemModel {
   readonly hostName: string;
   readonly stage1: StageOneKind;
@@ -144,6 +154,7 @@ export interface SystemModel {
   readonly persistence: readonly Persistence[];
   readonly users: readonly User[];
   readonly openssh: { readonly hostKeys: readonly SshHostKey[] };
+  readonly links: readonly DeclaredLink[];
   readonly services: Services;
 }
 

@@ -43,10 +43,21 @@ export interface KeptPromise extends PromiseBase {
   readonly of: 'directory' | 'file' | 'volume';
   /** The same thing in the persistent store; absent for a volume and for a path that nothing persists. */
   readonly source?: string;
+  /** What the path holds where it is a link. Absent: the path is the source itself, bound or mounted. */
+  readonly link?: string;
   /** Owner, group and mode, only where the scenario states them. */
   readonly user?: string;
   readonly group?: string;
   readonly mode?: string;
+}
+
+/** What the configuration declares as a link is one, and leads to something. */
+export interface LinkedPromise extends PromiseBase {
+  readonly kind: 'linked';
+  readonly path: string;
+  /** What the link holds. */
+  readonly target: string;
+  readonly source: string;
 }
 
 /** The mount is there, from where the layout says, with the options it says. */
@@ -177,6 +188,7 @@ export type ScenarioPromise =
   | RootWipedPromise
   | GonePromise
   | KeptPromise
+  | LinkedPromise
   | MountedPromise
   | MachineIdPromise
   | SshHostKeysPromise

@@ -5,6 +5,7 @@ import type { FileSystem, Persistence, Rollback, SwapDevice, SystemModel, User }
 import type { Script } from './script.js';
 import { compareMountPoints, isAlwaysNeededForBoot } from './mount-tree.js';
 import type { SystemInput } from './schema.js';
+import { resolveLinks } from './resolve-links.js';
 import { cryptsetupUnit, escapeUnitPath } from './unit-name.js';
 
 const MAPPER = '/dev/mapper/';
@@ -70,7 +71,15 @@ export function resolveSystem(
         place: placeAt('openssh', 'hostKeys', index),
       })),
     },
-    services: { sudo: input.sudo },
+    links: resolveLinks(input, placeAt),
+    services: {
+      networkmanager: input.networkmanager,
+      docker: input.docker,
+      incus: input.incus,
+      autoScrub: input.autoScrub,
+      coredump: input.coredump,
+      sudo: input.sudo,
+    },
   };
 }
 

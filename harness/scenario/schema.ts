@@ -6,6 +6,8 @@ import { rollback } from './rollback-schema.js';
 import { absolutePath, account, devicePath, fstabPath, line, script } from './schema-parts.js';
 import { SERVICES_SHAPE } from './services-schema.js';
 
+const ETC_PATH = /^(?!\.{1,2}(\/|$))[^\s/]+(\/(?!\.{1,2}(\/|$))[^\s/]+)*$/;
+
 /** What `extends` may look like; anything else is not followed. */
 export const EXTENDS_PATTERN = /^(?!\/)[ -~\u00a0-\uffff]+\.ya?ml$/;
 
@@ -110,6 +112,15 @@ const system = z.strictObject({
     })
     .default({ hostKeys: [{ path: '/etc/ssh/ssh_host_ed25519_key', type: 'ed25519' }] })
     .meta({ description: 'services.openssh' }),
+  etc: z
+    .record(
+      z
+        .string()
+        .regex(ETC_PATH, 'must be a path below /etc, without a slash in front, ".", ".." or white space'),
+      z.strictObject({ source: fstabPath.meta({ description: 'What the link leads to.' }) }),
+    )
+    .default({})
+    .meta({ description: 'environment.etc, by the path below /etc: links by way of /etc/static.' }),
   ...SERVICES_SHAPE,
 });
 

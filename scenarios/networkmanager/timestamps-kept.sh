@@ -1,0 +1,5 @@
+# No profile connects by itself, so nothing but the boot before can have written this.
+set -eu
+uuid=$(nmcli --get-values connection.uuid connection show canary)
+cat /var/lib/NetworkManager/timestamps
+grep --quiet --fixed-strings "$uuid=$(cat /persist/used-last)" /var/lib/NetworkManager/timestamps
