@@ -49,6 +49,10 @@ function incusEntries({ services }: SystemModel): Entries {
   return [
     ...want('multi-user.target', 'incus.service', 'incus-startup.service'),
     ...want('sockets.target', 'incus.socket', 'incus-user.socket'),
+    [
+      `${UNITS}/lxcfs.service.d/overrides.conf`,
+      file('[Unit]\nAfter=modprobe@fuse.service\nWants=modprobe@fuse.service\n'),
+    ],
     // What root may give to containers, as NixOS's module has it.
     ['/etc/subuid', file('root:1000000:1000000000\n')],
     ['/etc/subgid', file('root:1000000:1000000000\n')],

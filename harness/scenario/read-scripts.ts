@@ -30,7 +30,12 @@ export async function readScripts(
     rules.problems.push(script);
     return undefined;
   };
-  const install = await take(['install'], input.install);
+  const installs = await Promise.all(
+    Array.isArray(input.install)
+      ? input.install.map((each, index) => take(['install', index], each))
+      : [take(['install'], input.install)],
+  );
+  const install = joinScripts(installs.filter((each) => each !== undefined));
   const { rollback } = input.system ?? {};
   const service = await take(['system', 'rollback', 'script'], rollback?.script);
   const hook = await take(['system', 'rollback', 'scripted', 'script'], rollback?.scripted.script);
@@ -54,4 +59,10 @@ export async function readScripts(
     steps,
     checks,
   };
+}
+
+/** One script that does what all do, with the first line, the options and the variables of the first. */
+function joinScripts(scripts: readonly Script[]): Script | undefined {
+  const [first] = scripts;
+  return first === undefined ? undefined : { ...first, text: scripts.map(({ text }) => text).join('\n') };
 }

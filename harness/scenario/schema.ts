@@ -252,7 +252,9 @@ export const scenarioSchema = z.strictObject({
     .record(z.string().regex(/^[a-z][a-z0-9-]{0,19}$/, 'must be a short name in lower case'), disk)
     .default({ main: { size: '12GiB', untouched: false } })
     .meta({ description: 'The first is the one to install on.' }),
-  install: script.meta({ description: 'Script that fills the disk; it runs inside the installer.' }),
+  install: z
+    .union([script, z.array(script).min(1, 'must name at least one script')])
+    .meta({ description: 'Script that fills the disk; it runs inside the installer. Several run as one.' }),
   system,
   promises: promises.prefault({}),
   steps: z.array(step).default(['boot', 'reboot', 'power-cut', 'power-off']).meta({
@@ -272,4 +274,4 @@ export const scenarioSchema = z.strictObject({
 export type ScenarioInput = z.output<typeof scenarioSchema>;
 export type SystemInput = ScenarioInput['system'];
 export type PromisesInput = ScenarioInput['promises'];
-export type ScriptInput = ScenarioInput['install'];
+export type ScriptInput = z.output<typeof script>;

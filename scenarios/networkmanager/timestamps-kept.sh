@@ -2,4 +2,4 @@
 set -eu
 uuid=$(nmcli --get-values connection.uuid connection show canary)
 cat /var/lib/NetworkManager/timestamps
-grep --quiet --fixed-strings "$uuid=$(cat /persist/used-last)" /var/lib/NetworkManager/timestamps
+grep --quiet "^$uuid=[1-9]" /var/lib/NetworkManager/timestamps
