@@ -9,10 +9,12 @@ import t from 'tap';
 import { repositoryRoot, runProgram } from '../core/index.js';
 import { escapeUnitPath, loadScenario } from '../scenario/index.js';
 import { makeCpio, type Tree, type TreeEntry } from './cpio.js';
+import { extraPackages } from './extra-packages.js';
 import { makeRollbackTree, makeSecretsTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
 
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
 const { system } = scenario;
+const PLACE = { file: 'scenario.yaml', line: 1, col: 1 };
 
 function textOf(tree: Tree, file: string): string {
   const entry = tree.get(file);
@@ -122,6 +124,98 @@ void t.test('the system gets its mounts, persistence and keys', (t) => {
   t.match(
     textOf(tree, '/etc/ssh/sshd_config.d/nixos.conf'),
     'HostKey /persist/system/etc/ssh/ssh_host_ed25519_key\n',
+  );
+  t.end();
+});
+
+void t.test('services cost nothing where they are off, and are started as NixOS starts them', (t) => {
+  t.strictSame(extraPackages(system), []);
+  const plain = [...makeSystemTree(system, '/nix/store/base').keys()];
+  t.notOk(
+    plain.some((file) => /docker|incus|scrub|sudoers|coredump.socket|NetworkManager.service/.test(file)),
+  );
+  t.equal(textOf(makeSystemTree(system, '/nix/store/base'), '/imperm/etc-links'), '');
+
+  const on = { enable: true };
+  const with_ = (services: Partial<typeof system.services>): typeof system => ({
+    ...system,
+    services: { ...system.services, ...services },
+  });
+  const containers = with_({
+    docker: { ...on, storageDriver: 'btrfs', settings: { bridge: 'none', group: 'wheel' } },
+    incus: on,
+  });
+  const tree = makeSystemTree(containers, '/nix/store/base');
+  t.strictSame(extraPackages(containers), [
+    'busybox-static',
+    'docker-cli',
+    'docker.io',
+    'incus-base',
+    'incus-client',
+  ]);
+  t.strictSame(JSON.parse(textOf(tree, '/etc/docker/daemon.json')), {
+    group: 'wheel',
+    'log-driver': 'journald',
+    'storage-driver': 'btrfs',
+    bridge: 'none',
+  });
+  t.equal(
+    textOf(tree, '/etc/systemd/system/multi-user.target.wants/docker.service'),
+    '-> /usr/lib/systemd/system/docker.service',
+  );
+  t.equal(textOf(tree, '/etc/systemd/system/containerd.service'), '-> /dev/null');
+  t.match(textOf(tree, '/etc/subuid'), /^root:1000000:/);
+
+  const scrubbed = with_({
+    autoScrub: { ...on, interval: 'weekly', fileSystems: ['/', '/persist'] },
+    sudo: { ...on, extraConfig: 'Defaults lecture = never' },
+  });
+  const scrub = makeSystemTree(scrubbed, '/nix/store/base');
+  t.match(
+    textOf(scrub, '/etc/systemd/system/btrfs-scrub--.service'),
+    'ExecStart=/usr/bin/btrfs scrub start -B /\n',
+  );
+  t.match(
+    textOf(scrub, '/etc/systemd/system/btrfs-scrub-persist.timer'),
+    'OnCalendar=weekly\nPersistent=true\n',
+  );
+  t.equal(
+    textOf(scrub, '/etc/systemd/system/timers.target.wants/btrfs-scrub--.timer'),
+    '-> ../btrfs-scrub--.timer',
+  );
+  t.match(textOf(scrub, '/etc/sudoers'), /\nDefaults lecture = never\n$/);
+  const all = makeSystemTree(with_({ autoScrub: { ...on, interval: 'weekly' } }), '/nix/store/base');
+  t.equal(
+    [...all.keys()].filter((file) => file.endsWith('.timer') && !file.includes('wants')).length,
+    5,
+    'every mount of btrfs',
+  );
+
+  const linked = makeSystemTree(
+    {
+      ...with_({ networkmanager: on }),
+      links: [
+        {
+          path: '/etc/nixos',
+          target: '/etc/static/nixos',
+          source: '/persist/etc/nixos',
+          by: 'etc',
+          place: PLACE,
+        },
+        { path: '/var/lib/x', target: '/persist/x', source: '/persist/x', by: 'tmpfiles', place: PLACE },
+      ],
+    },
+    '/nix/store/base',
+  );
+  t.equal(textOf(linked, '/etc/nixos'), '-> /persist/etc/nixos');
+  t.equal(textOf(linked, '/imperm/etc-links'), '/etc/nixos\n');
+  t.match(
+    textOf(linked, '/etc/tmpfiles.d/00-nixos.conf'),
+    /^d \/etc\/NetworkManager\/system-connections 0700 /,
+  );
+  t.match(
+    textOf(linked, '/etc/systemd/system/NetworkManager.service.d/overrides.conf'),
+    'StateDirectory=NetworkManager',
   );
   t.end();
 });

@@ -24,6 +24,7 @@ import type { FileFacts } from './listing.js';
 const STARTING = '7d4958e842da4a758f6c1cdc7b36dcc5';
 const STARTED = '39f53479d3a045ac8e11786248231fbf';
 
+const PLACE = { file: 'scenario.yaml', line: 1, col: 1 };
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
 
 function facts(file: string, inode: string, change: Partial<FileFacts> = {}): FileFacts {
@@ -179,6 +180,48 @@ void t.test('a good boot keeps every promise', (t) => {
   const later = ['disk-clean', 'console-clean', 'login'];
   const looked = scenario.promises.filter(({ kind }) => !later.includes(kind));
   t.equal(findings.length, looked.length, 'every promise was looked at');
+  t.end();
+});
+
+void t.test('a declared link is one, holds what it should and leads to something', (t) => {
+  const path = '/var/lib/docker';
+  const source = '/persist/var/lib/docker';
+  const promise = { kind: 'linked' as const, id: 'linked:x', title: 'a link', place: PLACE, path };
+  const scenarioOf = (target: string): Scenario => ({
+    ...scenario,
+    promises: [{ ...promise, target, source }],
+  });
+  const look = (here: Partial<FileFacts> | undefined, there = true, target = source): string => {
+    const paths = new Map([
+      ...(here === undefined ? [] : [[path, facts(path, '1:1', here)] as const]),
+      ...(there ? [[source, facts(source, '1:2', { type: 'd' })] as const] : []),
+    ]);
+    const [finding] = checkBoot(contextOf({ paths }, scenarioOf(target)));
+    return `${finding?.status ?? 'none'}: ${finding?.found ?? ''}`;
+  };
+  t.equal(look({ type: 'l', target: source }), `pass: link to ${source}`);
+  t.equal(look({ type: 'l', target: '/etc/static/x' }, true, '/etc/static/x'), 'pass: link to /etc/static/x');
+  t.equal(look(undefined), `fail: ${path} does not exist`);
+  t.equal(look({ type: 'd' }), `fail: ${path} is a directory of its own`);
+  t.equal(look({ type: 'f' }), `fail: ${path} is a file of its own`);
+  t.equal(look({ type: 'l', target: '/elsewhere' }), `fail: ${path} is a link to /elsewhere`);
+  t.equal(
+    look({ type: 'l', target: source }, false),
+    `fail: the link is there, and ${source} does not exist`,
+  );
+
+  const kept = scenario.promises.find((each) => each.kind === 'kept' && each.path === '/etc/nixos');
+  if (kept?.kind !== 'kept' || kept.source === undefined) throw new Error('no such promise');
+  const byLink: Scenario = { ...scenario, promises: [{ ...kept, link: '/etc/static/nixos' }] };
+  const keptBy = (target: string): string | undefined =>
+    checkBoot(
+      contextOf(
+        { paths: new Map([...watched(), [kept.path, facts(kept.path, '7:7', { type: 'l', target })]]) },
+        byLink,
+      ),
+    )[0]?.status;
+  t.equal(keptBy('/etc/static/nixos'), 'pass', 'kept by a link');
+  t.equal(keptBy('/elsewhere'), 'fail', 'the link leads elsewhere');
   t.end();
 });
 

@@ -1,3 +1,4 @@
+import { checkServices } from './check-services.js';
 import { formatPath } from './located.js';
 import { findHolder, isAlwaysNeededForBoot } from './mount-tree.js';
 import { suggest } from './problem.js';
@@ -19,6 +20,7 @@ export function checkSystem(system: SystemInput, context: RuleContext): void {
   checkRollback(system, context);
   checkPersistence(system, context);
   checkUsers(system, context);
+  checkServices(system, context);
 }
 
 const WHY_MOUNTED: Readonly<Record<string, string>> = {

@@ -322,6 +322,39 @@ t.test('promises differ where the layout does', async (t) => {
   t.match(await find(bind, 'kept:/usb'), { of: 'volume' });
   t.notMatch(ids(await load(bind)).join(' '), /(kept:\/(lost|cache|data)|esp-private:\/usb)/);
 
+  const linked = await load(
+    edit(
+      'promises:\n  kept: [/etc/nixos]',
+      [
+        '  etc: { machine-id: { source: /persist/etc/machine-id } }',
+        '  tmpfiles:',
+        '    - L /var/lib/docker - - - - /persist/var/lib/docker',
+        '    - d /var/lib/other 0755 root root -',
+        '    - L+ /var/lib/%H - - - - /persist/host',
+        'promises:',
+        '  kept: [/etc/nixos, /var/lib/docker, { file: /etc/machine-id }]',
+      ].join('\n'),
+      edit('files: [/etc/machine-id, {', 'files: [{'),
+    ),
+  );
+  t.strictSame(
+    linked.promises.filter(({ kind }) => kind === 'linked').map(({ id }) => id),
+    ['linked:/etc/machine-id', 'linked:/var/lib/docker'],
+    'what names both ends in full',
+  );
+  const promised = (id: string) => linked.promises.find((promise) => promise.id === id);
+  t.match(promised('kept:/var/lib/docker'), {
+    of: 'directory',
+    source: '/persist/var/lib/docker',
+    link: '/persist/var/lib/docker',
+  });
+  t.match(promised('kept:/etc/machine-id'), {
+    of: 'file',
+    source: '/persist/etc/machine-id',
+    link: '/etc/static/machine-id',
+  });
+  t.ok(promised('machine-id-stable'), 'kept by a link');
+
   const without = edit('  gone:', '  without: { swap-active: no swap here, "kept:/home": shared }\n  gone:');
   t.notMatch(ids(await load(without)).join(' '), /swap-active|kept:\/home/);
   t.match(
@@ -339,6 +372,30 @@ t.test('promises differ where the layout does', async (t) => {
 t.test('every rule names the place and the reason', async (t) => {
   // What is replaced, by what, the snippet at which the problem is shown, what the message says.
   const cases: [from: string, to: string, at: string, message: RegExp][] = [
+    [
+      '  users:',
+      '  etc: { fstab: { source: /persist/fstab } }\n  users:',
+      'fstab:',
+      /^system.etc.fstab is a file that system.fileSystems makes/,
+    ],
+    [
+      '  users:',
+      '  etc: { nixos: { source: /persist/nixos }, nixos/hardware: { source: /persist/hardware } }\n  users:',
+      'nixos/hardware',
+      /^\/etc\/nixos\/hardware cannot be made: system.etc.nixos makes \/etc\/nixos a link/,
+    ],
+    [
+      '  users:',
+      '  etc: { /nixos: { source: /persist } }\n  users:',
+      '/nixos: {',
+      /must be a path below \/etc/,
+    ],
+    [
+      '  users:',
+      '  autoScrub: { enable: true, fileSystems: [] }\n  users:',
+      'autoScrub',
+      /^system.autoScrub has nothing to scrub/,
+    ],
     ['imperm: 1', 'imperm: 2', '2', /^imperm must be 1, not 2/],
     ['title: LUKS', 'titel: LUKS', 'titel', /^unknown key "titel" in the scenario. Did you mean "title"\?/],
     ['title: LUKS', 'titel: LUKS', 'imperm', /^title is missing/],

@@ -253,7 +253,7 @@ export const scenarioSchema = z.strictObject({
     .default({ main: { size: '12GiB', untouched: false } })
     .meta({ description: 'The first is the one to install on.' }),
   install: z
-    .union([script, z.array(script).min(1, 'must name at least one script')])
+    .union([...script.options, z.array(script).min(1, 'must name at least one script')])
     .meta({ description: 'Script that fills the disk; it runs inside the installer. Several run as one.' }),
   system,
   promises: promises.prefault({}),
