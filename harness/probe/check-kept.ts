@@ -117,7 +117,7 @@ function checkFile(promise: KeptPromise, context: BootContext): Outcome {
 }
 
 function describePlace(promise: KeptPromise, context: BootContext): string {
-  const mount = findMount(context.evidence.mounts, promise.path);
+  const mount = findMount(context.evidence.mounts, promise.source ?? promise.path);
   return `on ${mount?.source ?? 'nothing'}${mount === undefined || mount.root === '/' ? '' : ` (${mount.root})`}`;
 }
 
