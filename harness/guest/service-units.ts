@@ -44,6 +44,8 @@ function dockerEntries({ services }: SystemModel): Entries {
   ];
 }
 
+// What root may give to containers (/etc/subuid, /etc/subgid) is in the package's files already. It must not be a link:
+// newuidmap follows none.
 function incusEntries({ services }: SystemModel): Entries {
   if (!services.incus.enable) return [];
   return [
@@ -53,9 +55,6 @@ function incusEntries({ services }: SystemModel): Entries {
       `${UNITS}/lxcfs.service.d/overrides.conf`,
       file('[Unit]\nAfter=modprobe@fuse.service\nWants=modprobe@fuse.service\n'),
     ],
-    // What root may give to containers, as NixOS's module has it.
-    ['/etc/subuid', file('root:1000000:1000000000\n')],
-    ['/etc/subgid', file('root:1000000:1000000000\n')],
   ];
 }
 

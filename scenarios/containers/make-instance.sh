@@ -16,7 +16,10 @@ echo '::respawn:/bin/sleep 1000000' >$image/rootfs/etc/inittab
 printf 'architecture: x86_64\ncreation_date: 1700000000\nproperties: { description: tiny }\n' >$image/metadata.yaml
 tar --create --gzip --file /run/tiny.tar.gz --directory $image metadata.yaml rootfs
 incus image import /run/tiny.tar.gz --alias tiny
-incus launch tiny keeper
+incus --quiet launch tiny keeper || {
+  cat /var/log/incus/keeper/lxc.log
+  exit 1
+}
 incus exec keeper -- sh -c 'echo "made in boot 1" >/root/content'
 incus exec keeper -- cat /root/content
 incus stop --force keeper
