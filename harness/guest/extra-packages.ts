@@ -3,9 +3,8 @@ import type { Services, SystemModel } from '../scenario/index.js';
 /** Packages without what they only recommend. */
 const PACKAGES_OF = {
   networkmanager: ['network-manager'],
-  // A static busybox is the content of the smallest container image, made in the machine: there is no network.
-  docker: ['docker.io', 'docker-cli', 'busybox-static'],
-  incus: ['incus-base', 'incus-client', 'busybox-static'],
+  docker: ['docker.io', 'docker-cli'],
+  incus: ['incus-base', 'incus-client'],
   autoScrub: [],
   coredump: ['systemd-coredump'],
   sudo: ['sudo'],
