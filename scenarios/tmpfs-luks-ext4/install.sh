@@ -15,10 +15,13 @@ udevadm wait --settle --timeout=30 /dev/disk/by-partlabel/{ESP,swap,nix} \
   /dev/disk/by-partuuid/3f6b8d1e-52a7-4c09-9d7b-0a4c6e2f1b85
 for number in 1 2 3; do parted "$DISK" -- align-check optimal "$number"; done
 
-# The kernel tells which partitions a disk has: vda1 or nvme0n1p1, and none of another disk with a longer name.
-mapfile -t parts < <(lsblk --noheadings --list --paths --output NAME,TYPE "$DISK" | awk '$2 == "part" { print $1 }')
-[ "${#parts[@]}" = 3 ]
-boot=${parts[0]} nix=${parts[2]}
+# The kernel tells which partition of a disk is which: vda1 or nvme0n1p1, none of another disk with a longer name, and in
+# whatever order they are listed.
+partition() {
+  lsblk --noheadings --list --paths --output NAME,PARTN "$DISK" | awk -v number="$1" '$2 == number { print $1 }'
+}
+boot=$(partition 1) nix=$(partition 3)
+[ -b "$boot" ] && [ -b "$nix" ]
 
 if [ "$LUKS" != none ]; then
   # Few iterations: a test machine has no attacker, and every boot pays for them.
