@@ -150,6 +150,8 @@ for dir in usr/bin usr/sbin; do
     rm -f "$program"
   done
 done
+# A sleeping system is resumed only by a stage 1 of the same release.
+cp --remove-destination /usr/lib/os-release etc/os-release
 : >etc/machine-id
 copy_overlay stage1 .
 make_cpio . "$out/stage1-systemd.cpio.zst" 12
