@@ -88,11 +88,11 @@ function findLie(
   const before = context.planted.at(-1)?.evidence.subvolumes ?? context.installed;
   const now = new Set(context.evidence.subvolumes.map(({ uuid }) => uuid));
   for (const line of lines.filter(({ message }) => /delet/i.test(message))) {
-    const subvolume = before.find(
-      ({ path, uuid }) =>
-        now.has(uuid) && new RegExp(`/${escapePattern(path)}(?=['"\\s.…]*$)`).test(line.message.trimEnd()),
-    );
-    if (subvolume !== undefined) return { line, subvolume };
+    // Of root-blank and root/root-blank a line about /mnt/root/root-blank means the longer one.
+    const [meant] = before
+      .filter(({ path }) => new RegExp(`/${escapePattern(path)}(?=['"\\s.…]*$)`).test(line.message.trimEnd()))
+      .sort((a, b) => b.path.length - a.path.length);
+    if (meant !== undefined && now.has(meant.uuid)) return { line, subvolume: meant };
   }
   return undefined;
 }
