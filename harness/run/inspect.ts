@@ -32,7 +32,9 @@ export async function inspectPoweredOff(
   });
   await using running = machine;
   const names: string[] = [];
-  for (const disk of parts.disks) names.push(await attachDisk(running, shell, disk, part));
+  // Here every disk has a controller of its own.
+  for (const { namespace: _namespace, ...disk } of parts.disks)
+    names.push(await attachDisk(running, shell, disk, part));
   await givePassphrase(shell, parts, part);
   const collection = inspectDisk(scenario, {
     device: names[0] ?? '',
