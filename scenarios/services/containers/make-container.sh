@@ -7,7 +7,7 @@ for folder in bin lib lib64; do
   mkdir -p $root/usr/$folder
   ln -s usr/$folder $root/$folder
 done
-cp --parents --dereference $programs $(ldd $programs | grep -o ' /[^ ]*' | sort -u) $root
+cp --parents --dereference $programs $(ldd $programs | grep -oE '[[:space:]]/[^ ]*' | sort -u) $root
 ln -s bash $root/usr/bin/sh
 tar --create --directory $root . | docker import - tiny
 docker run --detach --name keeper --network none tiny /bin/sh -c 'echo "made in boot 1" >/content; exec sleep 1000000'
