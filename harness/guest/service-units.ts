@@ -108,9 +108,9 @@ function sudoEntries({ services }: SystemModel): Entries {
   return [
     [
       '/etc/sudoers',
-      // NixOS's sudo is compiled with this folder.
+      // So NixOS's sudo is compiled; Debian's never lectures.
       file(
-        `Defaults lecture_status_dir=/var/db/sudo/lectured\nroot ALL=(ALL:ALL) SETENV: ALL\n${sudo.extraConfig}\n`,
+        `Defaults lecture=once, lecture_status_dir=/var/db/sudo/lectured\nroot ALL=(ALL:ALL) SETENV: ALL\n${sudo.extraConfig}\n`,
       ),
     ],
   ];

@@ -1,10 +1,14 @@
-# The smallest image that runs: one program with its libraries.
+# A tiny image: a shell and two programs of the machine, with their libraries.
 set -eux
 root=/run/tiny
-mkdir -p $root/{bin,sbin,root,dev,proc,sys,etc,tmp}
-cp /usr/bin/busybox $root/bin/
-cp --parents --dereference $(ldd /usr/bin/busybox | grep -o '/[^ ]*') $root
-for name in sh cat echo sleep true; do ln -s busybox $root/bin/$name; done
+programs='/usr/bin/bash /usr/bin/cat /usr/bin/sleep'
+mkdir -p $root/{dev,etc,proc,root,run,sbin,sys,tmp,var}
+for folder in bin lib lib64; do
+  mkdir -p $root/usr/$folder
+  ln -s usr/$folder $root/$folder
+done
+cp --parents --dereference $programs $(ldd $programs | grep -oE '[[:space:]]/[^ ]*' | sort -u) $root
+ln -s bash $root/usr/bin/sh
 tar --create --directory $root . | docker import - tiny
 docker run --detach --name keeper --network none tiny /bin/sh -c 'echo "made in boot 1" >/content; exec sleep 1000000'
 docker exec keeper cat /content

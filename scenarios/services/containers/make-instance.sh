@@ -1,4 +1,4 @@
-# The same program as an image of Incus, with an init of its own.
+# The same programs as an image of Incus, with an init of their own.
 set -eux
 incus admin init --preseed <<'YAML'
 storage_pools:
@@ -11,8 +11,8 @@ YAML
 image=/run/tiny-image
 mkdir -p $image
 mv /run/tiny $image/rootfs
-ln -s ../bin/busybox $image/rootfs/sbin/init
-echo '::respawn:/bin/sleep 1000000' >$image/rootfs/etc/inittab
+printf '#!/bin/sh\nexec sleep 1000000\n' >$image/rootfs/sbin/init
+chmod 0755 $image/rootfs/sbin/init
 printf 'architecture: x86_64\ncreation_date: 1700000000\nproperties: { description: tiny }\n' >$image/metadata.yaml
 tar --create --gzip --file /run/tiny.tar.gz --directory $image metadata.yaml rootfs
 incus image import /run/tiny.tar.gz --alias tiny

@@ -1,4 +1,4 @@
-# sudo asks on the terminal of the user, and lectures before it asks for the first time.
+# sudo lectures a user before it asks for the first time, and notes that in a folder that is persisted.
 set -eu
 echo itsdrike:known | chpasswd
 said=$(echo known | su itsdrike --command='sudo --stdin --reset-timestamp true' 2>&1)
