@@ -185,6 +185,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       'broken/hook-too-early',
       'broken/service-script-in-hook',
       'broken/tpm2-cleared',
+      'broken/rollback-before-resume',
     ];
     const { exitCode, stdout } = await new Cli(['run', ...names, '--reports', folder]).result;
     t.equal(exitCode, 1);
@@ -194,7 +195,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       names.map(() => 'fail'),
       record.variants.map(({ error }) => error?.message ?? '').join('\n'),
     );
-    const [removed, late, misspelt, early, copied, cleared] = record.variants.map(brokenBy);
+    const [removed, late, misspelt, early, copied, cleared, asleep] = record.variants.map(brokenBy);
     t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
     t.match(removed?.said, /declares no rollback/);
     t.match(removed?.said, /still the subvolume of boot 1/);
@@ -209,6 +210,8 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
     t.match(copied?.said, /has no "set -e": it goes on after a command that fails/);
     t.strictSame(cleared?.ids, ['unlocked']);
     t.match(cleared?.said, /The TPM did not give the key/);
+    t.strictSame(asleep?.ids, ['resumed']);
+    t.match(asleep?.said, /Add after = \[ "local-fs-pre\.target" \], which waits for the resume/);
     t.match(stdout, /Exit code 1: a layout broke a promise/);
   }),
 );

@@ -138,7 +138,7 @@ function showsRollback(line: string, scenario: Scenario): boolean {
 }
 
 function rolledBack(seen: readonly string[], { system }: Scenario): Judgement {
-  const unit = system.rollback?.unit ?? 'the rollback';
+  const unit = (system.stage1 === 'systemd' ? system.rollback?.unit : undefined) ?? 'the rollback';
   return {
     status: 'fail',
     expected: 'stage 1 resumes before anything touches the disk',
