@@ -1,5 +1,5 @@
 import { formatPlace } from '../core/index.js';
-import type { LuksDevice, Script, SystemModel, Variant } from '../scenario/index.js';
+import type { DiskImage, LuksDevice, Scenario, Script, SystemModel, Variant } from '../scenario/index.js';
 
 /** What the host and the target offer. */
 export interface TargetFacts {
@@ -13,6 +13,7 @@ export interface TargetFacts {
 /** One thing that is done, in order. */
 export type PlanStep =
   | { readonly kind: 'install'; readonly script: string }
+  | { readonly kind: 'make-image'; readonly image: DiskImage }
   | { readonly kind: 'boot'; readonly boot: number; readonly how: 'power-on' | 'reboot' | 'power-cut' }
   /** The TPM of the booted machine gets a key slot of every LUKS device. */
   | { readonly kind: 'enrol-tpm2'; readonly boot: number; readonly devices: readonly LuksDevice[] }
@@ -42,7 +43,7 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       skip: `its machine needs ${String(scenario.machine.memoryMiB)} MiB of memory, this host has ${String(facts.memoryMiB)} MiB left`,
     };
   }
-  const steps: PlanStep[] = [{ kind: 'install', script: scenario.install.file }];
+  const steps: PlanStep[] = planDisk(scenario);
   const enrolled = scenario.system.luks.filter(({ unlock }) => unlock === 'tpm2');
   let boot = 0;
   for (const step of scenario.steps) {
@@ -61,6 +62,20 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
     }
   }
   return { variant, steps: [...steps, { kind: 'inspect' }] };
+}
+
+/** How the disk is filled. */
+function planDisk({ install, system }: Scenario): PlanStep[] {
+  return [
+    ...(install === undefined ? [] : [{ kind: 'install' as const, script: install.file }]),
+    ...(system.image === undefined ? [] : [{ kind: 'make-image' as const, image: system.image }]),
+  ];
+}
+
+function describeImage({ esp, btrfs, subvolumes, owner }: DiskImage): string {
+  const fault =
+    owner.uid + owner.gid === 0 ? '' : `, all of it owned by ${String(owner.uid)}:${String(owner.gid)}`;
+  return `make the image: ${esp.partLabel} of ${String(esp.sizeMiB)} MiB, ${btrfs.partLabel} of ${String(btrfs.sizeMiB)} MiB with ${subvolumes.join(', ')}${fault}; read it in another machine`;
 }
 
 const HOW = {
@@ -103,6 +118,8 @@ export function renderPlan(plan: Plan): string {
     switch (step.kind) {
       case 'install':
         return `install with ${step.script}${describeKeyFile(scenario.system)}`;
+      case 'make-image':
+        return describeImage(step.image);
       case 'boot':
         return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
       case 'enrol-tpm2':

@@ -1,3 +1,4 @@
+import { checkProvisioning } from './check-image.js';
 import { formatPath } from './located.js';
 import { parseDurationMs } from './quantity.js';
 import type { RuleContext } from './rule-context.js';
@@ -10,6 +11,7 @@ const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 export function checkScenario(input: Partial<ScenarioInput>, context: RuleContext): void {
   for (const list of ['guests', 'source'] as const) checkDistinct([list], input[list] ?? [], context);
   checkMatrix(input, context);
+  checkProvisioning(input, context);
   if (input.disks !== undefined && Object.keys(input.disks).length === 0 && context.isWhole(['disks'])) {
     context.report(['disks'], 'disks is empty: there would be nothing to install on');
   }

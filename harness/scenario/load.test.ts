@@ -795,7 +795,7 @@ promises: { gone: [/], rollbackLog: null }
   t.equal(scenario.name, 'smaller');
   t.equal(scenario.title, 'the same without a rollback');
   t.same(scenario.machine, { memoryMiB: 3072, cpus: 1 });
-  t.equal(scenario.install.text, 'true\n', 'a script is looked up beside the file that names it');
+  t.equal(scenario.install?.text, 'true\n', 'a script is looked up beside the file that names it');
   t.notOk(scenario.system.rollback, 'null removes');
   t.notMatch(ids(scenario).join(' '), /rollback|gone:\/opt/, 'lists replace');
   const shown = (name: string): string => path.join(path.relative('', path.dirname(file)), name);
@@ -860,7 +860,11 @@ t.test('a script cannot be a file from elsewhere', async (t) => {
   t.match(await problemsOf(t, file), [/link.sh is a link, and what it leads to lies outside/]);
   await writeFile(file, edit('install: install.sh', 'install: inner.sh'));
   await symlink('install.sh', path.join(folder, 'inner.sh'));
-  t.equal((await loadScenario(file)).install.text, SCRIPTS['install.sh'], 'a link within the folder is fine');
+  t.equal(
+    (await loadScenario(file)).install?.text,
+    SCRIPTS['install.sh'],
+    'a link within the folder is fine',
+  );
   await writeFile(file, edit('install: install.sh', 'install: folder'));
   await mkdir(path.join(folder, 'folder'));
   t.match(await problemsOf(t, file), [/folder is not a regular file/]);
