@@ -203,7 +203,10 @@ t.test('what the machine prints is read back', (t) => {
   });
   t.equal(disk?.layout, undefined);
   t.equal(parseImageDisk(all, results({ 'image-top': '' })), undefined, 'it could not be mounted');
+  const verify = (boot: number) => imageBootSections(all, boot).find(({ name }) => name === 'image-verify');
+  t.match(verify(1), { command: /--verify --check-contents/ });
+  t.notMatch(verify(2), { command: /check-contents/ }, 'once is enough, and takes long');
   const { image: _image, ...system } = all.system;
-  t.strictSame([...imageBootSections({ ...all, system }), ...imageDiskSections({ ...all, system })], []);
+  t.strictSame([...imageBootSections({ ...all, system }, 1), ...imageDiskSections({ ...all, system })], []);
   t.end();
 });

@@ -116,7 +116,7 @@ export function collectBootEvidence(
       command:
         'readlink /nix/var/nix/profiles/system || echo; readlink -f /nix/var/nix/profiles/system || echo; readlink /run/current-system || echo; readlink /run/booted-system || echo',
     },
-    ...imageBootSections(scenario),
+    ...imageBootSections(scenario, boot),
     { name: 'canaries', command: canaries.find },
     { name: 'canary-digests', command: canaries.digests },
     { name: 'canary-attributes', command: canaries.attributes },

@@ -148,7 +148,7 @@ export interface ImageBootEvidence {
   /** Absent when the partition or its file system was not found. */
   readonly layout?: DiskLayout;
   readonly registrationGone: boolean;
-  /** `nix-store --verify --check-contents` */
+  /** `nix-store --verify`, in the first boot with all contents. */
   readonly verify: { readonly ok: boolean; readonly output: string };
   /** `nix-store --check-validity` of all that is in the store. */
   readonly validity: { readonly ok: boolean; readonly output: string };
