@@ -6,7 +6,7 @@ import { planVariant, renderPlan } from './index.js';
 const FACTS = { target: 'qemu', guests: ['debian'], memoryMiB: 4096 } as const;
 
 t.test('an image is made where others are installed', async (t) => {
-  const files = ['btrfs-image', 'broken/image-owner-1000', 'btrfs-luks-rollback'];
+  const files = ['btrfs-image', 'btrfs-image-as-published', 'btrfs-luks-rollback'];
   const loaded = await loadScenarios(files.map((name) => `scenarios/${name}/scenario.yaml`));
   const [image = '', fault = '', installed = ''] = loaded.map(({ variants }) =>
     variants[0] === undefined ? '' : renderPlan(planVariant(variants[0], FACTS)),
