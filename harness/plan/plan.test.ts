@@ -20,3 +20,13 @@ t.test('an image is made where others are installed', async (t) => {
   t.match(installed, / 1\. install with scenarios\/btrfs-luks-rollback\/install.sh/);
   t.notMatch(installed, /make the image/);
 });
+
+t.test('a boot that is cut is none that counts', async (t) => {
+  const [file] = await loadScenarios(['scenarios/btrfs-image-power-cut/scenario.yaml']);
+  const [variant] = file?.variants ?? [];
+  if (variant === undefined) throw new Error('no variant');
+  const text = renderPlan(planVariant(variant, FACTS));
+  t.match(text, / 2\. power on, cut the power when it says "Growing partition"/);
+  t.match(text, / 5\. .*"Setting the system profile"\n +6\. boot 1: power on,/);
+  t.match(text, /boot 2: cut the power, then power on/);
+});

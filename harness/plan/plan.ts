@@ -1,4 +1,4 @@
-import { formatPlace } from '../core/index.js';
+import { formatPlace, type Place } from '../core/index.js';
 import type { DiskImage, LuksDevice, Scenario, Script, SystemModel, Variant } from '../scenario/index.js';
 
 /** What the host and the target offer. */
@@ -20,6 +20,13 @@ export type PlanStep =
   | { readonly kind: 'run'; readonly boot: number; readonly script: Script }
   /** Within a boot: it goes on afterwards. */
   | { readonly kind: 'hibernate'; readonly boot: number }
+  /** Before that boot, in one that is not counted: when the console or the journal has the text. */
+  | {
+      readonly kind: 'power-cut-at';
+      readonly boot: number;
+      readonly text: string;
+      readonly place: Place;
+    }
   | { readonly kind: 'power-off'; readonly boot: number }
   | { readonly kind: 'inspect' };
 
@@ -54,6 +61,9 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
         break;
       case 'run':
         steps.push({ kind: 'run', boot, script: step.script });
+        break;
+      case 'power-cut-at':
+        steps.push({ ...step, boot: boot + 1 });
         break;
       default:
         boot += 1;
@@ -128,6 +138,8 @@ export function renderPlan(plan: Plan): string {
         return `run ${step.script.file} in the booted system`;
       case 'hibernate':
         return 'hibernate, power on, see it resume';
+      case 'power-cut-at':
+        return `power on, cut the power when it says "${step.text}"`;
       case 'power-off':
         return 'power off in good order';
       case 'inspect':

@@ -24,6 +24,7 @@ import { makeBoundary } from './boundary.js';
 import { checkIdentity } from './check-identity.js';
 import type { VariantContext } from './context.js';
 import { FindingLog, judgeConsole } from './findings.js';
+import { cutBootAt } from './cut-boot.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
 import { type MachineParts, makeMachineParts } from './install.js';
@@ -173,8 +174,17 @@ export class VariantSession {
         await this.#logIn(step.boot, parts);
         await this.power.off(step.boot);
       }
+      if (step.kind === 'power-cut-at') {
+        if (shell !== undefined) await this.#logIn(step.boot - 1, parts);
+        shell = undefined;
+        try {
+          await cutBootAt(step, this.power, this.#context, parts);
+        } catch (error) {
+          return { parts, stuck: await this.#takeStuckBoot(step.boot, error), wasCut: true };
+        }
+      }
       if (step.kind !== 'boot') continue;
-      if (step.boot > 1) await this.#logIn(step.boot - 1, parts);
+      if (shell !== undefined) await this.#logIn(step.boot - 1, parts);
       let from = 0;
       if (step.how === 'reboot') {
         from = await this.power.reboot(step.boot - 1);
@@ -216,14 +226,19 @@ export class VariantSession {
       });
       return up;
     } catch (error) {
-      if (!isLayoutsFault(error)) throw error;
-      // While the machine still shows it.
-      const screen = path.join(context.folder, 'screen.png');
-      await this.power.machine.screenshot(screen, QemuMachine.stopBudget()).catch((thrown: unknown) => {
-        this.#note(`No picture of the screen: ${describeFailure(thrown)}`);
-      });
-      return { boot, error };
+      return this.#takeStuckBoot(boot, error);
     }
+  }
+
+  /** @throws What is not the layout's fault. */
+  async #takeStuckBoot(boot: number, error: unknown): Promise<StuckBoot> {
+    if (!isLayoutsFault(error)) throw error;
+    // While the machine still shows it.
+    const screen = path.join(this.#context.folder, 'screen.png');
+    await this.power.machine.screenshot(screen, QemuMachine.stopBudget()).catch((thrown: unknown) => {
+      this.#note(`No picture of the screen: ${describeFailure(thrown)}`);
+    });
+    return { boot, error };
   }
 
   async #judgeBoot(

@@ -560,6 +560,24 @@ t.test('every rule names the place and the reason', async (t) => {
     ['[boot, reboot, power-off]', '[boot, reboot]', 'reboot]', /must end with power-off/],
     ['[boot, reboot, power-off]', '[boot, power-off]', 'steps', /needs a reboot or a power-cut/],
     ['[boot, reboot, power-off]', '[]', 'steps', /must begin with boot/],
+    [
+      '[boot, reboot, power-off]',
+      '[boot, { power-cut-at: x }, reboot, power-off]',
+      '{ power-cut-at',
+      /after power-cut-at the machine is off: boot, power-cut or another power-cut-at has to follow/,
+    ],
+    [
+      '[boot, reboot, power-off]',
+      '[boot, power-cut, { power-cut-at: x }, power-off]',
+      '{ power-cut-at',
+      /after power-cut-at the machine is off/,
+    ],
+    [
+      '[boot, reboot, power-off]',
+      '[boot, reboot, { power-cut-at: x }, boot, power-off]',
+      'boot, power-off',
+      /boot cannot be between/,
+    ],
     ['alice: {', 'Alice: {', 'Alice', /^the key "Alice" must be the name of a user/],
     ['install: install.sh', 'install: { text: "" }', '""', /^install.text must not be empty/],
     ['/dev/disk/by-label/BOOT', '"/dev/a b"', '"/dev/a b"', /must be a device, without white space/],
@@ -1017,6 +1035,16 @@ t.test('scripts of steps and checks are read', async (t) => {
     scenario.promises.find(({ kind }) => kind === 'check'),
     { id: 'check:x', fromBoot: 2, script: { text: 'true' } },
   );
+});
+
+t.test('power is cut in a boot before the first, and in a later one', async (t) => {
+  const cuts = '[{ power-cut-at: Growing }, boot, { power-cut-at: one }, { power-cut-at: two }, power-cut,';
+  const { steps } = await loadScenario(writeRecipe(t, edit('[boot, reboot,', cuts)));
+  t.strictSame(
+    steps.map((step) => (step.kind === 'power-cut-at' ? step.text : step.kind)),
+    ['Growing', 'boot', 'one', 'two', 'power-cut', 'power-off'],
+  );
+  t.match(steps[0], { place: { col: 9 } });
 });
 
 t.test('every scenario of the repository loads', async (t) => {

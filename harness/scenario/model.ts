@@ -12,7 +12,9 @@ export type Step =
   /** `hibernate`: the machine is put to sleep on its disk and woken up, all within one boot. */
   | { readonly kind: 'boot' | 'reboot' | 'power-cut' | 'hibernate' | 'power-off' }
   /** Runs as root in the booted system. */
-  | { readonly kind: 'run'; readonly script: Script };
+  | { readonly kind: 'run'; readonly script: Script }
+  /** A boot whose power is cut as soon as its console or journal has the text. It is not counted, and nothing is looked at. */
+  | { readonly kind: 'power-cut-at'; readonly text: string; readonly place: Place };
 
 /** A LUKS device that stage 1 unlocks: `boot.initrd.luks.devices.<name>`. The harness makes up its passphrase. */
 export interface LuksDevice {
@@ -225,7 +227,7 @@ export interface Scenario {
   readonly system: SystemModel;
   readonly promises: readonly ScenarioPromise[];
   readonly consoleAllow: readonly ConsoleAllowance[];
-  /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between. */
+  /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between; `power-cut-at` before what powers on. */
   readonly steps: readonly Step[];
   /** Absent: every promise has to be kept. */
   readonly knownBug?: KnownBug;

@@ -197,6 +197,12 @@ const step = z.union([
   z.strictObject({
     run: script.meta({ description: 'Run as root in the booted system; it must succeed.' }),
   }),
+  z.strictObject({
+    'power-cut-at': line.meta({
+      description:
+        'The machine boots, and its power is cut as soon as a line of its console or journal has this text. The next boot is to make up for it.',
+    }),
+  }),
 ]);
 
 function axis<T extends z.ZodType>(value: T): z.ZodOptional<z.ZodArray<T>> {
@@ -267,7 +273,8 @@ export const scenarioSchema = z.strictObject({
   system,
   promises: promises.prefault({}),
   steps: z.array(step).default(['boot', 'reboot', 'power-cut', 'power-off']).meta({
-    description: 'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between.',
+    description:
+      'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between; power-cut-at before boot and power-cut.',
   }),
   expect: expect.optional().meta({
     description:
