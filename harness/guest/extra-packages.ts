@@ -15,7 +15,10 @@ const PACKAGES_OF = {
  *
  * @returns In a fixed order, each once.
  */
-export function extraPackages({ services }: SystemModel): readonly string[] {
+export function extraPackages({ services, image }: SystemModel): readonly string[] {
   const names = Object.keys(PACKAGES_OF) as (keyof Services)[];
-  return [...new Set(names.flatMap((name) => (services[name].enable ? PACKAGES_OF[name] : [])))].sort();
+  const wanted = names.flatMap((name) => (services[name].enable ? PACKAGES_OF[name] : []));
+  // Loads the registration at the first boot.
+  const ofImage = image === undefined ? [] : ['nix-bin'];
+  return [...new Set([...wanted, ...ofImage])].sort();
 }

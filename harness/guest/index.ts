@@ -1,3 +1,4 @@
+export { listForeignOwners, makeDiskImage } from './disk-image.js';
 export { extraPackages } from './extra-packages.js';
 export { buildImages, type BuildImagesOptions, type GuestImages, type InstallerImages } from './images.js';
 export { CLOSE_DISK_SCRIPT, INSTALLER_DIR, renderInstallScript } from './install-script.js';

@@ -11,6 +11,11 @@ const CHECK_STAGE_ONE = `for shell in bash 'busybox ash'; do
 done
 `;
 
+/** The boot entry's file, below loader/entries. */
+export const ENTRY_FILE = 'nixos-generation-1.conf';
+/** Settings of systemd-boot. */
+export const LOADER_CONF = `timeout 0\ndefault ${ENTRY_FILE}\neditor 0\nconsole-mode keep\n`;
+
 /**
  * What `nixos-install` does, for the system made of Debian packages: checks the mounts below /mnt, fills the store,
  * sets the profile, installs systemd-boot with its entry in the firmware's variables. Runs in the installer after the
@@ -36,8 +41,8 @@ mkdir -p ${quote(`${esp}/EFI/nixos`)} ${quote(`${esp}/loader/entries`)}
 cp ${quote(`/mnt${images.system.path}/boot/vmlinuz`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.kernel}`)}
 cp ${quote(`/mnt${images.system.path}/boot/${payload.stageOneImage}`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.initrd}`)}
 ${payload.bootFiles.more.map(({ source, name }) => `cp ${quote(`/mnt${images.system.path}/boot/${source}`)} ${quote(`${esp}/EFI/nixos/${name}`)}\n`).join('')}cp ${INSTALLER_DIR}/stage-one ${quote(`${esp}/EFI/nixos/${payload.bootFiles.stageOne}`)}
-printf %s ${quote(payload.bootEntry)} >${quote(`${esp}/loader/entries/nixos-generation-1.conf`)}
-printf 'timeout 0\\ndefault nixos-generation-1.conf\\neditor 0\\nconsole-mode keep\\n' >${quote(`${esp}/loader/loader.conf`)}
+printf %s ${quote(payload.bootEntry)} >${quote(`${esp}/loader/entries/${ENTRY_FILE}`)}
+printf %s ${quote(LOADER_CONF)} >${quote(`${esp}/loader/loader.conf`)}
 `;
 }
 

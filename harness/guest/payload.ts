@@ -1,12 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, digestOf, runProgram } from '../core/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { makeCpio } from './cpio.js';
+import { REGISTRATION } from './first-boot.js';
 import type { GuestImages } from './images.js';
-import { hashStorePath, makeNixState, type StorePath, writeTree } from './store.js';
+import { hashStorePath, makeNixState, renderRegistration, type StorePath, writeTree } from './store.js';
 import {
   makeRollbackTree,
   makeSecretsTree,
@@ -19,7 +20,10 @@ import {
 export interface Payload {
   /** `/nix/store/<hash>-nixos-system-<host>-<scenario>` */
   readonly system: string;
-  /** Archive of `nix/`: the system's own store paths, the database, the profile. */
+  /**
+   * Archive of `nix/`: the system's own store paths, the database, the profile; of an image the registration instead of
+   * the last two.
+   */
   readonly storeTar: Buffer;
   /** Second initrd of the boot entry. */
   readonly stageOne: Buffer;
@@ -95,12 +99,10 @@ export async function makePayload(
       [images.system.path],
     );
     const root = path.join(scratch, 'root');
-    await makeNixState(toolbox, {
-      folder: root,
-      paths: [images.system, ...(rollbackPath === undefined ? [] : [rollbackPath]), system],
-      system: system.path,
-      budget,
-    });
+    const paths = [images.system, ...(rollbackPath === undefined ? [] : [rollbackPath]), system];
+    if (scenario.system.image === undefined)
+      await makeNixState(toolbox, { folder: root, paths, system: system.path, budget });
+    else await writeFile(path.join(root, REGISTRATION), renderRegistration(paths), { mode: 0o644 });
     const tar = path.join(scratch, 'store.tar');
     await runProgram(
       'tar',

@@ -39,6 +39,21 @@ export async function hashStorePath(
   }
 }
 
+/** What `nix-store --load-db` reads, as closureInfo writes it for images. */
+export function renderRegistration(paths: readonly StorePath[]): string {
+  return paths
+    .flatMap(({ path: storePath, narHash, narSizeBytes, references }) => [
+      storePath,
+      narHash,
+      String(narSizeBytes),
+      '',
+      String(references.length),
+      ...references,
+    ])
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
 /**
  * Makes `nix/var/nix` below a folder: a database in which the paths are registered, the system profile with its first
  * generation, and the garbage collector's roots.
@@ -52,15 +67,9 @@ export async function makeNixState(
     readonly budget: Budget;
   },
 ): Promise<void> {
-  const registration = options.paths
-    .map(({ path: storePath, narHash, narSizeBytes, references }) =>
-      [storePath, narHash, String(narSizeBytes), '', String(references.length), ...references]
-        .map((line) => `${line}\n`)
-        .join(''),
-    )
-    .join('');
   const { budget } = options;
-  await nix(toolbox, options.folder, { args: ['--load-db'], budget, input: registration });
+  const input = renderRegistration(options.paths);
+  await nix(toolbox, options.folder, { args: ['--load-db'], budget, input });
   const state = path.join(options.folder, 'nix/var/nix');
   await mkdir(path.join(state, 'profiles'), { recursive: true });
   await mkdir(path.join(state, 'gcroots'), { recursive: true });

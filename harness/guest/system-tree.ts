@@ -1,5 +1,6 @@
 import { escapeUnitPath, type Persistence, type SystemModel, type User } from '../scenario/index.js';
 import { file, link, type Tree, type TreeEntry } from './cpio.js';
+import { firstBootEntries } from './first-boot.js';
 import { makeScriptedStageOneTree } from './scripted-stage-one.js';
 import { serviceEntries, serviceTmpfiles } from './service-units.js';
 import {
@@ -159,6 +160,7 @@ export function makeSystemTree(system: SystemModel, basePath: string): Tree {
     ...tmpfilesEntries(system),
     ...serviceEntries(system),
     ...etcLinks(system).map(({ path, source }): [string, TreeEntry] => [path, link(source)]),
+    ...firstBootEntries(system),
     ...mounts,
   ]);
 }

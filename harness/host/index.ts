@@ -1,3 +1,4 @@
+export { wordsAsRoot } from './as-root.js';
 export { readDistro, type Distro, type DistroFamily } from './distro.js';
 export { doctorExitCode, renderDoctor, type DoctorCheck } from './doctor-check.js';
 export { runGenericChecks, type GenericCheckOptions } from './doctor.js';

@@ -1,5 +1,5 @@
-import { formatPlace } from '../core/index.js';
-import type { LuksDevice, Script, SystemModel, Variant } from '../scenario/index.js';
+import { formatPlace, type Place } from '../core/index.js';
+import type { DiskImage, LuksDevice, Scenario, Script, SystemModel, Variant } from '../scenario/index.js';
 
 /** What the host and the target offer. */
 export interface TargetFacts {
@@ -13,12 +13,20 @@ export interface TargetFacts {
 /** One thing that is done, in order. */
 export type PlanStep =
   | { readonly kind: 'install'; readonly script: string }
+  | { readonly kind: 'make-image'; readonly image: DiskImage }
   | { readonly kind: 'boot'; readonly boot: number; readonly how: 'power-on' | 'reboot' | 'power-cut' }
   /** The TPM of the booted machine gets a key slot of every LUKS device. */
   | { readonly kind: 'enrol-tpm2'; readonly boot: number; readonly devices: readonly LuksDevice[] }
   | { readonly kind: 'run'; readonly boot: number; readonly script: Script }
   /** Within a boot: it goes on afterwards. */
   | { readonly kind: 'hibernate'; readonly boot: number }
+  /** Before that boot, in one that is not counted: when the console or the journal has the text. */
+  | {
+      readonly kind: 'power-cut-at';
+      readonly boot: number;
+      readonly text: string;
+      readonly place: Place;
+    }
   | { readonly kind: 'power-off'; readonly boot: number }
   | { readonly kind: 'inspect' };
 
@@ -42,7 +50,7 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       skip: `its machine needs ${String(scenario.machine.memoryMiB)} MiB of memory, this host has ${String(facts.memoryMiB)} MiB left`,
     };
   }
-  const steps: PlanStep[] = [{ kind: 'install', script: scenario.install.file }];
+  const steps: PlanStep[] = planDisk(scenario);
   const enrolled = scenario.system.luks.filter(({ unlock }) => unlock === 'tpm2');
   let boot = 0;
   for (const step of scenario.steps) {
@@ -54,6 +62,9 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       case 'run':
         steps.push({ kind: 'run', boot, script: step.script });
         break;
+      case 'power-cut-at':
+        steps.push({ ...step, boot: boot + 1 });
+        break;
       default:
         boot += 1;
         steps.push({ kind: 'boot', boot, how: step.kind === 'boot' ? 'power-on' : step.kind });
@@ -61,6 +72,20 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
     }
   }
   return { variant, steps: [...steps, { kind: 'inspect' }] };
+}
+
+/** How the disk is filled. */
+function planDisk({ install, system }: Scenario): PlanStep[] {
+  return [
+    ...(install === undefined ? [] : [{ kind: 'install' as const, script: install.file }]),
+    ...(system.image === undefined ? [] : [{ kind: 'make-image' as const, image: system.image }]),
+  ];
+}
+
+function describeImage({ esp, btrfs, subvolumes, owner }: DiskImage): string {
+  const fault =
+    owner.uid + owner.gid === 0 ? '' : `, all of it owned by ${String(owner.uid)}:${String(owner.gid)}`;
+  return `make the image: ${esp.partLabel} of ${String(esp.sizeMiB)} MiB, ${btrfs.partLabel} of ${String(btrfs.sizeMiB)} MiB with ${subvolumes.join(', ')}${fault}; read it in another machine`;
 }
 
 const HOW = {
@@ -103,6 +128,8 @@ export function renderPlan(plan: Plan): string {
     switch (step.kind) {
       case 'install':
         return `install with ${step.script}${describeKeyFile(scenario.system)}`;
+      case 'make-image':
+        return describeImage(step.image);
       case 'boot':
         return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
       case 'enrol-tpm2':
@@ -111,6 +138,8 @@ export function renderPlan(plan: Plan): string {
         return `run ${step.script.file} in the booted system`;
       case 'hibernate':
         return 'hibernate, power on, see it resume';
+      case 'power-cut-at':
+        return `power on, cut the power when it says "${step.text}"`;
       case 'power-off':
         return 'power off in good order';
       case 'inspect':

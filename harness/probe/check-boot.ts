@@ -1,4 +1,5 @@
 import type { Scenario, ScenarioPromise } from '../scenario/index.js';
+import { checkGrown, checkNoSurgery, checkRegistered, checkTmpfilesSafe } from './check-image.js';
 import { checkKept } from './check-kept.js';
 import { checkLinked } from './check-linked.js';
 import { checkRollbackLog, checkRollbackOrder } from './check-rollback.js';
@@ -61,6 +62,17 @@ function checkPromise(
       return checkUnmounted(promise, context);
     case 'check':
       return checkScript(promise, context);
+    case 'image-subvolumes':
+      return checkNoSurgery(context);
+    case 'grown':
+      return checkGrown(context);
+    case 'registered':
+      return checkRegistered(context);
+    case 'tmpfiles-safe':
+      return checkTmpfilesSafe(promise, context);
+    case 'image-owners':
+      // Looked at before the first boot and after the last.
+      return undefined;
     case 'login':
     case 'resumed':
       // Tried after the look at a boot.

@@ -438,6 +438,17 @@ const BREAKAGES: readonly Breakage[] = [
   },
 ];
 
+void t.test('a boot that was cut may have left a journal, and no other may', (t) => {
+  const cut = { kind: 'power-cut-at', text: 'x', place: PLACE } as const;
+  const [first, ...others] = scenario.steps;
+  if (first === undefined) throw new Error('the scenario has no steps');
+  // One cut before boot 1, one before boot 2, one behind it.
+  const of = { ...scenario, steps: [cut, first, cut, { kind: 'power-cut' } as const, cut, ...others] };
+  const verdicts = [1, 2, 3, 4, 5].map((journalBoots) => broken(checkBoot(contextOf({ journalBoots }, of))));
+  t.strictSame(verdicts, [['machine-id-stable'], [], [], [], ['machine-id-stable']]);
+  t.end();
+});
+
 function never(): never {
   throw new Error('the fixture has a root subvolume');
 }
@@ -465,7 +476,9 @@ void t.test('a line of the log is about the subvolume with the longest name that
       subvolumes: [...GOOD.subvolumes, ...now],
     });
     const before = [ROOT, blank, nested];
-    return broken(checkBoot({ ...context, planted: [{ plan, evidence: { ...planted, subvolumes: before } }] }));
+    return broken(
+      checkBoot({ ...context, planted: [{ plan, evidence: { ...planted, subvolumes: before } }] }),
+    );
   };
   t.strictSame(judge([blank]), [], 'the blank snapshot is not what was deleted');
   t.strictSame(judge([blank, nested]), ['rollback-log'], 'the one inside the root is');

@@ -10,13 +10,8 @@ import { quote, repositoryRoot } from '../core/index.js';
 import { loadScenario, type Scenario } from '../scenario/index.js';
 import { planCanaries } from './canary.js';
 import { checkDisk } from './check-disk.js';
-import {
-  collectBootEvidence,
-  collectPlanted,
-  parseMount,
-  parseSubvolumes,
-  STARTUP_FINISHED,
-} from './collect.js';
+import { collectBootEvidence, collectPlanted, parseMount, STARTUP_FINISHED } from './collect.js';
+import { parseSubvolumes } from './subvolumes.js';
 import type { DiskEvidence } from './evidence.js';
 import { collectInstallEvidence, inspectDisk } from './inspect.js';
 import { listingCommands, parseListing } from './listing.js';

@@ -1,10 +1,12 @@
 import { HarnessError, quote } from '../core/index.js';
 import type { KeptPromise, Scenario } from '../scenario/index.js';
-import type { BootEvidence, Mount, PlantedEvidence, Subvolume } from './evidence.js';
+import type { BootEvidence, Mount, PlantedEvidence } from './evidence.js';
+import { imageBootSections, parseImageBoot } from './collect-image.js';
 import { parseJournalLine } from './journal-line.js';
 import { STAGE1_SCRIPT } from './stage-one-log.js';
 import { listingCommands, parseListing } from './listing.js';
 import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
+import { parseSubvolumes } from './subvolumes.js';
 
 /** MESSAGE_ID of "Startup finished". */
 export const STARTUP_FINISHED = 'b07a249cd024414a82dd00cd181378ff';
@@ -114,13 +116,18 @@ export function collectBootEvidence(
       command:
         'readlink /nix/var/nix/profiles/system || echo; readlink -f /nix/var/nix/profiles/system || echo; readlink /run/current-system || echo; readlink /run/booted-system || echo',
     },
+    ...imageBootSections(scenario, boot),
     { name: 'canaries', command: canaries.find },
     { name: 'canary-digests', command: canaries.digests },
     { name: 'canary-attributes', command: canaries.attributes },
   ];
   return {
     script: renderSections(sections, options.boundary),
-    parse: (output) => parseBootEvidence(boot, parseSections(output, sections, options.boundary)),
+    parse: (output) => {
+      const results = parseSections(output, sections, options.boundary);
+      const image = parseImageBoot(scenario, results);
+      return { ...parseBootEvidence(boot, results), ...(image === undefined ? {} : { image }) };
+    },
   };
 }
 
@@ -249,22 +256,6 @@ export function parseMount(line: string): Mount {
     source: unescapeMountField(source),
     options: [...options.split(','), ...superOptions.split(',')],
   };
-}
-
-/**
- * @param output `ID 256 gen 9 top level 5 parent_uuid - uuid 0a… path <FS_TREE>/home` a line, as `list -a` prints it.
- * All paths begin at the top level of the file system; those of subvolumes right below the one that was asked about
- * (and only those) stand there without the mark.
- */
-export function parseSubvolumes(output: string): Subvolume[] {
-  return [...output.matchAll(/^ID (\d+) .*?parent_uuid (\S+)\s+uuid (\S+) path (?:<FS_TREE>\/)?(.*)$/gm)].map(
-    ([, id, parent, uuid = '', path = '']) => ({
-      id: Number(id),
-      uuid,
-      path,
-      ...(parent === undefined || parent === '-' ? {} : { parentUuid: parent }),
-    }),
-  );
 }
 
 function parseRootSubvolume(output: string): BootEvidence['rootSubvolume'] {

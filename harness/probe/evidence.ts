@@ -70,6 +70,8 @@ export interface BootEvidence {
   readonly paths: Listing;
   /** SHA-256 by path; a key that is not there is left out. */
   readonly hostKeys: ReadonlyMap<string, string>;
+  /** Absent for a system that was installed. */
+  readonly image?: ImageBootEvidence;
   /** Everything planted in earlier boots that is still there. */
   readonly canaries: Listing;
   /** Profile, generation and running system as links. */
@@ -119,6 +121,51 @@ export interface DiskEvidence {
   readonly trees: ReadonlyMap<string, Tree>;
   /** Folders of canaries on the root's file system; absent when it is not among the volumes. */
   readonly canaryPaths?: readonly string[];
+  /** Absent for a system that was installed, and for an image that could not be read. */
+  readonly image?: ImageEvidence;
+}
+
+/** Where things end on the disk of an image. */
+export interface DiskLayout {
+  readonly diskBytes: number;
+  /** Of the last partition, from the beginning of the disk. */
+  readonly partitionEndBytes: number;
+  readonly partitionBytes: number;
+  /** What the btrfs in it takes for its own. */
+  readonly fileSystemBytes: number;
+}
+
+/** A file that is not root's. */
+export interface Foreigner {
+  /** From the top level of the file system. */
+  readonly path: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What a boot of a system that came as an image shows beyond others. */
+export interface ImageBootEvidence {
+  /** Absent when the partition or its file system was not found. */
+  readonly layout?: DiskLayout;
+  readonly registrationGone: boolean;
+  /** `nix-store --verify`, in the first boot with all contents. */
+  readonly verify: { readonly ok: boolean; readonly output: string };
+  /** `nix-store --check-validity` of all that is in the store. */
+  readonly validity: { readonly ok: boolean; readonly output: string };
+  /** Paths that the running system needs. */
+  readonly closure: { readonly ok: boolean; readonly output: string };
+  /** Journal of systemd-tmpfiles. */
+  readonly tmpfiles: readonly string[];
+}
+
+/** The btrfs of an image, seen from another machine. */
+export interface ImageEvidence {
+  readonly layout?: DiskLayout;
+  readonly topLevel: readonly string[];
+  readonly subvolumes: readonly Subvolume[];
+  readonly foreignCount: number;
+  /** The first ones. */
+  readonly foreign: readonly Foreigner[];
 }
 
 /** What was read right after the install. */
@@ -126,4 +173,6 @@ export interface InstallEvidence {
   readonly subvolumes: readonly Subvolume[];
   /** SHA-256 of each LUKS header, by the name of the device; taken anew when a TPM has got a key slot. */
   readonly headers: ReadonlyMap<string, string>;
+  /** Absent for a system that was installed, and for an image that could not be read. */
+  readonly image?: ImageEvidence;
 }

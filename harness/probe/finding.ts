@@ -1,6 +1,13 @@
 import { isAtOrBelow, type Scenario, type ScenarioPromise } from '../scenario/index.js';
 import type { CanaryPlan } from './canary.js';
-import type { BootEvidence, DiskEvidence, Mount, PlantedEvidence, Subvolume } from './evidence.js';
+import type {
+  BootEvidence,
+  DiskEvidence,
+  InstallEvidence,
+  Mount,
+  PlantedEvidence,
+  Subvolume,
+} from './evidence.js';
 
 /** What became of a promise at one look. */
 export interface Finding {
@@ -49,7 +56,7 @@ export interface BootContext {
 export interface DiskContext {
   readonly scenario: Scenario;
   readonly evidence: DiskEvidence;
-  readonly installed: { readonly headers: ReadonlyMap<string, string> };
+  readonly installed: Pick<InstallEvidence, 'headers' | 'image'>;
   readonly planted: BootContext['planted'];
   /** The machine never came up in the last boot, so its power was cut. */
   readonly wasCut: boolean;

@@ -1,6 +1,7 @@
 export { planCanaries, type CanaryPlan } from './canary.js';
 export { checkBoot, checkFailedBoot } from './check-boot.js';
 export { checkLogins } from './check-session.js';
+export { checkImage } from './check-image.js';
 export { collectChecks, renderScript } from './collect-checks.js';
 export { checkDisk } from './check-disk.js';
 export { collectBootEvidence, collectPlanted, type Collection } from './collect.js';
@@ -13,8 +14,8 @@ export {
   type SessionEvidence,
 } from './finding.js';
 export { CONSOLE_CLASSES, ConsoleWatch, type ConsoleFinding } from './console-classes.js';
-export { collectHeaders, collectInstallEvidence, inspectDisk } from './inspect.js';
-export type { InstallEvidence } from './evidence.js';
+export { collectHeaders, collectImageEvidence, collectInstallEvidence, inspectDisk } from './inspect.js';
+export type { Foreigner, InstallEvidence } from './evidence.js';
 export { parseForwardedJournal } from './forwarded-journal.js';
 export { parseStageOneConsole } from './stage-one-log.js';
 export { type DiskTree, planDiskTrees, ROOT_TREE } from './disk-trees.js';

@@ -2,11 +2,12 @@ import { quote } from '../core/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
 import type { Collection } from './collect.js';
-import { parseSubvolumes } from './collect.js';
 import type { DiskTree } from './disk-trees.js';
 import type { DiskEvidence, InstallEvidence } from './evidence.js';
+import { imageDiskSections, parseImageDisk } from './collect-image.js';
 import { listAfter, parseListing } from './listing.js';
 import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
+import { parseSubvolumes } from './subvolumes.js';
 import { listTree, parseTree, type Tree } from './tree.js';
 
 /** Where the inspector keeps header copies and mounts file systems for a look. */
@@ -106,6 +107,22 @@ export function collectInstallEvidence(
   };
 }
 
+/** The image on its disk, before anything has booted from it. @param boundary Made up for this script. */
+export function collectImageEvidence(scenario: Scenario, boundary: string): Collection<InstallEvidence> {
+  const sections: Section[] = [{ name: 'settle', command: 'udevadm settle' }, ...imageDiskSections(scenario)];
+  return {
+    script: renderSections(sections, boundary),
+    parse: (output) => {
+      const image = parseImageDisk(scenario, parseSections(output, sections, boundary));
+      return {
+        subvolumes: image?.subvolumes ?? [],
+        headers: new Map(),
+        ...(image === undefined ? {} : { image }),
+      };
+    },
+  };
+}
+
 export interface InspectOptions {
   /** The disk, `/dev/vda`. */
   readonly device: string;
@@ -136,12 +153,15 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
     ...trees.flatMap(({ tree, section, volume }) =>
       volume === undefined ? [] : [{ name: section, command: treeCommand(tree, volume) }],
     ),
+    ...imageDiskSections(scenario),
     { name: 'close', command: 'close_all' },
   ];
   return {
     script: `${renderCloseAll(scenario, volumes)}${renderSections(sections, options.boundary)}`,
     parse: (output) => {
-      const results = new Results(parseSections(output, sections, options.boundary));
+      const parsed = parseSections(output, sections, options.boundary);
+      const results = new Results(parsed);
+      const image = parseImageDisk(scenario, parsed);
       const root = scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/');
       const rootVolume = volumes.find(({ device }) => device === root?.device);
       const table = results.text('partitions');
@@ -179,6 +199,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
         ...(rootVolume !== undefined && results.ok(`mount-${rootVolume.index}`)
           ? { canaryPaths: results.paths(`found-${rootVolume.index}`) }
           : {}),
+        ...(image === undefined ? {} : { image }),
       };
     },
   };

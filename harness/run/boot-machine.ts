@@ -7,7 +7,7 @@ import type { VariantContext } from './context.js';
 /** Firmware hands over to the boot loader. */
 const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;
 /** Stage 1 asks for a passphrase. */
-export const PASSPHRASE_PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
+const PASSPHRASE_PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
 /** What the console shows of each kind of stage 1. */
 const STAGE1 = {
   systemd: {
@@ -124,4 +124,26 @@ export async function followBoot(
     boot,
   );
   return { shell, prompts };
+}
+
+/**
+ * Types the passphrase as often as it is asked for, until the system's agent is heard.
+ *
+ * @returns Root's shell.
+ */
+export async function typeUntilAgent(
+  machine: QemuMachine,
+  options: { readonly part: VariantContext['budget']; readonly passphrase: string },
+): Promise<MachineShell> {
+  const { part, passphrase } = options;
+  const greeting = machine.waitForAgent(part).then(() => undefined);
+  let position = 0;
+  for (;;) {
+    const prompt = machine.until(machine.console.waitFor(PASSPHRASE_PROMPT, part, position), part);
+    prompt.catch(() => undefined);
+    const asked = await Promise.race([greeting, prompt]);
+    if (asked === undefined) return machine.openShell(part);
+    position = asked.end;
+    machine.console.type(`${passphrase}\n`);
+  }
 }

@@ -16,6 +16,7 @@ export const LIMITS_MS = {
   script: 120_000,
   shutdown: 60_000,
   resume: 120_000,
+  cut: 240_000,
   inspect: 120_000,
 } as const;
 

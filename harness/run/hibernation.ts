@@ -3,8 +3,8 @@ import path from 'node:path';
 import { HarnessError } from '../core/index.js';
 import type { Finding } from '../probe/index.js';
 import type { ResumedPromise, Scenario } from '../scenario/index.js';
-import type { MachineShell, QemuMachine } from '../target/index.js';
-import { PASSPHRASE_PROMPT } from './boot-machine.js';
+import type { MachineShell } from '../target/index.js';
+import { typeUntilAgent } from './boot-machine.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import type { MachineParts } from './install.js';
@@ -68,9 +68,11 @@ export async function hibernate(
         power.machine.fail({ kind: 'rolled-back', text: 'Stage 1 rolls back before it resumes' });
       });
       try {
-        const shell = await followResume(power.machine, { part, passphrase: parts.passphrase }).finally(() => {
-          isResuming = false;
-        });
+        const shell = await typeUntilAgent(power.machine, { part, passphrase: parts.passphrase }).finally(
+          () => {
+            isResuming = false;
+          },
+        );
         const [now, state] = (await shell.run(LOOK, part)).trim().split('\n');
         if (now === bootId && state === 'active')
           return {
@@ -109,24 +111,6 @@ async function layCopies(parts: MachineParts, context: VariantContext): Promise<
     }),
   );
   return { ...parts, disks };
-}
-
-/** Types the passphrase until the system's agent is heard. */
-async function followResume(
-  machine: QemuMachine,
-  options: { readonly part: VariantContext['budget']; readonly passphrase: string },
-): Promise<MachineShell> {
-  const { part, passphrase } = options;
-  const greeting = machine.waitForAgent(part).then(() => undefined);
-  let position = 0;
-  for (;;) {
-    const prompt = machine.until(machine.console.waitFor(PASSPHRASE_PROMPT, part, position), part);
-    prompt.catch(() => undefined);
-    const asked = await Promise.race([greeting, prompt]);
-    if (asked === undefined) return machine.openShell(part);
-    position = asked.end;
-    machine.console.type(`${passphrase}\n`);
-  }
 }
 
 /** Whether a line of the console or of the journal is the rollback's: its unit begins, or it says what it does. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { HarnessError, lastLines } from '../core/index.js';
 import { CLOSE_DISK_SCRIPT, INSTALLER_DIR, makePayload, renderInstallScript } from '../guest/index.js';
 import { collectInstallEvidence, type InstallEvidence } from '../probe/index.js';
-import type { Scenario } from '../scenario/index.js';
+import type { Scenario, Script } from '../scenario/index.js';
 import type { MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
@@ -43,7 +43,7 @@ export async function makeMachineParts(
 
 /** Runs the scenario's install script and then puts the system on the disk, as `nixos-install` would. */
 export async function installSystem(
-  scenario: Scenario,
+  scenario: Scenario & { readonly install: Script },
   parts: MachineParts,
   context: VariantContext,
 ): Promise<InstallEvidence> {

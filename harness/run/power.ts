@@ -48,8 +48,9 @@ export class MachinePower {
   /** The console's last lines, empty when the power is off. */
   readonly consoleTail = (): string => this.#powered?.machine.console.tail() ?? '';
 
-  async on(parts: MachineParts): Promise<void> {
-    await this.#start(parts, { keys: makeMachineKeys(), nonce: makeNonce() });
+  /** @param onLine Receives every line of the console and of the forwarded journal. */
+  async on(parts: MachineParts, onLine?: (line: string) => void): Promise<void> {
+    await this.#start(parts, { keys: makeMachineKeys(), nonce: makeNonce() }, onLine);
   }
 
   /** Puts the system to sleep on its disk. The machine is off afterwards. */

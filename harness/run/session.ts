@@ -24,12 +24,14 @@ import { makeBoundary } from './boundary.js';
 import { checkIdentity } from './check-identity.js';
 import type { VariantContext } from './context.js';
 import { FindingLog, judgeConsole } from './findings.js';
+import { cutBootAt } from './cut-boot.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
-import { installSystem, type MachineParts, makeMachineParts } from './install.js';
+import { type MachineParts, makeMachineParts } from './install.js';
 import { LeakWatch } from './leak-watch.js';
 import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';
+import { provideDisk } from './provide-disk.js';
 import { makeSecrets } from './secrets.js';
 import { isLayoutsFault, reportStuckBoot, type StuckBoot } from './stuck-boot.js';
 
@@ -87,15 +89,15 @@ export class VariantSession {
     const secrets = makeSecrets(context.redactor);
     const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, secrets });
     const digests = await digestUntouched(scenario, parts.disks);
-    const installed = await installSystem(scenario, parts, context).catch((error: unknown) => {
-      this.#takeFailedInstall(error);
-    });
-    if (installed === undefined) {
+    const provided = await provideDisk(scenario, parts, context).catch(this.#takeFailedInstall);
+    if (provided === undefined) {
       this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
       return;
     }
+    const installed = provided.evidence;
     await this.log.save('install.json', installed);
     this.#headers = installed.headers;
+    this.log.report(provided.findings, ['install.json']);
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
     const { stuck } = ending;
@@ -124,20 +126,20 @@ export class VariantSession {
   }
 
   /** An install that fails says nothing of a layout, except of one that is known to fail there. */
-  #takeFailedInstall(error: unknown): undefined {
+  readonly #takeFailedInstall = (error: unknown): undefined => {
     const isKnown = this.#scenario.knownBug?.broken.includes('installs') === true;
     if (!isKnown || !(error instanceof HarnessError) || error.code !== 'INSTALL_FAILED') throw error;
     this.log.add({
       id: 'installs',
       title: 'the layout can be installed',
-      place: this.#scenario.install.place,
+      ...(error.place === undefined ? {} : { place: error.place }),
       status: 'fail',
       found: error.message,
       evidence: (error.details ?? '').split('\n'),
       files: ['install.log', 'deploy.log'],
     });
     return undefined;
-  }
+  };
 
   /** All boots in turn, until one does not come up or a hibernated system does not go on. */
   async #bootAll(
@@ -172,8 +174,17 @@ export class VariantSession {
         await this.#logIn(step.boot, parts);
         await this.power.off(step.boot);
       }
+      if (step.kind === 'power-cut-at') {
+        if (shell !== undefined) await this.#logIn(step.boot - 1, parts);
+        shell = undefined;
+        try {
+          await cutBootAt(step, this.power, this.#context, parts);
+        } catch (error) {
+          return { parts, stuck: await this.#takeStuckBoot(step.boot, error), wasCut: true };
+        }
+      }
       if (step.kind !== 'boot') continue;
-      if (step.boot > 1) await this.#logIn(step.boot - 1, parts);
+      if (shell !== undefined) await this.#logIn(step.boot - 1, parts);
       let from = 0;
       if (step.how === 'reboot') {
         from = await this.power.reboot(step.boot - 1);
@@ -215,14 +226,19 @@ export class VariantSession {
       });
       return up;
     } catch (error) {
-      if (!isLayoutsFault(error)) throw error;
-      // While the machine still shows it.
-      const screen = path.join(context.folder, 'screen.png');
-      await this.power.machine.screenshot(screen, QemuMachine.stopBudget()).catch((thrown: unknown) => {
-        this.#note(`No picture of the screen: ${describeFailure(thrown)}`);
-      });
-      return { boot, error };
+      return this.#takeStuckBoot(boot, error);
     }
+  }
+
+  /** @throws What is not the layout's fault. */
+  async #takeStuckBoot(boot: number, error: unknown): Promise<StuckBoot> {
+    if (!isLayoutsFault(error)) throw error;
+    // While the machine still shows it.
+    const screen = path.join(this.#context.folder, 'screen.png');
+    await this.power.machine.screenshot(screen, QemuMachine.stopBudget()).catch((thrown: unknown) => {
+      this.#note(`No picture of the screen: ${describeFailure(thrown)}`);
+    });
+    return { boot, error };
   }
 
   async #judgeBoot(

@@ -1,3 +1,4 @@
+import { checkProvisioning } from './check-image.js';
 import { formatPath } from './located.js';
 import { parseDurationMs } from './quantity.js';
 import type { RuleContext } from './rule-context.js';
@@ -10,6 +11,7 @@ const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 export function checkScenario(input: Partial<ScenarioInput>, context: RuleContext): void {
   for (const list of ['guests', 'source'] as const) checkDistinct([list], input[list] ?? [], context);
   checkMatrix(input, context);
+  checkProvisioning(input, context);
   if (input.disks !== undefined && Object.keys(input.disks).length === 0 && context.isWhole(['disks'])) {
     context.report(['disks'], 'disks is empty: there would be nothing to install on');
   }
@@ -55,7 +57,20 @@ function checkDistinct(path: readonly string[], values: readonly string[], conte
 
 function checkSteps(steps: ScenarioInput['steps'], context: RuleContext): void {
   if (!context.isWhole(['steps'])) return;
-  const kinds = steps.map((step) => (typeof step === 'string' ? step : 'run'));
+  const all = steps.map((step) =>
+    typeof step === 'string' ? step : 'run' in step ? ('run' as const) : ('power-cut-at' as const),
+  );
+  for (const [index, kind] of all.entries()) {
+    const next = all[index + 1];
+    if (kind === 'power-cut-at' && next !== 'power-cut-at' && next !== 'boot' && next !== 'power-cut')
+      context.report(
+        ['steps', index],
+        'after power-cut-at the machine is off: boot, power-cut or another power-cut-at has to follow',
+      );
+  }
+  // Where it stands between the others says nothing of them.
+  const counted = [...all.entries()].filter(([, kind]) => kind !== 'power-cut-at');
+  const kinds = counted.map(([, kind]) => kind);
   if (kinds[0] !== 'boot')
     context.report(steps.length > 0 ? ['steps', 0] : ['steps'], 'steps must begin with boot');
   if (kinds.length > 1 && kinds.at(-1) !== 'power-off') {
@@ -65,10 +80,10 @@ function checkSteps(steps: ScenarioInput['steps'], context: RuleContext): void {
     );
   }
   const between = kinds.slice(1, -1);
-  for (const [index, step] of between.entries()) {
+  for (const [index, step] of counted.slice(1, -1)) {
     if (step === 'boot' || step === 'power-off') {
       context.report(
-        ['steps', index + 1],
+        ['steps', index],
         `${step} cannot be between the first and the last step; reboot, power-cut, hibernate and run can`,
       );
     }

@@ -9,6 +9,7 @@ import type {
   RollbackOrderPromise,
   ScenarioPromise,
 } from './promise.js';
+import { deriveImage } from './derive-image.js';
 import { rootLuksDevices } from './root-luks.js';
 
 /** What the section `promises` of a scenario says. */
@@ -60,6 +61,7 @@ export function derivePromises(
     ...system.fileSystems.map(promiseMounted),
     ...deriveIdentity(system, kept),
     ...deriveRollback(system, explicit),
+    ...deriveImage(system),
     { kind: 'no-failed-units', id: 'no-failed-units', title: 'no unit has failed', place: explicit.place },
     ...deriveDevices(system),
     {

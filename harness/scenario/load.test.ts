@@ -560,6 +560,24 @@ t.test('every rule names the place and the reason', async (t) => {
     ['[boot, reboot, power-off]', '[boot, reboot]', 'reboot]', /must end with power-off/],
     ['[boot, reboot, power-off]', '[boot, power-off]', 'steps', /needs a reboot or a power-cut/],
     ['[boot, reboot, power-off]', '[]', 'steps', /must begin with boot/],
+    [
+      '[boot, reboot, power-off]',
+      '[boot, { power-cut-at: x }, reboot, power-off]',
+      '{ power-cut-at',
+      /after power-cut-at the machine is off: boot, power-cut or another power-cut-at has to follow/,
+    ],
+    [
+      '[boot, reboot, power-off]',
+      '[boot, power-cut, { power-cut-at: x }, power-off]',
+      '{ power-cut-at',
+      /after power-cut-at the machine is off/,
+    ],
+    [
+      '[boot, reboot, power-off]',
+      '[boot, reboot, { power-cut-at: x }, boot, power-off]',
+      'boot, power-off',
+      /boot cannot be between/,
+    ],
     ['alice: {', 'Alice: {', 'Alice', /^the key "Alice" must be the name of a user/],
     ['install: install.sh', 'install: { text: "" }', '""', /^install.text must not be empty/],
     ['/dev/disk/by-label/BOOT', '"/dev/a b"', '"/dev/a b"', /must be a device, without white space/],
@@ -795,7 +813,7 @@ promises: { gone: [/], rollbackLog: null }
   t.equal(scenario.name, 'smaller');
   t.equal(scenario.title, 'the same without a rollback');
   t.same(scenario.machine, { memoryMiB: 3072, cpus: 1 });
-  t.equal(scenario.install.text, 'true\n', 'a script is looked up beside the file that names it');
+  t.equal(scenario.install?.text, 'true\n', 'a script is looked up beside the file that names it');
   t.notOk(scenario.system.rollback, 'null removes');
   t.notMatch(ids(scenario).join(' '), /rollback|gone:\/opt/, 'lists replace');
   const shown = (name: string): string => path.join(path.relative('', path.dirname(file)), name);
@@ -860,7 +878,11 @@ t.test('a script cannot be a file from elsewhere', async (t) => {
   t.match(await problemsOf(t, file), [/link.sh is a link, and what it leads to lies outside/]);
   await writeFile(file, edit('install: install.sh', 'install: inner.sh'));
   await symlink('install.sh', path.join(folder, 'inner.sh'));
-  t.equal((await loadScenario(file)).install.text, SCRIPTS['install.sh'], 'a link within the folder is fine');
+  t.equal(
+    (await loadScenario(file)).install?.text,
+    SCRIPTS['install.sh'],
+    'a link within the folder is fine',
+  );
   await writeFile(file, edit('install: install.sh', 'install: folder'));
   await mkdir(path.join(folder, 'folder'));
   t.match(await problemsOf(t, file), [/folder is not a regular file/]);
@@ -1013,6 +1035,16 @@ t.test('scripts of steps and checks are read', async (t) => {
     scenario.promises.find(({ kind }) => kind === 'check'),
     { id: 'check:x', fromBoot: 2, script: { text: 'true' } },
   );
+});
+
+t.test('power is cut in a boot before the first, and in a later one', async (t) => {
+  const cuts = '[{ power-cut-at: Growing }, boot, { power-cut-at: one }, { power-cut-at: two }, power-cut,';
+  const { steps } = await loadScenario(writeRecipe(t, edit('[boot, reboot,', cuts)));
+  t.strictSame(
+    steps.map((step) => (step.kind === 'power-cut-at' ? step.text : step.kind)),
+    ['Growing', 'boot', 'one', 'two', 'power-cut', 'power-off'],
+  );
+  t.match(steps[0], { place: { col: 9 } });
 });
 
 t.test('every scenario of the repository loads', async (t) => {

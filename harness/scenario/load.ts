@@ -105,28 +105,30 @@ async function loadOne(file: string): Promise<Loaded> {
 
   // The promises that follow from a broken system would only be in the way of its own problems.
   const isSystemUsable =
-    rules.isWhole(['system']) && (scripts.rollback !== undefined || input.system?.rollback === null);
+    rules.isWhole(['system']) &&
+    rules.isWhole(['image']) &&
+    (scripts.rollback !== undefined || input.system?.rollback === null);
   if (input.system === undefined || input.promises === undefined || !isSystemUsable) return { problems };
   const resolved = resolvePoints(
     {
       matrix: input.matrix,
       system: input.system,
       disks: input.disks,
+      image: input.image,
       promises: input.promises,
       expect: input.expect,
     },
     { root, scripts },
   );
   problems.push(...resolved.problems);
-  const { install } = scripts;
-  if (problems.length > 0 || install === undefined) return { problems };
+  if (problems.length > 0) return { problems };
   return {
     problems,
     scenario: resolveVariants(input as ScenarioInput, {
       name,
       file: shown,
       root,
-      scripts: { ...scripts, install },
+      scripts,
       resolved,
     }),
   };

@@ -12,7 +12,9 @@ export type Step =
   /** `hibernate`: the machine is put to sleep on its disk and woken up, all within one boot. */
   | { readonly kind: 'boot' | 'reboot' | 'power-cut' | 'hibernate' | 'power-off' }
   /** Runs as root in the booted system. */
-  | { readonly kind: 'run'; readonly script: Script };
+  | { readonly kind: 'run'; readonly script: Script }
+  /** A boot whose power is cut as soon as its console or journal has the text. It is not counted, and nothing is looked at. */
+  | { readonly kind: 'power-cut-at'; readonly text: string; readonly place: Place };
 
 /** A LUKS device that stage 1 unlocks: `boot.initrd.luks.devices.<name>`. The harness makes up its passphrase. */
 export interface LuksDevice {
@@ -139,6 +141,29 @@ export interface DeclaredLink {
   readonly place: Place;
 }
 
+/**
+ * A disk image in the place of an installer. Its first boot loads the registration of its store paths, and grows the
+ * last partition and what is on it to the end of the disk.
+ */
+export interface DiskImage {
+  /** The EFI system partition. */
+  readonly esp: ImagePartition;
+  /** The last partition. */
+  readonly btrfs: ImagePartition;
+  /** Paths from the top level of the btrfs: every one that the system mounts, and no more. */
+  readonly subvolumes: readonly string[];
+  /** Of every file, as numbers. Anything but 0:0 is a fault. */
+  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly place: Place;
+}
+
+export interface ImagePartition {
+  readonly partLabel: string;
+  /** `/dev/disk/by-partlabel/<label>` */
+  readonly device: string;
+  readonly sizeMiB: number;
+}
+
 export interface SystemModel {
   readonly hostName: string;
   readonly stage1: StageOneKind;
@@ -155,6 +180,8 @@ export interface SystemModel {
   readonly users: readonly User[];
   readonly openssh: { readonly hostKeys: readonly SshHostKey[] };
   readonly links: readonly DeclaredLink[];
+  /** The image that the system comes as. Absent when it is installed. */
+  readonly image?: DiskImage;
   readonly services: Services;
 }
 
@@ -195,11 +222,12 @@ export interface Scenario {
   readonly machine: { readonly memoryMiB: number; readonly cpus: number };
   /** The first is the one that the install script is to fill. */
   readonly disks: readonly Disk[];
-  readonly install: Script;
+  /** Fills the disk, in the installer. Absent when the system comes as an image. */
+  readonly install?: Script;
   readonly system: SystemModel;
   readonly promises: readonly ScenarioPromise[];
   readonly consoleAllow: readonly ConsoleAllowance[];
-  /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between. */
+  /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between; `power-cut-at` before what powers on. */
   readonly steps: readonly Step[];
   /** Absent: every promise has to be kept. */
   readonly knownBug?: KnownBug;

@@ -172,6 +172,34 @@ export interface DiskUntouchedPromise extends PromiseBase {
   readonly disk: string;
 }
 
+/**
+ * The image holds the subvolumes that the system mounts and nothing else, and they stay what they are: no boot moves
+ * one, or mounts the top level to do so.
+ */
+export interface ImageSubvolumesPromise extends PromiseBase {
+  readonly kind: 'image-subvolumes';
+}
+
+/** What the image brings belongs to root, before the first boot and after the last. */
+export interface ImageOwnersPromise extends PromiseBase {
+  readonly kind: 'image-owners';
+}
+
+/** The image is smaller than the disk; from the first boot on its last partition and what is on it are not. */
+export interface GrownPromise extends PromiseBase {
+  readonly kind: 'grown';
+}
+
+/** From the first boot on Nix knows every path of the store, and the registration that it knows them from is gone. */
+export interface RegisteredPromise extends PromiseBase {
+  readonly kind: 'registered';
+}
+
+/** systemd-tmpfiles refuses no path for its owners. */
+export interface TmpfilesSafePromise extends PromiseBase {
+  readonly kind: 'tmpfiles-safe';
+}
+
 /** The powered-off disk passes the checkers of its file systems and LUKS headers. */
 export interface DiskCleanPromise extends PromiseBase {
   readonly kind: 'disk-clean';
@@ -204,5 +232,10 @@ export type ScenarioPromise =
   | LoginPromise
   | CheckPromise
   | DiskUntouchedPromise
+  | ImageSubvolumesPromise
+  | ImageOwnersPromise
+  | GrownPromise
+  | RegisteredPromise
+  | TmpfilesSafePromise
   | DiskCleanPromise
   | ConsoleCleanPromise;

@@ -1,4 +1,4 @@
-import type { Located, Path } from './located.js';
+import { placeOf, type Located, type Path } from './located.js';
 import type { Step } from './model.js';
 import type { Script } from './script.js';
 import { readScript } from './read-script.js';
@@ -43,6 +43,11 @@ export async function readScripts(
   for (const [index, step] of (input.steps ?? []).entries()) {
     if (typeof step === 'string') {
       steps.push({ kind: step });
+      continue;
+    }
+    if ('power-cut-at' in step) {
+      const at = placeOf(root, ['steps', index]);
+      steps.push({ kind: 'power-cut-at', text: step['power-cut-at'], place: at });
       continue;
     }
     const script = await take(['steps', index, 'run'], step.run);

@@ -4,6 +4,7 @@ import { placeOf, type Located } from './located.js';
 import type { ScenarioFile, SystemModel, Variant } from './model.js';
 import type { Problem } from './problem.js';
 import type { ScenarioScripts } from './read-scripts.js';
+import { resolveImage } from './resolve-image.js';
 import { resolvePromises, resolveScenario, type ResolvedPromises } from './resolve-scenario.js';
 import { resolveSystem } from './resolve-system.js';
 import type { PromisesInput, ScenarioInput, SystemInput } from './schema.js';
@@ -34,6 +35,7 @@ export function resolvePoints(
     readonly matrix?: ScenarioInput['matrix'] | undefined;
     readonly system: SystemInput;
     readonly disks?: ScenarioInput['disks'] | undefined;
+    readonly image?: ScenarioInput['image'];
     readonly promises: PromisesInput;
     readonly expect?: ScenarioInput['expect'];
   },
@@ -47,11 +49,15 @@ export function resolvePoints(
     luks: input.matrix?.luks ?? ['passphrase'],
   };
   const points = combine(axes).map((values): Point => {
-    const system = resolveSystem(input.system, {
+    const bare = resolveSystem(input.system, {
       placeAt: (at) => placeOf(root, at),
       rollback: scripts.rollback,
       axes: values,
     });
+    const system: SystemModel =
+      input.image === undefined
+        ? bare
+        : { ...bare, image: resolveImage(input.image, bare.fileSystems, placeOf(root, ['image'])) };
     const promised = resolvePromises(system, {
       input: input.system,
       promises: input.promises,
@@ -105,7 +111,7 @@ export function resolveVariants(
     readonly name: string;
     readonly file: string;
     readonly root: Located;
-    readonly scripts: ScenarioScripts & Required<Pick<ScenarioScripts, 'install'>>;
+    readonly scripts: ScenarioScripts;
     readonly resolved: ResolvedPoints;
   },
 ): ScenarioFile {
@@ -128,7 +134,7 @@ export function resolveVariants(
         ...point,
         name,
         file,
-        install: scripts.install,
+        ...(scripts.install === undefined ? {} : { install: scripts.install }),
         steps: scripts.steps,
         root: parts.root,
       }),

@@ -133,7 +133,7 @@ export function resolveScenario(
   parts: {
     readonly name: string;
     readonly file: string;
-    readonly install: Script;
+    readonly install?: Script;
     readonly steps: readonly Step[];
     readonly system: SystemModel;
     readonly promised: ResolvedPromises;
@@ -158,7 +158,7 @@ export function resolveScenario(
       untouched,
       place: placeOf(parts.root, ['disks', name]),
     })),
-    install: parts.install,
+    ...(parts.install === undefined ? {} : { install: parts.install }),
     system: parts.system,
     promises: parts.promised.promises,
     consoleAllow: parts.promised.consoleAllow,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CONSOLE_CLASS_NAMES } from './console-class.js';
 import { DISK_BUSES, LUKS_KINDS, SECTOR_SIZES, STAGE1_KINDS } from './axes.js';
+import { image } from './image-schema.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
 import { rollback } from './rollback-schema.js';
 import { absolutePath, account, devicePath, fstabPath, line, script } from './schema-parts.js';
@@ -196,6 +197,12 @@ const step = z.union([
   z.strictObject({
     run: script.meta({ description: 'Run as root in the booted system; it must succeed.' }),
   }),
+  z.strictObject({
+    'power-cut-at': line.meta({
+      description:
+        'The machine boots, and its power is cut as soon as a line of its console or journal has this text. The next boot is to make up for it.',
+    }),
+  }),
 ]);
 
 function axis<T extends z.ZodType>(value: T): z.ZodOptional<z.ZodArray<T>> {
@@ -254,11 +261,20 @@ export const scenarioSchema = z.strictObject({
     .meta({ description: 'The first is the one to install on.' }),
   install: z
     .union([...script.options, z.array(script).min(1, 'must name at least one script')])
-    .meta({ description: 'Script that fills the disk; it runs inside the installer. Several run as one.' }),
+    .optional()
+    .meta({
+      description:
+        'Script that fills the disk; it runs inside the installer. Several run as one. This, or an image.',
+    }),
+  image: image.optional().meta({
+    description:
+      'An image instead of an installer: made on the host, as large as it has to be, and grown by the first boot.',
+  }),
   system,
   promises: promises.prefault({}),
   steps: z.array(step).default(['boot', 'reboot', 'power-cut', 'power-off']).meta({
-    description: 'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between.',
+    description:
+      'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between; power-cut-at before boot and power-cut.',
   }),
   expect: expect.optional().meta({
     description:

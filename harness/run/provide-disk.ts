@@ -1,0 +1,62 @@
+import { HarnessError } from '../core/index.js';
+import { listForeignOwners, makeDiskImage, makePayload } from '../guest/index.js';
+import { checkImage, collectImageEvidence, type Finding, type InstallEvidence } from '../probe/index.js';
+import type { Scenario } from '../scenario/index.js';
+import path from 'node:path';
+import { makeBoundary } from './boundary.js';
+import type { VariantContext } from './context.js';
+import { lookInInspector } from './inspect.js';
+import { installSystem, type MachineParts } from './install.js';
+
+export interface ProvidedDisk {
+  readonly evidence: InstallEvidence;
+  /** What an image promises of itself; nothing of an installed system, which is judged when it runs. */
+  readonly findings: readonly Finding[];
+}
+
+/** Makes the empty disk bootable in the scenario's way: with its script in the installer, or with an image. */
+export async function provideDisk(
+  scenario: Scenario,
+  parts: MachineParts,
+  context: VariantContext,
+): Promise<ProvidedDisk> {
+  const { install, system } = scenario;
+  const { image } = system;
+  if (image !== undefined) return writeImage({ ...scenario, system: { ...system, image } }, parts, context);
+  if (install !== undefined)
+    return { evidence: await installSystem({ ...scenario, install }, parts, context), findings: [] };
+  throw new HarnessError(
+    'INTERNAL',
+    'Internal error: the scenario says neither how to install nor which image',
+  );
+}
+
+type ImageScenario = Scenario & { readonly system: Parameters<typeof makeDiskImage>[0] };
+
+async function writeImage(
+  scenario: ImageScenario,
+  parts: MachineParts,
+  context: VariantContext,
+): Promise<ProvidedDisk> {
+  const { phases, images, budget } = context;
+  const { toolbox } = context.host;
+  const [disk] = parts.disks;
+  const diskMiB = scenario.disks[0]?.sizeMiB;
+  if (disk === undefined || diskMiB === undefined)
+    throw new HarnessError('INTERNAL', 'Internal error: the scenario has no disk');
+  const workDir = path.dirname(parts.nvramFile);
+  const payload = await phases.run('make-system', () =>
+    makePayload(scenario, images, { toolbox, workDir, budget, luksKey: parts.luksKey }),
+  );
+  await phases.run('make-image', () =>
+    makeDiskImage(scenario.system, { images, payload, toolbox, workDir, file: disk.file, diskMiB, budget }),
+  );
+  const evidence = await phases.run('inspect-image', () =>
+    lookInInspector(parts, context, {
+      label: 'the image to be inspected',
+      collect: () => collectImageEvidence(scenario, makeBoundary()),
+    }),
+  );
+  const brought = await listForeignOwners(scenario.system, images, budget);
+  return { evidence, findings: checkImage(scenario, evidence, brought) };
+}
