@@ -9,7 +9,7 @@ import t from 'tap';
 import { repositoryRoot, runProgram } from '../core/index.js';
 import { escapeUnitPath, loadScenario } from '../scenario/index.js';
 import { makeCpio, type Tree, type TreeEntry } from './cpio.js';
-import { extraPackages } from './extra-packages.js';
+import { imageNeeds } from './image-needs.js';
 import { makeRollbackTree, makeSecretsTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
 
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
@@ -129,7 +129,7 @@ void t.test('the system gets its mounts, persistence and keys', (t) => {
 });
 
 void t.test('services cost nothing where they are off, and are started as NixOS starts them', (t) => {
-  t.strictSame(extraPackages(system), []);
+  t.strictSame(imageNeeds(system), { packages: [], signedModules: false });
   const plain = [...makeSystemTree(system, '/nix/store/base').keys()];
   t.notOk(
     plain.some((file) => /docker|incus|scrub|sudoers|coredump.socket|NetworkManager.service/.test(file)),
@@ -146,7 +146,7 @@ void t.test('services cost nothing where they are off, and are started as NixOS 
     incus: on,
   });
   const tree = makeSystemTree(containers, '/nix/store/base');
-  t.strictSame(extraPackages(containers), ['docker-cli', 'docker.io', 'incus-base', 'incus-client']);
+  t.strictSame(imageNeeds(containers).packages, ['docker-cli', 'docker.io', 'incus-base', 'incus-client']);
   t.strictSame(JSON.parse(textOf(tree, '/etc/docker/daemon.json')), {
     group: 'wheel',
     'log-driver': 'journald',

@@ -48,6 +48,15 @@ void t.test('a TPM is enrolled once, in the first boot', (t) => {
   t.end();
 });
 
+void t.test('a firmware is given its keys once, in the first boot', (t) => {
+  const found = variants.find(({ axes }) => axes.firmware === 'secure-boot');
+  if (found === undefined) throw new Error('no variant with Secure Boot');
+  const text = renderPlan(planVariant(found, facts));
+  t.match(text, /boot 1: power on, see the firmware take the keys of Secure Boot, /);
+  t.equal(text.match(/take the keys/g)?.length, 1);
+  t.end();
+});
+
 void t.test('what cannot run here is skipped with the reason', (t) => {
   const variant = variantOf('passphrase');
   t.match(renderPlan(planVariant(variant, { ...facts, guests: [] })), /: skipped, it is for the guest/);

@@ -84,6 +84,11 @@ const UNLOCK = {
   tpm2: 'unlock with the TPM',
 };
 
+/** A firmware without keys is given them by the boot loader, once. */
+function describeKeys({ secureBoot }: SystemModel, boot: number): string {
+  return secureBoot !== undefined && boot === 1 ? 'see the firmware take the keys of Secure Boot, ' : '';
+}
+
 function describeKeyFile({ luks }: SystemModel): string {
   const names = luks.filter(({ unlock }) => unlock === 'key-file').map(({ name }) => name);
   return names.length === 0 ? '' : `, add the key file to ${names.join(', ')}`;
@@ -104,7 +109,7 @@ export function renderPlan(plan: Plan): string {
       case 'install':
         return `install with ${step.script}${describeKeyFile(scenario.system)}`;
       case 'boot':
-        return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
+        return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeKeys(scenario.system, step.boot)}${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
       case 'enrol-tpm2':
         return `enrol the TPM for ${step.devices.map(({ name }) => name).join(', ')}, as its owner does once`;
       case 'run':

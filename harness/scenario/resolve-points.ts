@@ -45,6 +45,7 @@ export function resolvePoints(
     disk: input.matrix?.disk ?? ['virtio'],
     sectorSize: input.matrix?.sectorSize ?? [512],
     luks: input.matrix?.luks ?? ['passphrase'],
+    firmware: input.matrix?.firmware ?? ['uefi'],
   };
   const points = combine(axes).map((values): Point => {
     const system = resolveSystem(input.system, {
@@ -118,6 +119,7 @@ export function resolveVariants(
       disk: point.axes.disk,
       sectorSize: String(point.axes.sectorSize),
       luks: point.axes.luks,
+      firmware: point.axes.firmware,
     };
     const show = (axis: AxisName): string => `${axis}=${texts[axis]}`;
     return {

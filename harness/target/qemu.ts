@@ -51,6 +51,15 @@ export interface StartOptions {
   readonly onCleanupError: (what: string, error: unknown) => void;
 }
 
+/** @throws {HarnessError} HOST_UNFIT when the machine needs a firmware with Secure Boot, and there is none. */
+function firmwareCode(toolbox: Toolbox, { secureBoot }: MachineSpec): string {
+  if (secureBoot !== true) return toolbox.firmwareCode;
+  if (toolbox.secureFirmwareCode !== undefined) return toolbox.secureFirmwareCode;
+  throw new HarnessError('HOST_UNFIT', `The host has no firmware with Secure Boot beside ${toolbox.firmwareCode}`, {
+    hint: 'Install one (OVMF_CODE.secboot.fd), or run without `--tools host`: imperm then brings its own.',
+  });
+}
+
 /** A QEMU machine from power-on until it is stopped. */
 export class QemuMachine implements AsyncDisposable {
   readonly console: MachineConsole;
@@ -142,7 +151,7 @@ export class QemuMachine implements AsyncDisposable {
         'qemu-system-x86_64',
         qemuArguments(spec, {
           accelerator: host.accelerator,
-          firmwareCode: host.toolbox.firmwareCode,
+          firmwareCode: firmwareCode(host.toolbox, spec),
           nvramFile,
           sockets: {
             qmp: sockets.qmp.path,
