@@ -62,9 +62,11 @@ export async function hibernate(
         power.machine.fail({ kind: 'rolled-back', text: 'Stage 1 rolls back before it resumes' });
       });
       try {
-        const shell = await followResume(power.machine, { part, passphrase: parts.passphrase }).finally(() => {
-          isResuming = false;
-        });
+        const shell = await followResume(power.machine, { part, passphrase: parts.passphrase }).finally(
+          () => {
+            isResuming = false;
+          },
+        );
         const [now, state] = (await shell.run(LOOK, part)).trim().split('\n');
         if (now === bootId && state === 'active')
           return {
