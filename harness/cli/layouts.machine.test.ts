@@ -150,8 +150,8 @@ t.test('each layout is as declared: the correct ones pass, the published ones fa
 
 /** Together with the first variant every value of every axis; all pairs of them are in `npx imperm run`. */
 const UNLOCKED = [
-  { stage1: 'systemd', luks: 'tpm2', disk: 'virtio', sectorSize: '4096' },
-  { stage1: 'scripted', luks: 'key-file', disk: 'nvme', sectorSize: '4096' },
+  { stage1: 'systemd', luks: 'tpm2', disk: 'virtio', sectorSize: '4096', firmware: 'secure-boot' },
+  { stage1: 'scripted', luks: 'key-file', disk: 'nvme', sectorSize: '4096', firmware: 'uefi' },
 ] as const;
 
 t.test('stage 1 unlocks without asking, by a TPM and by a key file', async (t) => {
@@ -170,6 +170,8 @@ t.test('stage 1 unlocks without asking, by a TPM and by a key file', async (t) =
         found('unlocked'),
         [first, 'nothing was asked for', 'nothing was asked for'].map((each) => `pass ${each}`),
       );
+      const proved = /^pass SecureBoot=1, SetupMode=0/;
+      t.match(found('secure-boot'), axes.firmware === 'secure-boot' ? [proved, proved, proved] : []);
       t.equal(found('disk-clean').length, 1, 'the headers are those that were set up');
     }),
   );
@@ -185,6 +187,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       'broken/hook-too-early',
       'broken/service-script-in-hook',
       'broken/tpm2-cleared',
+      'broken/secure-boot-unsigned',
     ];
     const { exitCode, stdout } = await new Cli(['run', ...names, '--reports', folder]).result;
     t.equal(exitCode, 1);
@@ -194,7 +197,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       names.map(() => 'fail'),
       record.variants.map(({ error }) => error?.message ?? '').join('\n'),
     );
-    const [removed, late, misspelt, early, copied, cleared] = record.variants.map(brokenBy);
+    const [removed, late, misspelt, early, copied, cleared, unsigned] = record.variants.map(brokenBy);
     t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
     t.match(removed?.said, /declares no rollback/);
     t.match(removed?.said, /still the subvolume of boot 1/);
@@ -209,6 +212,9 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
     t.match(copied?.said, /has no "set -e": it goes on after a command that fails/);
     t.strictSame(cleared?.ids, ['unlocked']);
     t.match(cleared?.said, /The TPM did not give the key/);
+    t.strictSame(unsigned?.ids.sort(), ['boots', 'console-clean']);
+    t.match(unsigned?.said, /Error loading \\EFI\\nixos\\.*: Access denied/);
+    t.match(unsigned?.said, /not signed with a key that the firmware was given/);
     t.match(stdout, /Exit code 1: a layout broke a promise/);
   }),
 );

@@ -33,11 +33,7 @@ export function renderSecureBootScript(options: {
   const files = ['EFI/systemd/systemd-bootx64.efi', 'EFI/BOOT/BOOTX64.EFI', kernel];
   return {
     makeKeys: `(umask 077; openssl req -quiet -new -x509 -newkey rsa:2048 -noenc -days 3650 -subj '/CN=imperm Secure Boot' -keyout ${key} -out ${certificate})\n`,
-    bootctlOptions: [
-      '--secure-boot-auto-enroll=yes',
-      `--certificate=${certificate}`,
-      `--private-key=${key}`,
-    ],
+    bootctlOptions: ['--secure-boot-auto-enroll=yes', `--certificate=${certificate}`, `--private-key=${key}`],
     sign: files
       .map((file) => quote(`${esp}/${file}`))
       .map((file) => `sbsign --key ${key} --cert ${certificate} --output ${file} ${file}\n`)

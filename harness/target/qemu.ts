@@ -15,6 +15,7 @@ import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { AgentPort } from './agent-port.js';
 import { type ConsoleLine, MachineConsole } from './console.js';
+import { chooseFirmwareCode } from './firmware-code.js';
 import { writeFirmwareStrings } from './firmware-strings.js';
 import { JournalRecorder } from './journal.js';
 import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
@@ -49,15 +50,6 @@ export interface StartOptions {
   /** Receives every line of the forwarded journal. */
   readonly onJournalLine?: (line: string) => void;
   readonly onCleanupError: (what: string, error: unknown) => void;
-}
-
-/** @throws {HarnessError} HOST_UNFIT when the machine needs a firmware with Secure Boot, and there is none. */
-function firmwareCode(toolbox: Toolbox, { secureBoot }: MachineSpec): string {
-  if (secureBoot !== true) return toolbox.firmwareCode;
-  if (toolbox.secureFirmwareCode !== undefined) return toolbox.secureFirmwareCode;
-  throw new HarnessError('HOST_UNFIT', `The host has no firmware with Secure Boot beside ${toolbox.firmwareCode}`, {
-    hint: 'Install one (OVMF_CODE.secboot.fd), or run without `--tools host`: imperm then brings its own.',
-  });
 }
 
 /** A QEMU machine from power-on until it is stopped. */
@@ -151,7 +143,7 @@ export class QemuMachine implements AsyncDisposable {
         'qemu-system-x86_64',
         qemuArguments(spec, {
           accelerator: host.accelerator,
-          firmwareCode: firmwareCode(host.toolbox, spec),
+          firmwareCode: chooseFirmwareCode(host.toolbox, spec),
           nvramFile,
           sockets: {
             qmp: sockets.qmp.path,
