@@ -152,8 +152,8 @@ void t.test(
     t.strictSame(
       [...signed.matchAll(/^sbsign .* --output (\S+) (\S+)$/gm)].map(([, to, from]) => [to, from]),
       ['EFI/systemd/systemd-bootx64.efi', 'EFI/BOOT/BOOTX64.EFI', 'EFI/nixos/k.efi'].map((file) => [
-        `/mnt/boot/${file}`,
-        `/mnt/boot/${file}`,
+        `'/mnt/boot/${file}'`,
+        `'/mnt/boot/${file}'`,
       ]),
     );
     t.match(signed, /'?secure-boot-enroll force'?/);

@@ -108,9 +108,7 @@ export class QemuMachine implements AsyncDisposable {
     this.#poweredOff = new Promise((resolve) => {
       this.#qmp.onEvent(({ event, data }) => {
         if (event === 'SHUTDOWN') resolve();
-        if (event === 'RESET') {
-          this.#endShell();
-        }
+        if (event === 'RESET') this.#endShell();
         if (event === 'GUEST_PANICKED') this.fail({ kind: 'kernel-panic', text: 'The kernel panicked' });
         if (event === 'BLOCK_IO_ERROR')
           this.fail({ kind: 'disk-error', text: `A disk of the machine failed: ${String(data['reason'])}` });
