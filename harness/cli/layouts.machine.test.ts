@@ -116,6 +116,21 @@ t.test('each layout is as declared: the correct ones pass, the published ones fa
     }
     t.equal(new Set(variants.map(({ scenario }) => scenario.name)).size, variants.length, 'each once');
 
+    const occurs = (axis: string): string[] =>
+      [...new Set(variants.flatMap(({ axes }) => axes[axis] ?? []))].sort();
+    t.strictSame(occurs('stage1'), ['scripted', 'systemd']);
+    t.strictSame(occurs('disk'), ['nvme', 'virtio']);
+    t.strictSame(occurs('sectorSize'), ['4096', '512']);
+    for (const luks of ['key-file', 'passphrase', 'tpm2']) t.ok(occurs('luks').includes(luks), luks);
+    // Stage 1 asks for a passphrase only where there is one to type, and while the TPM is not enrolled yet.
+    const prompts = (name: string): string[] =>
+      variants
+        .filter(({ scenario }) => scenario.name === name)
+        .flatMap(({ checks }) => checks.filter(({ id }) => id === 'unlocked').map(({ found }) => found));
+    const silent = 'nothing was asked for';
+    t.strictSame(prompts('networkmanager'), ['the passphrase was asked for 1 time', silent], 'by a TPM');
+    t.strictSame(prompts('small-services'), [silent, silent], 'by a key file');
+
     const rollback = variants.find(({ scenario }) => scenario.name === 'btrfs-luks-rollback');
     t.strictSame(
       rollback?.boots.map(({ number, how }) => `${String(number)} ${how}`),
@@ -148,36 +163,6 @@ t.test('each layout is as declared: the correct ones pass, the published ones fa
   }),
 );
 
-/** Together with the first variant every value of every axis; all pairs of them are in `npx imperm run`. */
-const UNLOCKED = [
-  { stage1: 'systemd', luks: 'tpm2', disk: 'virtio', sectorSize: '4096', firmware: 'secure-boot' },
-  { stage1: 'scripted', luks: 'key-file', disk: 'nvme', sectorSize: '4096', firmware: 'uefi' },
-] as const;
-
-t.test('stage 1 unlocks without asking, by a TPM and by a key file', async (t) => {
-  const runs = UNLOCKED.map((axes) =>
-    withFolder(async (folder) => {
-      const chosen = Object.entries(axes).flatMap(([name, value]) => ['--variant', `${name}=${value}`]);
-      const { exitCode, stderr } = await new Cli(['run', ...chosen, '--reports', folder]).result;
-      t.equal(exitCode, 0, stderr.slice(-4000));
-      const { variants } = await readOnlyRecord(folder);
-      const found = (id: string): string[] =>
-        variants.flatMap(({ checks }) =>
-          checks.filter((check) => check.id === id).map((check) => `${check.status} ${check.found}`),
-        );
-      const first = axes.luks === 'tpm2' ? 'the passphrase was asked for 1 time' : 'nothing was asked for';
-      t.strictSame(
-        found('unlocked'),
-        [first, 'nothing was asked for', 'nothing was asked for'].map((each) => `pass ${each}`),
-      );
-      const proved = /^pass SecureBoot=1, SetupMode=0/;
-      t.match(found('secure-boot'), axes.firmware === 'secure-boot' ? [proved, proved, proved] : []);
-      t.equal(found('disk-clean').length, 1, 'the headers are those that were set up');
-    }),
-  );
-  await Promise.all(runs);
-});
-
 t.test('each broken layout fails, and the message names the cause', (t) =>
   withFolder(async (folder) => {
     const names = [
@@ -187,6 +172,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       'broken/hook-too-early',
       'broken/service-script-in-hook',
       'broken/tpm2-cleared',
+      'broken/rollback-before-resume',
       'broken/secure-boot-unsigned',
     ];
     const { exitCode, stdout } = await new Cli(['run', ...names, '--reports', folder]).result;
@@ -197,7 +183,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       names.map(() => 'fail'),
       record.variants.map(({ error }) => error?.message ?? '').join('\n'),
     );
-    const [removed, late, misspelt, early, copied, cleared, unsigned] = record.variants.map(brokenBy);
+    const [removed, late, misspelt, early, copied, cleared, asleep, unsigned] = record.variants.map(brokenBy);
     t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
     t.match(removed?.said, /declares no rollback/);
     t.match(removed?.said, /still the subvolume of boot 1/);
@@ -212,9 +198,17 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
     t.match(copied?.said, /has no "set -e": it goes on after a command that fails/);
     t.strictSame(cleared?.ids, ['unlocked']);
     t.match(cleared?.said, /The TPM did not give the key/);
+    t.strictSame(asleep?.ids, ['resumed']);
+    t.match(asleep?.said, /Add after = \[ "local-fs-pre\.target" \], which waits for the resume/);
     t.strictSame(unsigned?.ids.sort(), ['boots', 'console-clean']);
     t.match(unsigned?.said, /Error loading \\EFI\\nixos\\.*: Access denied/);
     t.match(unsigned?.said, /not signed with a key that the firmware was given/);
+    const signed = record.variants.at(-1)?.checks.filter(({ id }) => id === 'secure-boot');
+    t.match(
+      signed,
+      [{ boot: 1, status: 'pass', found: /^SecureBoot=1, SetupMode=0/ }],
+      'the signed one starts',
+    );
     t.match(stdout, /Exit code 1: a layout broke a promise/);
   }),
 );

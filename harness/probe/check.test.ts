@@ -452,6 +452,29 @@ void t.test('each breakage is found, and nothing else is accused', (t) => {
   t.end();
 });
 
+void t.test('a line of the log is about the subvolume with the longest name that fits', (t) => {
+  const blank = { id: 258, path: 'root-blank', uuid: 'blank' };
+  const nested = { id: 259, path: 'root/root-blank', uuid: 'nested' };
+  const judge = (now: readonly Subvolume[]): string[] => {
+    const context = contextOf({
+      journal: [
+        ...JOURNAL.filter(({ writer }) => writer === undefined),
+        said('Deleting subvolume /mnt/root/root-blank'),
+        said('Deleting subvolume /mnt/root'),
+        said('Re-creating root subvolume'),
+      ],
+      subvolumes: [...GOOD.subvolumes, ...now],
+    });
+    const before = [ROOT, blank, nested];
+    return broken(
+      checkBoot({ ...context, planted: [{ plan, evidence: { ...planted, subvolumes: before } }] }),
+    );
+  };
+  t.strictSame(judge([blank]), [], 'the blank snapshot is not what was deleted');
+  t.strictSame(judge([blank, nested]), ['rollback-log'], 'the one inside the root is');
+  t.end();
+});
+
 void t.test('a boot that never came up is judged by its forwarded journal', (t) => {
   const line = (at: number, writer: string, message: string): string =>
     `[${at.toFixed(6).padStart(12)}] ${writer}: ${message}\n`;

@@ -15,6 +15,9 @@ const MARK = `systemd-run --quiet --unit=imperm-hibernated sleep infinity
 cat /proc/sys/kernel/random/boot_id`;
 const LOOK = 'cat /proc/sys/kernel/random/boot_id; systemctl is-active imperm-hibernated.service; true';
 
+/** What the kernel says when it begins to resume, and cannot. */
+const IMAGE_FAULT = /PM: .*(?:Invalid|Failed to load|mismatch|Image corrupted)/i;
+
 type Judgement = Omit<Finding, 'promise' | 'boot'>;
 
 export interface Hibernated {
@@ -54,10 +57,13 @@ export async function hibernate(
         lastSeen: power.consoleTail,
       });
       const seen: string[] = [];
+      let unreadable: string | undefined;
       // The machine lives on: what it rolls back in later boots is right.
       let isResuming = true;
       await power.resume(copies, (line) => {
-        if (!isResuming || !showsRollback(line, scenario)) return;
+        if (!isResuming) return;
+        if (IMAGE_FAULT.test(line)) unreadable ??= line;
+        if (!showsRollback(line, scenario)) return;
         seen.push(line);
         power.machine.fail({ kind: 'rolled-back', text: 'Stage 1 rolls back before it resumes' });
       });
@@ -77,7 +83,7 @@ export async function hibernate(
         return { judgement: bootedAnew(bootId, now ?? 'none'), parts };
       } catch (error) {
         if (seen.length === 0 || !(error instanceof HarnessError)) throw error;
-        return { judgement: rolledBack(seen, scenario), parts };
+        return { judgement: unreadable === undefined ? rolledBack(seen, scenario) : lost(unreadable), parts };
       }
     },
     boot,
@@ -134,7 +140,7 @@ function showsRollback(line: string, scenario: Scenario): boolean {
 }
 
 function rolledBack(seen: readonly string[], { system }: Scenario): Judgement {
-  const unit = system.rollback?.unit ?? 'the rollback';
+  const unit = (system.stage1 === 'systemd' ? system.rollback?.unit : undefined) ?? 'the rollback';
   return {
     status: 'fail',
     expected: 'stage 1 resumes before anything touches the disk',
@@ -144,6 +150,17 @@ function rolledBack(seen: readonly string[], { system }: Scenario): Judgement {
         ? `The sleeping system still has the root mounted that ${unit} deletes: after resuming it would write into a file system that is another one by now, and destroy it. Add after = [ "local-fs-pre.target" ], which waits for the resume (impermanence#250).`
         : 'The sleeping system still has the root mounted that the rollback deletes. boot.initrd.postDeviceCommands runs before the resume; boot.initrd.postResumeCommands is the place (impermanence#250).',
     evidence: seen.slice(0, 8),
+  };
+}
+
+/** Stage 1 did resume before the rollback, but the kernel could not: not the rollback's fault. */
+function lost(line: string): Judgement {
+  return {
+    status: 'fail',
+    expected: 'the kernel resumes the sleeping system',
+    found: `the kernel could not read the image of it: ${line.trim()}`,
+    cause:
+      'The order of stage 1 is right. Was the swap written to after the machine went to sleep (a swap with a random key, mkswap, a second system), or is it smaller than the memory?',
   };
 }
 

@@ -8,7 +8,7 @@ import t from 'tap';
 import { loadScenario } from '../scenario/index.js';
 import { checkUntouched, digestUntouched } from './make-disks.js';
 
-const scenario = await loadScenario('scenarios/nvme/tmpfs-two-nvme/scenario.yaml');
+const scenario = await loadScenario('scenarios/tmpfs-two-nvme/scenario.yaml');
 
 t.test('one byte more is seen, and so is a disk that is gone', async (t) => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-disks-'));

@@ -286,9 +286,12 @@ export class QemuMachine implements AsyncDisposable {
     );
   }
 
-  /** Settles when the guest has powered itself off. */
-  waitForPowerOff(budget: Budget): Promise<void> {
-    return this.until(this.#poweredOff, budget);
+  /** Settles when the guest has powered itself off and all that it wrote is in the files of its disks. */
+  async waitForPowerOff(budget: Budget): Promise<void> {
+    await this.until(this.#poweredOff, budget);
+    // QEMU tells of the end before it writes out what it holds of the disks, as a disk does with its cache when its power
+    // goes in order; it answers afterwards. A kernel that hibernates does not ask its disk to flush.
+    await this.until(this.#qmp.execute('query-status', {}, budget), budget);
   }
 
   /** Plugs a disk into the running machine. */
