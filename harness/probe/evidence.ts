@@ -48,6 +48,14 @@ export interface BootEvidence {
   readonly swaps: readonly string[];
   /** Tables of the device mapper with their keys, as SHA-256, by name. */
   readonly mapperTables: ReadonlyMap<string, string>;
+  /** What the firmware says of Secure Boot; a variable that it does not have is absent. */
+  readonly secureBoot: {
+    readonly enabled?: boolean;
+    /** It has no owner's key yet, and takes any. */
+    readonly setupMode?: boolean;
+    /** What the kernel forbids even to root, as it says itself: `none [integrity] confidentiality`; may be empty. */
+    readonly lockdown: string;
+  };
   readonly machineId: string;
   /** Boots whose journal can be read, this one included. */
   readonly journalBoots: number;
