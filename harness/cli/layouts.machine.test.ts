@@ -173,6 +173,7 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       'broken/service-script-in-hook',
       'broken/tpm2-cleared',
       'broken/rollback-before-resume',
+      'broken/damaged',
       'broken/secure-boot-unsigned',
     ];
     const { exitCode, stdout } = await new Cli(['run', ...names, '--reports', folder]).result;
@@ -183,7 +184,8 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       names.map(() => 'fail'),
       record.variants.map(({ error }) => error?.message ?? '').join('\n'),
     );
-    const [removed, late, misspelt, early, copied, cleared, asleep, unsigned] = record.variants.map(brokenBy);
+    const [removed, late, misspelt, early, copied, cleared, asleep, damaged, unsigned] =
+      record.variants.map(brokenBy);
     t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
     t.match(removed?.said, /declares no rollback/);
     t.match(removed?.said, /still the subvolume of boot 1/);
@@ -200,6 +202,22 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
     t.match(cleared?.said, /The TPM did not give the key/);
     t.strictSame(asleep?.ids, ['resumed']);
     t.match(asleep?.said, /Add after = \[ "local-fs-pre\.target" \], which waits for the resume/);
+    t.strictSame(damaged?.ids.sort(), [
+      'console-clean',
+      'disk-clean',
+      'esp-private:/boot',
+      'kept:/etc/machine-id',
+      'kept:/etc/nixos',
+      'kept:/home',
+      'login:itsdrike',
+      'machine-id-stable',
+      'mounted:/home',
+      'no-failed-units',
+      'ssh-host-keys-stable',
+      'swap-active',
+      'unmounted-cleanly',
+      'untouched:other',
+    ]);
     t.strictSame(unsigned?.ids.sort(), ['boots', 'console-clean']);
     t.match(unsigned?.said, /Error loading \\EFI\\nixos\\.*: Access denied/);
     t.match(unsigned?.said, /not signed with a key that the firmware was given/);

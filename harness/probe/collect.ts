@@ -99,8 +99,9 @@ export function collectBootEvidence(
     },
     {
       name: 'mount-messages',
+      // A check before the mount mends what the kernel then no longer sees; scripted stage 1 makes it by itself.
       command:
-        "journalctl --dmesg --boot --quiet --no-pager -o cat | grep -E '^(EXT4-fs|BTRFS|FAT-fs|JBD2)'; true",
+        "journalctl --dmesg --boot --quiet --no-pager -o cat | grep -E '^(EXT4-fs|BTRFS|FAT-fs|JBD2)|: recovering journal'; journalctl --boot --quiet --no-pager -o cat --identifier=systemd-fsck; true",
     },
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },

@@ -63,7 +63,7 @@ export interface BootEvidence {
   readonly failedUnits: readonly string[];
   /** Lines of and about the rollback, the units that unlock, and the mount of the root. */
   readonly journal: readonly JournalLine[];
-  /** What the kernel said about the mounting of file systems. */
+  /** What the kernel said about the mounting of file systems, and the checks that come before it. */
   readonly mountMessages: readonly string[];
   /** The subvolume mounted at `/`; absent when `/` is no btrfs. */
   readonly rootSubvolume?: {
