@@ -62,6 +62,7 @@ export const CLOSE_DISK_SCRIPT = `set -u
 sync
 umount -R /mnt 2>/dev/null || umount -R -l /mnt 2>/dev/null || true
 swapoff -a
-for mapped in $(dmsetup ls --target crypt 2>/dev/null | cut -f1); do [ "$mapped" = No ] || cryptsetup close "$mapped" || exit 1; done
+# Without any, it says so in a line that has no tab.
+for mapped in $(dmsetup ls --target crypt 2>/dev/null | sed -n 's/\\t.*//p'); do cryptsetup close "$mapped" || exit 1; done
 sync
 `;
