@@ -121,7 +121,7 @@ t.test('each layout is as declared: the correct ones pass, the published ones fa
     t.strictSame(occurs('stage1'), ['scripted', 'systemd']);
     t.strictSame(occurs('disk'), ['nvme', 'virtio']);
     t.strictSame(occurs('sectorSize'), ['4096', '512']);
-    for (const luks of ['key-file', 'passphrase', 'tpm2']) t.ok(occurs('luks').includes(luks), luks);
+    for (const luks of ['key-file', 'none', 'passphrase', 'tpm2']) t.ok(occurs('luks').includes(luks), luks);
     // Stage 1 asks for a passphrase only where there is one to type, and while the TPM is not enrolled yet.
     const prompts = (name: string): string[] =>
       variants
