@@ -96,6 +96,8 @@ t.test('what had to be recovered after a reboot was not unmounted', (t) => {
     status: 'fail',
   });
   t.match(look('reboot', ['EXT4-fs (dm-0): mounted filesystem']), { status: 'pass' });
+  t.match(look('reboot', ['BTRFS info (device dm-0): first mount of filesystem']), { status: 'pass' });
+  t.throws(() => look('reboot', []), { code: 'EVIDENCE_MISSING' }, 'no evidence is no pass');
   t.equal(look('power-cut', recovered), undefined, 'nothing is promised of a power cut');
   t.end();
 });
