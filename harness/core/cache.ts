@@ -91,6 +91,6 @@ async function isThere(dir: string): Promise<boolean> {
   return utimes(dir, now, now).then(
     () => true,
     // Somebody else's cache may be read, too.
-    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+    (error: unknown) => (error as NodeJS.ErrnoException).code !== 'ENOENT',
   );
 }
