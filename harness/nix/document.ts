@@ -1,0 +1,145 @@
+import type { Rollback, Scenario, ScenarioFile, StageOneKind, SystemModel } from '../scenario/index.js';
+
+/** Version of the form that nix/ reads. */
+const VERSION = 1;
+
+/** What nix/ makes NixOS systems of: a scenario's systems as JSON, with nothing in it that a machine does not need. */
+export interface NixDocument {
+  readonly imperm: typeof VERSION;
+  readonly scenario: string;
+  readonly title: string;
+  /** Name of the system that stands for the scenario: the one of its first variant. */
+  readonly default: string;
+  /** By name. Variants that differ only in their disks have one system. */
+  readonly systems: Readonly<Record<string, NixSystem>>;
+}
+
+/** A system, its scripts as text. Names are those of the scenario's model. */
+interface NixSystem {
+  readonly stage1: StageOneKind;
+  readonly hostName: string;
+  readonly luks: readonly object[];
+  readonly fileSystems: readonly object[];
+  readonly swapDevices: readonly object[];
+  readonly resumeDevice?: string;
+  readonly rollback?: NixRollback;
+  readonly persistence: readonly object[];
+  readonly users: readonly object[];
+  readonly hostKeys: readonly object[];
+  /** Links below /etc, without `/etc/`. */
+  readonly etc: readonly { readonly path: string; readonly source: string }[];
+  readonly tmpfiles: readonly string[];
+  readonly services: SystemModel['services'];
+  readonly image?: object;
+}
+
+/** What the kind of stage 1 runs, and nothing of the other kind. */
+interface NixRollback {
+  readonly service?: object;
+  readonly hook?: object;
+  readonly blankSnapshot?: string;
+}
+
+/** The axes that make another system; a disk's bus and sectors do not. */
+const SYSTEM_AXES = ['stage1', 'luks'] as const;
+
+/**
+ * Names the system of every variant of a scenario.
+ *
+ * @returns The scenario's name, and after it the values of the axes that make more than one system of it:
+ * `btrfs-luks-rollback-scripted-key-file`.
+ */
+export function nixSystemNames(file: ScenarioFile): readonly string[] {
+  const telling = SYSTEM_AXES.filter((axis) => new Set(file.variants.map(({ axes }) => axes[axis])).size > 1);
+  return file.variants.map(({ axes }) => [file.name, ...telling.map((axis) => axes[axis])].join('-'));
+}
+
+/** Makes the document of a scenario. */
+export function makeNixDocument(file: ScenarioFile): NixDocument {
+  const names = nixSystemNames(file);
+  const systems: Record<string, NixSystem> = {};
+  for (const [index, { scenario }] of file.variants.entries())
+    systems[names[index] ?? file.name] ??= describeSystem(scenario);
+  return {
+    imperm: VERSION,
+    scenario: file.name,
+    title: file.title,
+    default: names[0] ?? file.name,
+    systems,
+  };
+}
+
+function describeSystem({ system }: Scenario): NixSystem {
+  const { rollback, image } = system;
+  return {
+    stage1: system.stage1,
+    hostName: system.hostName,
+    luks: system.luks.map(({ name, device, allowDiscards, unlock }) => ({
+      name,
+      device,
+      allowDiscards,
+      unlock,
+    })),
+    fileSystems: system.fileSystems.map((each) => ({
+      mountPoint: each.mountPoint,
+      device: each.device,
+      fsType: each.fsType,
+      options: each.options,
+      neededForBoot: each.explicitNeededForBoot,
+      inStageOne: each.neededForBoot,
+      ...(each.subvolume === undefined ? {} : { subvolume: each.subvolume }),
+    })),
+    swapDevices: system.swapDevices.map(({ device, randomEncryption }) => ({ device, randomEncryption })),
+    ...(system.resumeDevice === undefined ? {} : { resumeDevice: system.resumeDevice }),
+    ...(rollback === undefined ? {} : { rollback: describeRollback(rollback, system.stage1) }),
+    persistence: system.persistence.map(({ root, hideMounts, directories, files }) => ({
+      root,
+      hideMounts,
+      directories: directories.map(({ path, source, user, group, mode, inStageOne }) => ({
+        path,
+        source,
+        user,
+        group,
+        mode,
+        inStageOne,
+      })),
+      files: files.map(({ path, source, method }) => ({ path, source, method })),
+    })),
+    users: system.users.map((user) => withoutPlace(user)),
+    hostKeys: system.openssh.hostKeys.map((key) => withoutPlace(key)),
+    etc: system.links
+      .filter(({ by }) => by === 'etc')
+      .map(({ path, source }) => ({ path: path.slice('/etc/'.length), source })),
+    tmpfiles: system.tmpfiles,
+    services: system.services,
+    ...(image === undefined ? {} : { image: withoutPlace(image) }),
+  };
+}
+
+function describeRollback(rollback: Rollback, stage1: StageOneKind): NixRollback {
+  const { hook, order, script } = rollback.scripted;
+  const ran: NixRollback =
+    stage1 === 'scripted'
+      ? { hook: { hook, order, script: script.text } }
+      : {
+          service: {
+            name: rollback.name,
+            description: rollback.description,
+            after: rollback.after,
+            before: rollback.before,
+            requires: rollback.requires,
+            wantedBy: rollback.wantedBy,
+            requiredBy: rollback.requiredBy,
+            remainAfterExit: rollback.remainAfterExit,
+            script: rollback.script.text,
+          },
+        };
+  const { blankSnapshot } = rollback;
+  return { ...ran, ...(blankSnapshot === undefined ? {} : { blankSnapshot }) };
+}
+
+function withoutPlace<T extends { readonly place: unknown }>(value: T): Omit<T, 'place'> {
+  const { place, ...rest } = value;
+  void place;
+  return rest;
+}

@@ -1,0 +1,2 @@
+export { makeNixDocument, nixSystemNames, type NixDocument } from './document.js';
+export { writeNixDocuments } from './write.js';
