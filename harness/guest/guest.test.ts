@@ -37,18 +37,18 @@ void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS 
     'dm_mod\ndm_crypt\nalgif_skcipher\nbtrfs\n',
     'a bind mount has no module',
   );
-  const options = 'compress=zstd,noatime,x-initrd.mount 0 0';
+  const options = 'compress=zstd,noatime 0 0';
   t.equal(
     textOf(tree, '/etc/initrd-fstab'),
     [
-      `/dev/mapper/cryptfs / btrfs subvol=root,${options}\n`,
-      `/dev/mapper/cryptfs /nix btrfs subvol=nix,${options}\n`,
-      `/dev/mapper/cryptfs /persist btrfs subvol=persist,${options}\n`,
-      `/dev/mapper/cryptfs /var/log btrfs subvol=log,${options}\n`,
+      `/dev/mapper/cryptfs / btrfs x-initrd.mount,subvol=root,${options}\n`,
+      `/dev/mapper/cryptfs /nix btrfs x-initrd.mount,subvol=nix,${options}\n`,
+      `/dev/mapper/cryptfs /persist btrfs x-initrd.mount,subvol=persist,${options}\n`,
+      `/dev/mapper/cryptfs /var/log btrfs x-initrd.mount,subvol=log,${options}\n`,
     ].join(''),
     'only what is needed for boot',
   );
-  t.equal(textOf(tree, '/etc/crypttab'), 'cryptfs /dev/disk/by-partlabel/cryptfs - discard\n');
+  t.equal(textOf(tree, '/etc/crypttab'), 'cryptfs /dev/disk/by-partlabel/cryptfs - discard');
   t.equal(
     textOf(tree, '/etc/systemd/system/rollback.service'),
     [
@@ -59,8 +59,11 @@ void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS 
       'Description=Rollback BTRFS root subvolume to a pristine state',
       '',
       '[Service]',
-      'ExecStart=/nix/store/x-unit-script-rollback-start/bin/rollback-start',
+      'ExecStart=/nix/store/x-unit-script-rollback-start/bin/rollback-start ',
       'Type=oneshot',
+      '',
+      '[Install]',
+      'WantedBy=initrd.target',
       '',
     ].join('\n'),
   );
@@ -78,7 +81,7 @@ void t.test('stage 1 gets what unlocks the LUKS devices, and the key only where 
   const tree = makeStageOneTree(keyed, '/nix/store/x');
   t.equal(
     textOf(tree, '/etc/crypttab'),
-    'cryptfs /dev/disk/by-partlabel/cryptfs /crypto_keyfile.bin discard\n',
+    'cryptfs /dev/disk/by-partlabel/cryptfs /crypto_keyfile.bin discard',
   );
   t.strictSame(
     [...makeSecretsTree(keyed, { luksKey })],
@@ -88,7 +91,7 @@ void t.test('stage 1 gets what unlocks the LUKS devices, and the key only where 
   const withTpm = { ...system, luks: system.luks.map((each) => ({ ...each, unlock: 'tpm2' as const })) };
   t.equal(
     textOf(makeStageOneTree(withTpm, '/nix/store/x'), '/etc/crypttab'),
-    'cryptfs /dev/disk/by-partlabel/cryptfs - discard,tpm2-device=auto\n',
+    'cryptfs /dev/disk/by-partlabel/cryptfs - tpm2-device=auto,discard',
   );
   for (const built of [tree, makeSystemTree(keyed, '/nix/store/base')])
     t.notOk([...built].some(([, entry]) => entry.kind === 'file' && entry.content === luksKey));

@@ -1,0 +1,122 @@
+{
+  description = "NixOS systems of imperm's scenarios, media that install them without a network, and what is needed to run imperm";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+    nixpkgs-25_11.url = "github:NixOS/nixpkgs/nixos-25.11";
+    nixpkgs-unstable.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
+    # Modules alone: what their flakes need for themselves is not fetched.
+    impermanence = {
+      url = "github:nix-community/impermanence/7b1d382faf603b6d264f58627330f9faa5cba149";
+      flake = false;
+    };
+    # Before directories became mount units: in use by many.
+    impermanence-old = {
+      url = "github:nix-community/impermanence/4b3e914cdf97a5b536a889e939fb2fd2b043a170";
+      flake = false;
+    };
+    preservation = {
+      url = "github:nix-community/preservation/93416f4614ad2dfed5b0dcf12f27e57d27a5ab11";
+      flake = false;
+    };
+    disko = {
+      url = "github:nix-community/disko/v1.13.0";
+      flake = false;
+    };
+  };
+
+  outputs =
+    inputs@{ self, nixpkgs, ... }:
+    let
+      inherit (nixpkgs) lib;
+      platform = "x86_64-linux";
+      pkgs = nixpkgs.legacyPackages.${platform};
+
+      lanes = import ./lib/lanes.nix { inherit inputs; };
+      documents = import ./lib/documents.nix;
+
+      # The systems of a document in a lane, by their names.
+      mkSystems =
+        {
+          document,
+          lane ? "main",
+        }:
+        lib.mapAttrs (
+          _: system:
+          lanes.${lane}.nixpkgs.lib.nixosSystem {
+            modules = import ./lib/make-modules.nix {
+              lane = lanes.${lane};
+              inherit system;
+            };
+          }
+        ) (lib.filterAttrs (_: isIn lane) document.systems);
+      isIn = lane: system: !(lanes.${lane}.disko or false) || import ./lib/disko.nix { inherit system; } != null;
+
+      systemsOf =
+        lane: lib.concatMapAttrs (_: document: mkSystems { inherit document lane; }) documents;
+      rawSystems = lib.concatMapAttrs (_: document: document.systems) documents;
+
+      refusals = nixos: map ({ message, ... }: message) (lib.filter ({ assertion, ... }: !assertion) nixos.config.assertions);
+
+      installers = import ./lib/installers.nix { inherit nixpkgs; };
+      toplevels = lib.mapAttrsToList (_: nixos: nixos.config.system.build.toplevel) self.nixosConfigurations;
+    in
+    {
+      # `nix build ./nix#nixosConfigurations.<name>.config.system.build.toplevel`
+      nixosConfigurations = systemsOf "main";
+
+      diskoConfigurations = lib.filterAttrs (_: each: each.disko.devices != null) (
+        lib.mapAttrs (_: system: { disko.devices = import ./lib/disko.nix { inherit system; }; }) rawSystems
+      );
+
+      nixosModules = {
+        # Assertions for everybody's configuration: faults of a layout that NixOS evaluates without a word.
+        guards = ./modules/guards.nix;
+        agent = ./modules/agent.nix;
+        guest = ./modules/guest.nix;
+      };
+
+      lib = {
+        inherit documents mkSystems;
+        inherit (installers) mkIso mkNetboot;
+        laneNames = lib.attrNames lanes;
+
+        # What NixOS refuses in each lane, beside what it has to refuse there. All of it:
+        #   nix eval --json ./nix#lib.refusals
+        refusals = lib.mapAttrs (
+          name: lane:
+          lib.mapAttrs (system: nixos: {
+            found = refusals nixos;
+            expected = lane.refuses rawSystems.${system};
+          }) (systemsOf name)
+        ) lanes;
+      };
+
+      legacyPackages.${platform}.lanes = lib.mapAttrs (name: _: systemsOf name) lanes;
+
+      packages.${platform} = {
+        # With every system in its store: installing needs no network.
+        installer-iso = installers.mkIso toplevels;
+        installer-netboot = installers.mkNetboot toplevels;
+        default = self.packages.${platform}.installer-iso;
+      };
+
+      checks.${platform} = import ./checks {
+        inherit lib pkgs;
+        systems = self.nixosConfigurations;
+        raw = rawSystems;
+        inherit (self.lib) refusals;
+      };
+
+      devShells.${platform}.default = import ./shell.nix { inherit pkgs; };
+
+      # `nix run ./nix -- run --all`, in a checkout.
+      apps.${platform}.default = {
+        type = "app";
+        program = "${import ./app.nix { inherit pkgs; }}/bin/imperm";
+        meta.description = "imperm, in the checkout that the current folder lies in";
+      };
+
+      formatter.${platform} = pkgs.nixfmt-rfc-style or pkgs.nixfmt;
+    };
+}
