@@ -21,7 +21,7 @@ let
   strangersOf =
     service: lib.subtractLists unlockUnits (lib.filter isUnlockUnit (service.after ++ service.requires));
 
-  # -- what is read when users are made, right after stage 1
+  # -- what is read when the system is activated, right after stage 1
   holds = mountPoint: path: mountPoint == "/" || path == mountPoint || lib.hasPrefix "${mountPoint}/" path;
   mountOf =
     path:
@@ -35,6 +35,11 @@ let
   isInStageOne = mountPoint: utils.fsNeededForBoot config.fileSystems.${mountPoint};
   passwordFiles = lib.filter (file: file != null) (
     lib.mapAttrsToList (_: user: user.hashedPasswordFile) config.users.users
+  );
+  # Of either module. impermanence looks only at a store that is a mount point itself, preservation at none.
+  stores = map (store: store.persistentStoragePath) (
+    lib.attrValues (config.environment.persistence or { })
+    ++ lib.attrValues (config.preservation.preserveAt or { })
   );
 in
 {
@@ -50,5 +55,9 @@ in
     ++ map (file: {
       assertion = isInStageOne (mountOf file);
       message = "The password file ${file} lies on ${mountOf file}, which is mounted only after users are made: their accounts would be locked. Set fileSystems.\"${mountOf file}\".neededForBoot.";
-    }) passwordFiles;
+    }) passwordFiles
+    ++ map (store: {
+      assertion = isInStageOne (mountOf store);
+      message = "The persistent store ${store} lies on ${mountOf store}, which is mounted only after the system is activated. Set fileSystems.\"${mountOf store}\".neededForBoot.";
+    }) stores;
 }
