@@ -71,9 +71,9 @@
 
       nixosModules = {
         # Assertions for everybody's configuration: faults of a layout that NixOS evaluates without a word.
-        guards = ./modules/guards.nix;
-        agent = ./modules/agent.nix;
-        guest = ./modules/guest.nix;
+        guards.imports = [ ./modules/guards.nix ];
+        agent.imports = [ ./modules/agent.nix ];
+        guest.imports = [ ./modules/guest.nix ];
       };
 
       lib = {

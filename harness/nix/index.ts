@@ -1,2 +1,3 @@
-export { makeNixDocument, nixSystemNames, type NixDocument } from './document.js';
-export { writeNixDocuments } from './write.js';
+export { makeNixDocument } from './document.js';
+export { evaluateMapping, GOLDEN_DIR, nixEnvironment } from './evaluate.js';
+export { renderNixDocument, writeNixDocuments } from './write.js';
