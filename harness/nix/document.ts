@@ -1,4 +1,11 @@
-import type { Rollback, Scenario, ScenarioFile, StageOneKind, SystemModel } from '../scenario/index.js';
+import type {
+  DiskImage,
+  Rollback,
+  Scenario,
+  ScenarioFile,
+  StageOneKind,
+  SystemModel,
+} from '../scenario/index.js';
 
 /** Version of the form that nix/ reads. */
 const VERSION = 1;
@@ -105,15 +112,24 @@ function describeSystem({ system }: Scenario): NixSystem {
       })),
       files: files.map(({ path, source, method }) => ({ path, source, method })),
     })),
-    users: system.users.map((user) => withoutPlace(user)),
-    hostKeys: system.openssh.hostKeys.map((key) => withoutPlace(key)),
+    users: system.users.map(({ name, isNormalUser, uid, hashedPasswordFile }) => ({
+      name,
+      isNormalUser,
+      uid,
+      hashedPasswordFile,
+    })),
+    hostKeys: system.openssh.hostKeys.map(({ path, type, bits }) => ({ path, type, bits })),
     etc: system.links
       .filter(({ by }) => by === 'etc')
       .map(({ path, source }) => ({ path: path.slice('/etc/'.length), source })),
     tmpfiles: system.tmpfiles,
     services: system.services,
-    ...(image === undefined ? {} : { image: withoutPlace(image) }),
+    ...(image === undefined ? {} : { image: describeImage(image) }),
   };
+}
+
+function describeImage({ esp, btrfs, subvolumes, owner }: DiskImage): object {
+  return { esp, btrfs, subvolumes, owner };
 }
 
 function describeRollback(rollback: Rollback, stage1: StageOneKind): NixRollback {
@@ -136,10 +152,4 @@ function describeRollback(rollback: Rollback, stage1: StageOneKind): NixRollback
         };
   const { blankSnapshot } = rollback;
   return { ...ran, ...(blankSnapshot === undefined ? {} : { blankSnapshot }) };
-}
-
-function withoutPlace<T extends { readonly place: unknown }>(value: T): Omit<T, 'place'> {
-  const { place, ...rest } = value;
-  void place;
-  return rest;
 }
