@@ -121,7 +121,7 @@ t.test('each layout is as declared: the correct ones pass, the published ones fa
     t.strictSame(occurs('stage1'), ['scripted', 'systemd']);
     t.strictSame(occurs('disk'), ['nvme', 'virtio']);
     t.strictSame(occurs('sectorSize'), ['4096', '512']);
-    for (const luks of ['key-file', 'passphrase', 'tpm2']) t.ok(occurs('luks').includes(luks), luks);
+    for (const luks of ['key-file', 'none', 'passphrase', 'tpm2']) t.ok(occurs('luks').includes(luks), luks);
     // Stage 1 asks for a passphrase only where there is one to type, and while the TPM is not enrolled yet.
     const prompts = (name: string): string[] =>
       variants
@@ -173,6 +173,8 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       'broken/service-script-in-hook',
       'broken/tpm2-cleared',
       'broken/rollback-before-resume',
+      'broken/damaged',
+      'broken/secure-boot-unsigned',
     ];
     const { exitCode, stdout } = await new Cli(['run', ...names, '--reports', folder]).result;
     t.equal(exitCode, 1);
@@ -182,7 +184,8 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
       names.map(() => 'fail'),
       record.variants.map(({ error }) => error?.message ?? '').join('\n'),
     );
-    const [removed, late, misspelt, early, copied, cleared, asleep] = record.variants.map(brokenBy);
+    const [removed, late, misspelt, early, copied, cleared, asleep, damaged, unsigned] =
+      record.variants.map(brokenBy);
     t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
     t.match(removed?.said, /declares no rollback/);
     t.match(removed?.said, /still the subvolume of boot 1/);
@@ -199,6 +202,31 @@ t.test('each broken layout fails, and the message names the cause', (t) =>
     t.match(cleared?.said, /The TPM did not give the key/);
     t.strictSame(asleep?.ids, ['resumed']);
     t.match(asleep?.said, /Add after = \[ "local-fs-pre\.target" \], which waits for the resume/);
+    t.strictSame(damaged?.ids.sort(), [
+      'console-clean',
+      'disk-clean',
+      'esp-private:/boot',
+      'kept:/etc/machine-id',
+      'kept:/etc/nixos',
+      'kept:/home',
+      'login:itsdrike',
+      'machine-id-stable',
+      'mounted:/home',
+      'no-failed-units',
+      'ssh-host-keys-stable',
+      'swap-active',
+      'unmounted-cleanly',
+      'untouched:other',
+    ]);
+    t.strictSame(unsigned?.ids.sort(), ['boots', 'console-clean']);
+    t.match(unsigned?.said, /Error loading \\EFI\\nixos\\.*: Access denied/);
+    t.match(unsigned?.said, /not signed with a key that the firmware was given/);
+    const signed = record.variants.at(-1)?.checks.filter(({ id }) => id === 'secure-boot');
+    t.match(
+      signed,
+      [{ boot: 1, status: 'pass', found: /^SecureBoot=1, SetupMode=0/ }],
+      'the signed one starts',
+    );
     t.match(stdout, /Exit code 1: a layout broke a promise/);
   }),
 );

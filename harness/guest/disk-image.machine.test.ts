@@ -8,7 +8,7 @@ import t from 'tap';
 import { Budget, readEnvironment, repositoryRoot, runProgram } from '../core/index.js';
 import { openToolbox } from '../host/index.js';
 import { loadScenario } from '../scenario/index.js';
-import { buildImages, extraPackages, listForeignOwners, makeDiskImage, makePayload } from './index.js';
+import { buildImages, imageNeeds, listForeignOwners, makeDiskImage, makePayload } from './index.js';
 
 const LIMIT_MS = 900_000;
 const MIB = 1024 * 1024;
@@ -24,7 +24,7 @@ void t.test('partitions, boot files, subvolumes, registration and owners of an i
     toolbox,
     cacheDir,
     mirror: debianMirror,
-    extraPackages: extraPackages(scenario.system),
+    needs: imageNeeds(scenario.system),
     budget,
   });
   const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-image-'));

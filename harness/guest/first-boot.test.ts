@@ -5,7 +5,7 @@ import t from 'tap';
 
 import { Budget, runProgram } from '../core/index.js';
 import { loadScenario } from '../scenario/index.js';
-import { extraPackages } from './extra-packages.js';
+import { imageNeeds } from './image-needs.js';
 import { firstBootEntries, REGISTRATION } from './first-boot.js';
 import { listForeignOwners } from './disk-image.js';
 import type { GuestImages } from './images.js';
@@ -22,9 +22,9 @@ t.test('the unit of the first boot runs while there is a registration, before al
   t.match(entries.get('/etc/systemd/system/sysinit.target.wants/imperm-first-boot.service'), {
     kind: 'link',
   });
-  t.strictSame(extraPackages(system), ['nix-bin']);
+  t.strictSame(imageNeeds(system).packages, ['nix-bin']);
   const { image: _image, ...installed } = system;
-  t.strictSame([firstBootEntries(installed), extraPackages(installed)], [[], []]);
+  t.strictSame([firstBootEntries(installed), imageNeeds(installed).packages], [[], []]);
   t.end();
 });
 

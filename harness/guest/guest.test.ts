@@ -9,7 +9,10 @@ import t from 'tap';
 import { repositoryRoot, runProgram } from '../core/index.js';
 import { escapeUnitPath, loadScenario } from '../scenario/index.js';
 import { makeCpio, type Tree, type TreeEntry } from './cpio.js';
-import { extraPackages } from './extra-packages.js';
+import { imageNeeds } from './image-needs.js';
+import type { GuestImages } from './images.js';
+import { renderInstallScript } from './install-script.js';
+import type { Payload } from './payload.js';
 import { makeRollbackTree, makeSecretsTree, makeStageOneTree, makeSystemTree } from './system-tree.js';
 
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
@@ -131,8 +134,44 @@ void t.test('the system gets its mounts, persistence and keys', (t) => {
   t.end();
 });
 
+void t.test(
+  'only under Secure Boot there are keys, and the boot loader and the kernel are signed',
+  async (t) => {
+    const images = { system: { path: '/nix/store/base' } } as GuestImages;
+    const bootFiles = { kernel: 'k.efi', initrd: 'i.efi', stageOne: 's.efi', more: [] };
+    const payload = { bootFiles, bootEntry: '', stageOneImage: 'x' } as unknown as Payload;
+    const render = (secureBoot: boolean): string =>
+      renderInstallScript(images, payload, { espMountPoint: '/boot', secureBoot });
+    const plain = render(false);
+    t.notMatch(plain, /openssl|sbsign|secure-boot/);
+    t.match(plain, /loader\/loader\.conf/);
+    const signed = render(true);
+    const order = ['openssl req', 'bootctl ', 'cp ', 'sbsign '].map((command) => signed.indexOf(command));
+    t.strictSame(
+      [...order].sort((a, b) => a - b),
+      order,
+      'keys, boot loader, kernel, signatures',
+    );
+    t.strictSame(
+      [...signed.matchAll(/^sbsign .* --output (\S+) (\S+)$/gm)].map(([, to, from]) => [to, from]),
+      ['EFI/systemd/systemd-bootx64.efi', 'EFI/BOOT/BOOTX64.EFI', 'EFI/nixos/k.efi'].map((file) => [
+        `'/mnt/boot/${file}'`,
+        `'/mnt/boot/${file}'`,
+      ]),
+    );
+    t.match(signed, /'?secure-boot-enroll force'?/);
+    for (const script of [plain, signed]) await runProgram('bash', ['-n', '-c', script]);
+    const { secureBoot: _none, ...without } = system;
+    t.strictSame(imageNeeds(without), { packages: [], signedModules: false });
+    t.strictSame(imageNeeds({ ...system, secureBoot: { place: PLACE } }), {
+      packages: [],
+      signedModules: true,
+    });
+  },
+);
+
 void t.test('services cost nothing where they are off, and are started as NixOS starts them', (t) => {
-  t.strictSame(extraPackages(system), []);
+  t.strictSame(imageNeeds(system), { packages: [], signedModules: false });
   const plain = [...makeSystemTree(system, '/nix/store/base').keys()];
   t.notOk(
     plain.some((file) => /docker|incus|scrub|sudoers|coredump.socket|NetworkManager.service/.test(file)),
@@ -149,7 +188,7 @@ void t.test('services cost nothing where they are off, and are started as NixOS 
     incus: on,
   });
   const tree = makeSystemTree(containers, '/nix/store/base');
-  t.strictSame(extraPackages(containers), ['docker-cli', 'docker.io', 'incus-base', 'incus-client']);
+  t.strictSame(imageNeeds(containers).packages, ['docker-cli', 'docker.io', 'incus-base', 'incus-client']);
   t.strictSame(JSON.parse(textOf(tree, '/etc/docker/daemon.json')), {
     group: 'wheel',
     'log-driver': 'journald',

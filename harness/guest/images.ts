@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { type Budget, cachedFolder, digestOf, quote, repositoryRoot, runProgram } from '../core/index.js';
 import { runMmdebstrap, type Toolbox } from '../host/index.js';
+import type { ImageNeeds } from './image-needs.js';
 import { hashStorePath, type StorePath } from './store.js';
 
 const SUITE = 'trixie';
@@ -28,8 +29,12 @@ const PACKAGES = [
   'libtss2-rc0t64',
   'libtss2-tcti-device0t64',
   'linux-image-cloud-amd64',
+  // Only in the installer.
+  'openssl',
   'openssh-server',
   'parted',
+  // Only in the installer.
+  'sbsigntool',
   'systemd-boot',
   'systemd-boot-efi',
   'systemd-cryptsetup',
@@ -69,14 +74,14 @@ export interface GuestImages {
 }
 
 export interface BuildImagesOptions {
-  /** Debian packages of the installed system beyond the base; their services are there and not enabled. */
-  readonly extraPackages: readonly string[];
+  /** Absent: the base. */
+  readonly needs?: ImageNeeds;
   readonly toolbox: Toolbox;
   readonly cacheDir: string;
   readonly mirror: string | undefined;
   readonly budget: Budget;
-  /** Told what is built: the packages beyond the base. */
-  readonly onBuild?: (extraPackages: readonly string[]) => void;
+  /** Told what is built. */
+  readonly onBuild?: (needs: ImageNeeds) => void;
   readonly onWait?: () => void;
 }
 
@@ -87,14 +92,15 @@ export interface BuildImagesOptions {
  * @throws {HarnessError} TOOL_FAILED with the output of what failed.
  */
 export async function buildImages(options: BuildImagesOptions): Promise<GuestImages> {
-  const base = await buildSet([], options);
+  const base = await buildSet(BASE, options);
   const installer = {
     key: base.key,
     kernel: path.join(base.dir, 'vmlinuz'),
     initrd: path.join(base.dir, 'installer.cpio.zst'),
   };
-  const extra = [...new Set(options.extraPackages)].sort();
-  const { key, dir } = extra.length === 0 ? base : await buildSet(extra, { ...options, base });
+  const { needs = BASE } = options;
+  const isBase = needs.packages.length === 0 && !needs.signedModules;
+  const { key, dir } = isBase ? base : await buildSet(needs, { ...options, base });
   return {
     key,
     kernelRelease: (await readFile(path.join(dir, 'kernel-release'), 'utf8')).trim(),
@@ -104,6 +110,8 @@ export async function buildImages(options: BuildImagesOptions): Promise<GuestIma
   };
 }
 
+const BASE: ImageNeeds = { packages: [], signedModules: false };
+
 interface BuiltSet {
   readonly key: string;
   readonly dir: string;
@@ -111,14 +119,15 @@ interface BuiltSet {
 
 type SetOptions = BuildImagesOptions & { readonly base?: BuiltSet };
 
-async function buildSet(extra: readonly string[], options: SetOptions): Promise<BuiltSet> {
+async function buildSet(needs: ImageNeeds, options: SetOptions): Promise<BuiltSet> {
   const key = digestOf(
     '3',
     SUITE,
     EPOCH,
     ...PACKAGES,
     ...LEFT_OUT,
-    ...extra,
+    ...needs.packages,
+    ...(needs.signedModules ? ['signed modules'] : []),
     ...(await readSources(SOURCES)),
   );
   const { dir } = await cachedFolder({
@@ -127,15 +136,15 @@ async function buildSet(extra: readonly string[], options: SetOptions): Promise<
     key,
     budget: options.budget,
     build: (part) => {
-      options.onBuild?.(extra);
-      return build(part, extra, options);
+      options.onBuild?.(needs);
+      return build(part, needs, options);
     },
     ...(options.onWait === undefined ? {} : { onWait: options.onWait }),
   });
   return { key, dir };
 }
 
-async function build(out: string, extra: readonly string[], options: SetOptions): Promise<void> {
+async function build(out: string, needs: ImageNeeds, options: SetOptions): Promise<void> {
   const { base } = options;
   // Without root, the tree belongs to other ids than the cache: mmdebstrap itself carries files in and out.
   const hooks = [
@@ -146,7 +155,7 @@ async function build(out: string, extra: readonly string[], options: SetOptions)
     ...(base === undefined
       ? []
       : [`upload ${quote(path.join(base.dir, 'packages.txt'))} /imperm/base-packages.txt`]),
-    'chroot "$1" bash /imperm/build-images.sh',
+    `chroot "$1" bash /imperm/build-images.sh ${needs.signedModules ? 'signed' : 'plain'}`,
     `sync-out /imperm/out ${quote(out)}`,
   ];
   await runMmdebstrap({
@@ -154,7 +163,7 @@ async function build(out: string, extra: readonly string[], options: SetOptions)
       '--quiet',
       '--variant=minbase',
       '--format=null',
-      `--include=${[...PACKAGES, ...extra].join(',')}`,
+      `--include=${[...PACKAGES, ...needs.packages].join(',')}`,
       ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
       ...hooks.map((hook) => `--customize-hook=${hook}`),
       SUITE,

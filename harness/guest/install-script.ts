@@ -1,6 +1,7 @@
 import { quote } from '../core/index.js';
 import type { GuestImages } from './images.js';
 import type { Payload } from './payload.js';
+import { renderSecureBootScript } from './secure-boot-script.js';
 
 /** Where the installer keeps what the harness gives it. */
 export const INSTALLER_DIR = '/run/imperm';
@@ -22,10 +23,20 @@ export const LOADER_CONF = `timeout 0\ndefault ${ENTRY_FILE}\neditor 0\nconsole-
  * scenario's own script. The archive of the base is the disk with the serial number `system`; `payload.tar` and
  * `stage-one` lie in the installer's folder.
  *
- * @param espMountPoint Where the scenario mounts the EFI system partition.
+ * @param options.espMountPoint Where the scenario mounts the EFI system partition.
+ * @param options.secureBoot The firmware is to start only what is signed.
  */
-export function renderInstallScript(images: GuestImages, payload: Payload, espMountPoint: string): string {
-  const esp = `/mnt${espMountPoint}`;
+export function renderInstallScript(
+  images: GuestImages,
+  payload: Payload,
+  options: { readonly espMountPoint: string; readonly secureBoot: boolean },
+): string {
+  const esp = `/mnt${options.espMountPoint}`;
+  const signed = options.secureBoot
+    ? renderSecureBootScript({ folder: INSTALLER_DIR, esp, kernel: `EFI/nixos/${payload.bootFiles.kernel}` })
+    : undefined;
+  const bootctl = ['bootctl', `--esp-path=${quote(esp)}`, '--no-pager', '--make-entry-directory=no'];
+  bootctl.push('--random-seed=no', ...(signed?.bootctlOptions ?? []));
   return `set -eu
 fail() { echo "imperm: $*" >&2; exit 1; }
 [ -d /mnt/nix ] && [ "$(findmnt -no TARGET --target /mnt/nix)" != / ] || fail "nothing is mounted at /mnt: the install script has to mount the new system there"
@@ -36,14 +47,14 @@ tar -xf /dev/disk/by-id/virtio-system -C ${quote(`/mnt${images.system.path}`)}
 tar -xf ${INSTALLER_DIR}/payload.tar -C /mnt
 touch /mnt/etc/NIXOS
 mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
-bootctl --esp-path=${quote(esp)} --no-pager --make-entry-directory=no --random-seed=no install 2>&1
+${signed?.makeKeys ?? ''}${bootctl.join(' ')} install 2>&1
 mkdir -p ${quote(`${esp}/EFI/nixos`)} ${quote(`${esp}/loader/entries`)}
 cp ${quote(`/mnt${images.system.path}/boot/vmlinuz`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.kernel}`)}
 cp ${quote(`/mnt${images.system.path}/boot/${payload.stageOneImage}`)} ${quote(`${esp}/EFI/nixos/${payload.bootFiles.initrd}`)}
 ${payload.bootFiles.more.map(({ source, name }) => `cp ${quote(`/mnt${images.system.path}/boot/${source}`)} ${quote(`${esp}/EFI/nixos/${name}`)}\n`).join('')}cp ${INSTALLER_DIR}/stage-one ${quote(`${esp}/EFI/nixos/${payload.bootFiles.stageOne}`)}
 printf %s ${quote(payload.bootEntry)} >${quote(`${esp}/loader/entries/${ENTRY_FILE}`)}
-printf %s ${quote(LOADER_CONF)} >${quote(`${esp}/loader/loader.conf`)}
-`;
+printf %s ${quote(`${LOADER_CONF}${signed?.loaderConf ?? ''}`)} >${quote(`${esp}/loader/loader.conf`)}
+${signed?.sign ?? ''}`;
 }
 
 /** Lets go of the disk in good order: everything that the install script mounted or opened. */
@@ -51,6 +62,7 @@ export const CLOSE_DISK_SCRIPT = `set -u
 sync
 umount -R /mnt 2>/dev/null || umount -R -l /mnt 2>/dev/null || true
 swapoff -a
-for mapped in $(dmsetup ls --target crypt 2>/dev/null | cut -f1); do [ "$mapped" = No ] || cryptsetup close "$mapped" || exit 1; done
+# Without any, it says so in a line that has no tab.
+for mapped in $(dmsetup ls --target crypt 2>/dev/null | sed -n 's/\\t.*//p'); do cryptsetup close "$mapped" || exit 1; done
 sync
 `;

@@ -16,7 +16,7 @@ void t.test('real Nix verifies the store of an installed system, and notices a c
   const { cacheDir, debianMirror } = readEnvironment();
   const budget = Budget.start('the store to be verified', LIMIT_MS, new AbortController().signal);
   const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMirror, budget });
-  const images = await buildImages({ toolbox, cacheDir, mirror: debianMirror, extraPackages: [], budget });
+  const images = await buildImages({ toolbox, cacheDir, mirror: debianMirror, budget });
   const scenario = await loadScenario(
     path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'),
   );

@@ -39,6 +39,8 @@ export interface Toolbox {
     options?: { env?: Record<string, string>; input?: string | Uint8Array },
   ): Promise<string>;
   readonly firmwareCode: string;
+  /** The same firmware with Secure Boot; it needs a machine with SMM. Absent where the host has none. */
+  readonly secureFirmwareCode?: string;
   /** Template of the firmware's variable store; every machine gets a copy. */
   readonly firmwareVars: string;
   /** `10.0.13 (Debian …)` */
@@ -126,6 +128,13 @@ const FIRMWARE_FOLDERS = [
   '/run/libvirt/nix-ovmf',
 ];
 
+/** What distributions call its files: Debian, Arch, Fedora. */
+const FIRMWARE_NAMES = [
+  { code: 'OVMF_CODE_4M.fd', secureCode: 'OVMF_CODE_4M.secboot.fd', vars: 'OVMF_VARS_4M.fd' },
+  { code: 'OVMF_CODE.4m.fd', secureCode: 'OVMF_CODE.secboot.4m.fd', vars: 'OVMF_VARS.4m.fd' },
+  { code: 'OVMF_CODE.fd', secureCode: 'OVMF_CODE.secboot.fd', vars: 'OVMF_VARS.fd' },
+];
+
 async function openHostToolbox(budget: Budget): Promise<Toolbox> {
   const command = (program: string, args: readonly string[] = []): ToolCommand => ({
     args: [program, ...args],
@@ -160,10 +169,12 @@ async function finishToolbox(
   };
   const pair = (
     await Promise.all(
-      ['_4M.fd', '.4m.fd', '.fd'].map(async (ending) => {
-        const code = path.join(firmwareFolder, `OVMF_CODE${ending}`);
-        const vars = path.join(firmwareFolder, `OVMF_VARS${ending}`);
-        return (await readable(code)) && (await readable(vars)) ? { code, vars } : undefined;
+      FIRMWARE_NAMES.map(async (names) => {
+        const code = path.join(firmwareFolder, names.code);
+        const secureCode = path.join(firmwareFolder, names.secureCode);
+        const vars = path.join(firmwareFolder, names.vars);
+        if (!(await readable(code)) || !(await readable(vars))) return undefined;
+        return { code, vars, ...((await readable(secureCode)) ? { secureCode } : {}) };
       }),
     )
   ).find((found) => found !== undefined);
@@ -176,6 +187,7 @@ async function finishToolbox(
     command,
     run,
     firmwareCode: pair.code,
+    ...(pair.secureCode === undefined ? {} : { secureFirmwareCode: pair.secureCode }),
     firmwareVars: pair.vars,
     qemuVersion: (version.split('\n')[0] ?? version).replace('QEMU emulator version ', ''),
     firmwareVersion: parts.firmwareVersion,

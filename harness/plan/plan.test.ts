@@ -1,15 +1,74 @@
+// What will be done, told before anything is.
 import t from 'tap';
 
-import { loadScenarios } from '../scenario/index.js';
-import { planVariant, renderPlan } from './index.js';
+import { loadScenarios, type Variant } from '../scenario/index.js';
+import { planVariant, renderPlan } from './plan.js';
 
-const FACTS = { target: 'qemu', guests: ['debian'], memoryMiB: 4096 } as const;
+const [scenario] = await loadScenarios(['scenarios/btrfs-luks-rollback/scenario.yaml']);
+const variants = scenario?.variants ?? [];
+const facts = { target: 'qemu', guests: ['debian'], memoryMiB: 8192 } as const;
 
-t.test('an image is made where others are installed', async (t) => {
+function variantOf(luks: string): Variant {
+  const found = variants.find(({ axes }) => axes.luks === luks);
+  if (found === undefined) throw new Error(`no variant with luks=${luks}`);
+  return found;
+}
+
+function linesOf(luks: string): string[] {
+  const text = renderPlan(planVariant(variantOf(luks), facts));
+  return text.split('\n').flatMap((line) => /^ +\d+\. (.*)$/.exec(line)?.[1] ?? []);
+}
+
+void t.test('a passphrase is typed in every boot', (t) => {
+  t.strictSame(linesOf('passphrase'), [
+    'install with scenarios/btrfs-luks-rollback/install.sh',
+    'boot 1: power on, type the passphrase, gather evidence, plant canaries',
+    'boot 2: reboot in good order, type the passphrase, gather evidence, plant canaries',
+    'boot 3: cut the power, then power on, type the passphrase, gather evidence, plant canaries',
+    'power off in good order',
+    'read the powered-off disk in another machine',
+  ]);
+  t.end();
+});
+
+void t.test('a key file is added after the install', (t) => {
+  const lines = linesOf('key-file');
+  t.equal(lines[0], 'install with scenarios/btrfs-luks-rollback/install.sh, add the key file to cryptfs');
+  t.equal(lines[1], 'boot 1: power on, unlock with the key file, gather evidence, plant canaries');
+  t.end();
+});
+
+void t.test('a TPM is enrolled once, in the first boot', (t) => {
+  t.strictSame(linesOf('tpm2').slice(1, 5), [
+    'boot 1: power on, type the passphrase, gather evidence, plant canaries',
+    'enrol the TPM for cryptfs, as its owner does once',
+    'boot 2: reboot in good order, unlock with the TPM, gather evidence, plant canaries',
+    'boot 3: cut the power, then power on, unlock with the TPM, gather evidence, plant canaries',
+  ]);
+  t.end();
+});
+
+void t.test('a firmware is given its keys once, in the first boot', (t) => {
+  const found = variants.find(({ axes }) => axes.firmware === 'secure-boot');
+  if (found === undefined) throw new Error('no variant with Secure Boot');
+  const text = renderPlan(planVariant(found, facts));
+  t.match(text, /boot 1: power on, see the firmware take the keys of Secure Boot, /);
+  t.equal(text.match(/take the keys/g)?.length, 1);
+  t.end();
+});
+
+void t.test('what cannot run here is skipped with the reason', (t) => {
+  const variant = variantOf('passphrase');
+  t.match(renderPlan(planVariant(variant, { ...facts, guests: [] })), /: skipped, it is for the guest/);
+  t.match(renderPlan(planVariant(variant, { ...facts, memoryMiB: 512 })), /this host has 512 MiB left/);
+  t.end();
+});
+
+void t.test('an image is made where others are installed', async (t) => {
   const files = ['btrfs-image', 'btrfs-image-as-published', 'btrfs-luks-rollback'];
   const loaded = await loadScenarios(files.map((name) => `scenarios/${name}/scenario.yaml`));
   const [image = '', fault = '', installed = ''] = loaded.map(({ variants }) =>
-    variants[0] === undefined ? '' : renderPlan(planVariant(variants[0], FACTS)),
+    variants[0] === undefined ? '' : renderPlan(planVariant(variants[0], facts)),
   );
   t.match(
     image,
@@ -21,11 +80,11 @@ t.test('an image is made where others are installed', async (t) => {
   t.notMatch(installed, /make the image/);
 });
 
-t.test('a boot that is cut is none that counts', async (t) => {
+void t.test('a boot that is cut is none that counts', async (t) => {
   const [file] = await loadScenarios(['scenarios/btrfs-image-power-cut/scenario.yaml']);
   const [variant] = file?.variants ?? [];
   if (variant === undefined) throw new Error('no variant');
-  const text = renderPlan(planVariant(variant, FACTS));
+  const text = renderPlan(planVariant(variant, facts));
   t.match(text, / 2\. power on, cut the power when it says "Growing partition"/);
   t.match(text, / 5\. .*"Setting the system profile"\n +6\. boot 1: power on,/);
   t.match(text, /boot 2: cut the power, then power on/);

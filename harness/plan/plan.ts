@@ -109,6 +109,11 @@ const UNLOCK = {
   tpm2: 'unlock with the TPM',
 };
 
+/** A firmware without keys is given them by the boot loader, once. */
+function describeKeys({ secureBoot }: SystemModel, boot: number): string {
+  return secureBoot !== undefined && boot === 1 ? 'see the firmware take the keys of Secure Boot, ' : '';
+}
+
 function describeKeyFile({ luks }: SystemModel): string {
   const names = luks.filter(({ unlock }) => unlock === 'key-file').map(({ name }) => name);
   return names.length === 0 ? '' : `, add the key file to ${names.join(', ')}`;
@@ -131,7 +136,7 @@ export function renderPlan(plan: Plan): string {
       case 'make-image':
         return describeImage(step.image);
       case 'boot':
-        return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
+        return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeKeys(scenario.system, step.boot)}${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
       case 'enrol-tpm2':
         return `enrol the TPM for ${step.devices.map(({ name }) => name).join(', ')}, as its owner does once`;
       case 'run':

@@ -14,6 +14,7 @@ import {
   checkSwapKey,
 } from './check-system.js';
 import { checkScript, checkUnlocked, checkUnmounted } from './check-session.js';
+import { checkSecureBoot } from './secure-boot.js';
 import type { JournalLine } from './evidence.js';
 import type { BootContext, Finding } from './finding.js';
 
@@ -56,6 +57,8 @@ function checkPromise(
       return checkSwapActive(promise, context);
     case 'unlocked':
       return checkUnlocked(promise, context);
+    case 'secure-boot':
+      return checkSecureBoot(promise, context);
     case 'swap-key-random':
       return checkSwapKey(promise, context);
     case 'unmounted-cleanly':

@@ -86,7 +86,18 @@ t.test('what had to be recovered after a reboot was not unmounted', (t) => {
     checkUnmounted(promiseOf('unmounted-cleanly', {}), contextOf({ how, mountMessages }));
   t.match(look('reboot', recovered), { status: 'fail', found: recovered[0] });
   t.match(look('reboot', ['BTRFS info (device dm-0): start tree-log replay']), { status: 'fail' });
+  t.match(
+    look('reboot', ['0x41: Dirty bit is set. Fs was not properly unmounted and some data may be corrupt.']),
+    {
+      status: 'fail',
+    },
+  );
+  t.match(look('reboot', ['[Sat Nov 21 10:00:00 UTC 2026] /dev/mapper/crypted: recovering journal']), {
+    status: 'fail',
+  });
   t.match(look('reboot', ['EXT4-fs (dm-0): mounted filesystem']), { status: 'pass' });
+  t.match(look('reboot', ['BTRFS info (device dm-0): first mount of filesystem']), { status: 'pass' });
+  t.throws(() => look('reboot', []), { code: 'EVIDENCE_MISSING' }, 'no evidence is no pass');
   t.equal(look('power-cut', recovered), undefined, 'nothing is promised of a power cut');
   t.end();
 });

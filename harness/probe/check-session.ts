@@ -1,3 +1,4 @@
+import { HarnessError } from '../core/index.js';
 import type { Scenario, ScenarioPromise } from '../scenario/index.js';
 import { type BootContext, count, type Finding, type LoginEvidence } from './finding.js';
 
@@ -69,11 +70,14 @@ function judgeLogin(user: string, login: LoginEvidence, file: string): Outcome {
   };
 }
 
-/** What the kernel says when it mounts a file system that was not unmounted. */
-const RECOVERY = /recovery complete|start tree-log replay|not properly unmounted|Dirty bit is set/;
+/** What the kernel says when it mounts a file system that was not unmounted, or a check that comes before it. */
+const RECOVERY =
+  /recovery complete|recovering journal|start tree-log replay|not properly unmounted|Dirty bit is set/;
+
+const MOUNTED = /^(?:EXT4-fs|BTRFS).*\bmount/;
 
 /**
- * After an orderly shutdown every file system was unmounted, whatever the console said: the kernel finds nothing to
+ * After an orderly shutdown every file system was unmounted, whatever the console said: nobody finds anything to
  * mend. After a power cut it does, and nothing is promised.
  */
 export function checkUnmounted(
@@ -83,9 +87,16 @@ export function checkUnmounted(
   if (how !== 'reboot') return undefined;
   const lines = evidence.mountMessages.filter((line) => RECOVERY.test(line));
   if (lines.length === 0) {
+    // The root of every layout, or what it keeps, is on a file system of which the kernel says that it is mounted.
+    if (!evidence.mountMessages.some((line) => MOUNTED.test(line))) {
+      throw new HarnessError(
+        'EVIDENCE_MISSING',
+        `The journal of boot ${String(evidence.boot)} has no word of the kernel about a mount, so that nobody knows what it had to mend`,
+      );
+    }
     return {
       status: 'pass',
-      found: `the kernel had nothing to mend (${count(evidence.mountMessages.length, 'line')} about mounts)`,
+      found: `nothing had to be mended (${count(evidence.mountMessages.length, 'line')} about mounts)`,
     };
   }
   return {

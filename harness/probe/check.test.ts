@@ -118,6 +118,7 @@ const GOOD: BootEvidence = {
     ['/dev/disk/by-partlabel/swap', '/dev/vda2'],
   ]),
   swaps: ['/dev/vda2'],
+  secureBoot: { enabled: false, setupMode: true, lockdown: '' },
   mapperTables: new Map([['cryptfs', 'table']]),
   machineId: '0123456789abcdef0123456789abcdef',
   journalBoots: 2,

@@ -255,6 +255,7 @@ void t.test('the evidence of a boot is read', (t) => {
       devices: '/dev/mapper/cryptfs\n/dev/disk/by-partlabel/ESP\n/dev/dm-0\n/dev/vda1\n',
       swaps:
         'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/vda2                               partition\t524284\t\t0\t\t-2\n',
+      'secure-boot': 'SecureBoot 1\nSetupMode 0\nlockdown none [integrity] confidentiality\n',
       'machine-id': '0123456789abcdef0123456789abcdef\n',
       'journal-boots': '[{"index":-1,"boot_id":"d7"},{"index":0,"boot_id":"e6"}]\n',
       failed: 'persist.mount loaded failed failed /persist\n',
@@ -303,6 +304,7 @@ void t.test('the evidence of a boot is read', (t) => {
     clockS: 1795237232,
     state: 'degraded',
     swaps: ['/dev/vda2'],
+    secureBoot: { enabled: true, setupMode: false, lockdown: 'none [integrity] confidentiality' },
     journalBoots: 2,
     failedUnits: ['persist.mount loaded failed failed /persist'],
     startupFinishedUs: 20_000_000,

@@ -3,6 +3,7 @@ import type { KeptPromise, Scenario } from '../scenario/index.js';
 import type { BootEvidence, Mount, PlantedEvidence } from './evidence.js';
 import { imageBootSections, parseImageBoot } from './collect-image.js';
 import { parseJournalLine } from './journal-line.js';
+import { parseSecureBoot, SECURE_BOOT_COMMAND } from './secure-boot.js';
 import { STAGE1_SCRIPT } from './stage-one-log.js';
 import { listingCommands, parseListing } from './listing.js';
 import { parseSections, renderSections, type Section, type SectionResult } from './sections.js';
@@ -88,6 +89,7 @@ export function collectBootEvidence(
       command:
         'for name in /dev/mapper/*; do name=${name##*/}; [ "$name" = control ] || echo "$(/usr/sbin/dmsetup table --showkeys "$name" 2>/dev/null | sha256sum | cut -c1-64) $name"; done; true',
     },
+    { name: 'secure-boot', command: SECURE_BOOT_COMMAND },
     { name: 'machine-id', command: 'cat /etc/machine-id' },
     { name: 'journal-boots', command: 'journalctl --list-boots --quiet --no-pager -o json' },
     { name: 'failed', command: 'systemctl list-units --all --state=failed --plain --no-legend --no-pager' },
@@ -97,8 +99,9 @@ export function collectBootEvidence(
     },
     {
       name: 'mount-messages',
+      // A check before the mount mends what the kernel then no longer sees; scripted stage 1 makes it by itself.
       command:
-        "journalctl --dmesg --boot --quiet --no-pager -o cat | grep -E '^(EXT4-fs|BTRFS|FAT-fs|JBD2)'; true",
+        "journalctl --dmesg --boot --quiet --no-pager -o cat | grep -E '^(EXT4-fs|BTRFS|FAT-fs|JBD2)|: recovering journal'; journalctl --boot --quiet --no-pager -o cat --identifier=systemd-fsck; true",
     },
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
@@ -213,6 +216,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
       .slice(1)
       .map((line) => line.split(/\s+/)[0] ?? ''),
     mapperTables: new Map(lines(results, 'mapper-tables').map((line) => [line.slice(65), line.slice(0, 64)])),
+    secureBoot: parseSecureBoot(text(results, 'secure-boot')),
     machineId: text(results, 'machine-id'),
     journalBoots: (JSON.parse(text(results, 'journal-boots') || '[]') as unknown[]).length,
     failedUnits: lines(results, 'failed'),

@@ -48,6 +48,14 @@ export interface BootEvidence {
   readonly swaps: readonly string[];
   /** Tables of the device mapper with their keys, as SHA-256, by name. */
   readonly mapperTables: ReadonlyMap<string, string>;
+  /** What the firmware says of Secure Boot; a variable that it does not have is absent. */
+  readonly secureBoot: {
+    readonly enabled?: boolean;
+    /** It has no owner's key yet, and takes any. */
+    readonly setupMode?: boolean;
+    /** What the kernel forbids even to root, as it says itself: `none [integrity] confidentiality`; may be empty. */
+    readonly lockdown: string;
+  };
   readonly machineId: string;
   /** Boots whose journal can be read, this one included. */
   readonly journalBoots: number;
@@ -55,7 +63,7 @@ export interface BootEvidence {
   readonly failedUnits: readonly string[];
   /** Lines of and about the rollback, the units that unlock, and the mount of the root. */
   readonly journal: readonly JournalLine[];
-  /** What the kernel said about the mounting of file systems. */
+  /** What the kernel said about the mounting of file systems, and the checks that come before it. */
   readonly mountMessages: readonly string[];
   /** The subvolume mounted at `/`; absent when `/` is no btrfs. */
   readonly rootSubvolume?: {

@@ -6,6 +6,8 @@ import type { VariantContext } from './context.js';
 
 /** Firmware hands over to the boot loader. */
 const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;
+/** systemd-boot gives keys to a firmware that has none; the machine is reset then. */
+const ENROLS_KEYS = /Enrolling secure boot keys/;
 /** Stage 1 asks for a passphrase. */
 const PASSPHRASE_PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
 /** What the console shows of each kind of stage 1. */
@@ -32,6 +34,8 @@ export interface BootOptions {
   /** Whether the layout asks for a passphrase at all. */
   readonly asks: boolean;
   readonly stage1: StageOneKind;
+  /** The firmware is given the keys of Secure Boot in this boot. */
+  readonly enrolsKeys: boolean;
 }
 
 /**
@@ -40,7 +44,7 @@ export interface BootOptions {
  *
  * @returns Root's shell, and how often the passphrase was asked for.
  * @throws {HarnessError} CONSOLE_FAILURE as soon as the console shows that the machine will not come up; TIMEOUT with
- * the phase and the console's tail; WRONG_MACHINE.
+ * the phase and the console's tail; WRONG_MACHINE; HOST_UNFIT when the firmware does not know Secure Boot.
  */
 export async function followBoot(
   machine: QemuMachine,
@@ -64,6 +68,24 @@ export async function followBoot(
     },
     boot,
   );
+  if (options.enrolsKeys) {
+    await phases.run(
+      'enrol-keys',
+      async () => {
+        const part = limit('the firmware to take keys and to start again', LIMITS_MS.firmware);
+        const next = new RegExp(`(?<enrols>${ENROLS_KEYS.source})|${seen.begins.source}`);
+        const { match, end } = await machine.until(machine.console.waitFor(next, part, position), part);
+        if (match.groups?.['enrols'] === undefined) {
+          throw new HarnessError('HOST_UNFIT', 'The firmware takes no keys: it does not know Secure Boot', {
+            details: lastSeen(),
+            hint: 'Run without `--tools host`: imperm then brings a firmware (OVMF) that is built with Secure Boot.',
+          });
+        }
+        position = (await machine.until(machine.console.waitFor(FIRMWARE_DONE, part, end), part)).end;
+      },
+      boot,
+    );
+  }
   await phases.run(
     'kernel',
     async () => {

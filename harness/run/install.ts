@@ -139,11 +139,13 @@ export async function installSystem(
   });
   const evidence = await phases.run('deploy', async () => {
     const part = budget.part('the system to be copied to the disk', LIMITS_MS.deploy * scale);
-    const esp = scenario.system.fileSystems.find(({ fsType }) => fsType === 'vfat')?.mountPoint ?? '/boot';
+    const { fileSystems } = scenario.system;
+    const espMountPoint = fileSystems.find(({ fsType }) => fsType === 'vfat')?.mountPoint ?? '/boot';
+    const secureBoot = scenario.system.secureBoot !== undefined;
     await shell.run(`cat >${INSTALLER_DIR}/payload.tar`, part, { input: payload.storeTar });
     await shell.run(`cat >${INSTALLER_DIR}/stage-one`, part, { input: payload.stageOne });
     const result = await running.until(
-      shell.execute(`{ ${renderInstallScript(images, payload, esp)} } 2>&1`, part),
+      shell.execute(`{ ${renderInstallScript(images, payload, { espMountPoint, secureBoot })} } 2>&1`, part),
       part,
     );
     const output = context.redactor.clean(result.stdout.toString('utf8'));

@@ -83,6 +83,7 @@ export class MachinePower {
         boot: { from: 'disk' },
         disks: parts.disks,
         nvramFile: parts.nvramFile,
+        secureBoot: this.#scenario.system.secureBoot !== undefined,
         ...(parts.tpmDir === undefined ? {} : { tpmDir: parts.tpmDir }),
         nonce,
         // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed.

@@ -2,7 +2,7 @@ import os from 'node:os';
 import { readFile } from 'node:fs/promises';
 
 import { Budget, describeFailure, type Environment, HarnessError, monotonicMs } from '../core/index.js';
-import { buildImages, extraPackages, type GuestImages } from '../guest/index.js';
+import { buildImages, type GuestImages, type ImageNeeds, imageNeeds } from '../guest/index.js';
 import { openToolbox } from '../host/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { SystemModel } from '../scenario/index.js';
@@ -71,29 +71,30 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}`,
     });
   }
-  const keyOf = (packages: readonly string[]): string => packages.join(' ');
+  const keyOf = (needs: ImageNeeds): string => JSON.stringify(needs);
   const images = await phases.run('images', async () => {
-    const build = (extra: readonly string[]): Promise<GuestImages> =>
+    const build = (needs?: ImageNeeds): Promise<GuestImages> =>
       buildImages({
         toolbox,
         cacheDir,
         mirror: environment.debianMirror,
-        extraPackages: extra,
+        ...(needs === undefined ? {} : { needs }),
         budget,
         onWait,
-        onBuild: (packages) => {
+        onBuild: ({ packages, signedModules }) => {
+          const more = [...packages, ...(signedModules ? ['signed kernel modules'] : [])];
           note(
-            packages.length === 0
+            more.length === 0
               ? 'Building the installer and the guest from Debian packages (once, about half a minute).'
-              : `Building a guest with ${packages.join(', ')} from Debian packages (once, about a minute).`,
+              : `Building a guest with ${more.join(', ')} from Debian packages (once, about a minute).`,
           );
         },
       });
-    const base = await build([]);
-    const sets = new Map([['', base]]);
-    for (const packages of (options.systems ?? []).map(extraPackages)) {
-      const key = keyOf(packages);
-      sets.set(key, sets.get(key) ?? (await build(packages)));
+    const base = await build();
+    const sets = new Map<string, GuestImages>();
+    for (const needs of (options.systems ?? []).map(imageNeeds)) {
+      const key = keyOf(needs);
+      sets.set(key, sets.get(key) ?? (await build(needs)));
     }
     return { base, sets };
   });
@@ -117,7 +118,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
     }),
   );
   const imagesFor = (system: SystemModel): GuestImages => {
-    const found = images.sets.get(keyOf(extraPackages(system)));
+    const found = images.sets.get(keyOf(imageNeeds(system)));
     if (found === undefined)
       throw new HarnessError('INTERNAL', 'Internal error: the images of this system were not prepared');
     return found;

@@ -214,6 +214,7 @@ export class VariantSession {
         boot,
         asks,
         stage1: this.#scenario.system.stage1,
+        enrolsKeys: boot === 1 && this.#scenario.system.secureBoot !== undefined,
         ...options,
       });
       const upS = (monotonicMs() - startMs) / 1000;

@@ -21,6 +21,15 @@ export function isLayoutsFault(error: unknown): error is HarnessError {
   );
 }
 
+/** What the firmware says of a file whose signature it does not accept. */
+const REFUSED = /: (?:Access [Dd]enied|Security [Vv]iolation)/;
+
+/** Why a boot loader under Secure Boot could not load its entry. */
+function explainRefusal({ system }: Scenario, message: string): string | undefined {
+  if (system.secureBoot === undefined || !REFUSED.test(message)) return undefined;
+  return 'The firmware refuses it: it is not signed with a key that the firmware was given. Something that does not sign wrote it to the EFI system partition, as boot.loader.systemd-boot does where boot.lanzaboote should.';
+}
+
 /**
  * Reports all that is known of a boot that did not come up. The machine is off and its journal complete.
  *
@@ -50,6 +59,7 @@ export async function reportStuckBoot(
     found: error.message,
     cause:
       wrongOrder?.cause ??
+      explainRefusal(scenario, error.message) ??
       'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.',
     evidence: (error.details ?? '').split('\n').slice(-20),
     files,

@@ -6,6 +6,8 @@ export const DISK_BUSES = ['virtio', 'nvme'] as const;
 export const SECTOR_SIZES = [512, 4096] as const;
 /** What unlocks the LUKS devices; `none`: there are none, what they hold lies on the bare partitions. */
 export const LUKS_KINDS = ['passphrase', 'key-file', 'tpm2', 'none'] as const;
+/** What the firmware starts: anything, or (`secure-boot`) only what is signed with keys that it was given. */
+export const FIRMWARE_KINDS = ['uefi', 'secure-boot'] as const;
 /** Points of scripted stage 1 at which NixOS runs commands of the configuration, in order. */
 export const STAGE1_HOOKS = [
   'preDeviceCommands',
@@ -19,6 +21,7 @@ export type StageOneKind = (typeof STAGE1_KINDS)[number];
 export type DiskBus = (typeof DISK_BUSES)[number];
 export type SectorSize = (typeof SECTOR_SIZES)[number];
 export type LuksKind = (typeof LUKS_KINDS)[number];
+export type FirmwareKind = (typeof FIRMWARE_KINDS)[number];
 export type StageOneHook = (typeof STAGE1_HOOKS)[number];
 
 /** One value of every axis. */
@@ -27,6 +30,7 @@ export interface AxisValues {
   readonly disk: DiskBus;
   readonly sectorSize: SectorSize;
   readonly luks: LuksKind;
+  readonly firmware: FirmwareKind;
 }
 
 export type AxisName = keyof AxisValues;
@@ -45,7 +49,9 @@ export function combine(axes: Axes): readonly AxisValues[] {
     .flatMap((stage1) =>
       axes.disk.flatMap((disk) =>
         axes.sectorSize.flatMap((sectorSize) =>
-          axes.luks.map((luks) => ({ stage1, disk, sectorSize, luks })),
+          axes.luks.flatMap((luks) =>
+            axes.firmware.map((firmware) => ({ stage1, disk, sectorSize, luks, firmware })),
+          ),
         ),
       ),
     )

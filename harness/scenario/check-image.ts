@@ -54,6 +54,13 @@ function checkImage(image: ImageInput, input: Partial<ScenarioInput>, context: R
       'an image has a partition table for sectors of 512 bytes; a disk with others does not see its partitions',
     );
   }
+  const signed = (input.matrix?.firmware ?? []).indexOf('secure-boot');
+  if (signed >= 0) {
+    context.report(
+      ['matrix', 'firmware', signed],
+      'the boot loader of an image is not signed: Secure Boot is for layouts that are installed',
+    );
+  }
   if (input.system !== undefined) checkImageSystem(image, input.system, context);
 }
 

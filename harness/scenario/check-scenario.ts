@@ -18,6 +18,7 @@ export function checkScenario(input: Partial<ScenarioInput>, context: RuleContex
   if (input.steps !== undefined) checkSteps(input.steps, context);
   checkDisks(input.disks ?? {}, context);
   checkHibernation(input, context);
+  checkSecureBoot(input, context);
   if (input.timeout !== undefined) checkTimeout(input.timeout, context);
   if (input.system !== undefined) checkSystem(input.system, context);
   if (input.promises !== undefined) checkPromises(input.promises, input.system, context);
@@ -121,6 +122,16 @@ function checkHibernation(input: Partial<ScenarioInput>, context: RuleContext): 
   context.report(
     ['steps', index],
     'a system hibernates into swap whose key outlasts the boot, and system.swapDevices has none',
+  );
+}
+
+/** The kernel of the guest is Debian's, which locks itself down; that of NixOS does not. */
+function checkSecureBoot({ matrix, steps }: Partial<ScenarioInput>, context: RuleContext): void {
+  if (matrix?.firmware?.includes('secure-boot') !== true || steps?.includes('hibernate') !== true) return;
+  context.report(
+    ['matrix', 'firmware'],
+    "matrix.firmware has secure-boot, and steps hibernate: the guest's kernel, which is Debian's, refuses to " +
+      'hibernate under Secure Boot. In a file that extends another write "firmware: null".',
   );
 }
 

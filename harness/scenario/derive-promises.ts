@@ -240,7 +240,19 @@ function deriveDevices(system: SystemModel): ScenarioPromise[] {
       mappers: encrypted.map(({ swapsOn }) => swapsOn.slice('/dev/mapper/'.length)),
     });
   }
-  return [...deriveUnlocked(system), ...promises];
+  return [...deriveUnlocked(system), ...deriveSecureBoot(system), ...promises];
+}
+
+function deriveSecureBoot({ secureBoot }: SystemModel): ScenarioPromise[] {
+  if (secureBoot === undefined) return [];
+  return [
+    {
+      kind: 'secure-boot',
+      id: 'secure-boot',
+      title: 'the firmware starts only what is signed with own keys',
+      place: secureBoot.place,
+    },
+  ];
 }
 
 const UNLOCKED_BY = {

@@ -62,6 +62,7 @@ t.test('refused, at the place where it stands', async (t) => {
     [edit('partLabel: nixos', 'partLabel: ESP'), /both partitions of the image are called ESP/],
     [edit('image: {', 'image: { owner: me,'), /image.owner must be root, or a user and a group as numbers/],
     [edit('image: {', 'matrix: { sectorSize: [512, 4096] }\nimage: {'), /:3:29: .*sectors of 512 bytes/],
+    [edit('image: {', 'matrix: { firmware: [secure-boot] }\nimage: {'), /:3:22: .*is not signed/],
     [
       edit('system:', 'system:\n  swapDevices: [{ device: /dev/vda3 }]'),
       /:5:3: an image has no partition for swap/,

@@ -930,13 +930,13 @@ t.test('variants are the combinations of the axes', async (t) => {
 
 const WIDE = edit(
   'matrix: { disk: [virtio, nvme] }',
-  'matrix: { stage1: [systemd, scripted], disk: [virtio, nvme], sectorSize: [512, 4096], luks: [passphrase, key-file, tpm2, none] }',
+  'matrix: { stage1: [systemd, scripted], disk: [virtio, nvme], sectorSize: [512, 4096], luks: [passphrase, key-file, tpm2, none], firmware: [uefi, secure-boot] }',
 );
 
 t.test('few variants hold every pair of values, and what NixOS cannot do is no variant', async (t) => {
   const scenario = await loadFile(writeRecipe(t, WIDE));
   const all = selectVariants([scenario], { spread: 'full' });
-  t.equal(all.length, 2 * 2 * 2 * 4 - 4, 'scripted stage 1 knows no TPM');
+  t.equal(all.length, (2 * 2 * 2 * 4 - 4) * 2, 'scripted stage 1 knows no TPM');
   const few = selectVariants([scenario]);
   const pairs = (variants: typeof all): string[] => [
     ...new Set(
@@ -947,7 +947,7 @@ t.test('few variants hold every pair of values, and what NixOS cannot do is no v
     ),
   ];
   t.strictSame(pairs(few).sort(), pairs(all).sort());
-  t.ok(few.length <= 9, `${String(few.length)} of ${String(all.length)} variants`);
+  t.ok(few.length <= 11, `${String(few.length)} of ${String(all.length)} variants`);
   t.equal(few[0]?.id, all[0]?.id, 'what is written first is always tried');
   t.throws(() => selectVariants([scenario], { filter: { stage1: 'scripted', luks: 'tpm2' } }), {
     message: /no variant with stage1=scripted and luks=tpm2/,
@@ -984,6 +984,15 @@ t.test('an axis changes the system and what it promises', async (t) => {
     'what was encrypted lies on the bare partition',
   );
   t.notOk(bare.promises.some(({ kind }) => kind === 'unlocked'));
+  t.equal(bare.system.secureBoot, undefined);
+  t.notOk(bare.promises.some(({ kind }) => kind === 'secure-boot'));
+  const signed = at({ firmware: 'secure-boot' });
+  t.match(
+    signed.promises.find(({ kind }) => kind === 'secure-boot'),
+    { id: 'secure-boot', place: { line: 5 } },
+    'promised where the matrix says it',
+  );
+  t.match(signed.system.secureBoot, { place: { line: 5 } });
   t.strictSame(
     bare.disks.map(({ sectorBytes }) => sectorBytes),
     [4096, 4096],
@@ -1005,6 +1014,13 @@ t.test('mistakes in a matrix and in what is expected are shown', async (t) => {
     [
       edit('matrix: { disk', 'matrix: { sectorSize: [1024], disk'),
       /matrix.sectorSize\[0\] must be one of 512, 4096/,
+    ],
+    [
+      edit('matrix: { disk', 'matrix: { firmware: [uefi, secure-boot], disk').replace(
+        'steps: [boot, reboot',
+        'steps: [boot, hibernate, reboot',
+      ),
+      /scenario\.yaml:5:\d+.*matrix\.firmware has secure-boot, and steps hibernate/,
     ],
     [
       `${RECIPE}expect: { verdict: known-bug, reason: it does not wipe, broken: [root-wipd] }\n`,

@@ -167,6 +167,8 @@ export interface ImagePartition {
 export interface SystemModel {
   readonly hostName: string;
   readonly stage1: StageOneKind;
+  /** The firmware is given keys in the first boot, and starts only what is signed with them. Absent: anything. */
+  readonly secureBoot?: { readonly place: Place };
   readonly luks: readonly LuksDevice[];
   /** Parents before what is mounted below them. */
   readonly fileSystems: readonly FileSystem[];

@@ -135,6 +135,11 @@ export interface UnlockedPromise extends PromiseBase {
   readonly by: 'passphrase' | 'key-file' | 'tpm2';
 }
 
+/** The firmware starts only what is signed with keys that it was given. */
+export interface SecureBootPromise extends PromiseBase {
+  readonly kind: 'secure-boot';
+}
+
 /** After an orderly reboot no file system on a disk has to be recovered. */
 export interface UnmountedPromise extends PromiseBase {
   readonly kind: 'unmounted-cleanly';
@@ -226,6 +231,7 @@ export type ScenarioPromise =
   | EspPrivatePromise
   | SwapActivePromise
   | UnlockedPromise
+  | SecureBootPromise
   | UnmountedPromise
   | ResumedPromise
   | SwapKeyPromise

@@ -47,6 +47,7 @@ export function resolvePoints(
     disk: input.matrix?.disk ?? ['virtio'],
     sectorSize: input.matrix?.sectorSize ?? [512],
     luks: input.matrix?.luks ?? ['passphrase'],
+    firmware: input.matrix?.firmware ?? ['uefi'],
   };
   const points = combine(axes).map((values): Point => {
     const bare = resolveSystem(input.system, {
@@ -124,6 +125,7 @@ export function resolveVariants(
       disk: point.axes.disk,
       sectorSize: String(point.axes.sectorSize),
       luks: point.axes.luks,
+      firmware: point.axes.firmware,
     };
     const show = (axis: AxisName): string => `${axis}=${texts[axis]}`;
     return {

@@ -32,7 +32,7 @@ export function resolveSystem(
   options: {
     readonly placeAt: PlaceFinder;
     readonly rollback: RollbackScripts | undefined;
-    readonly axes: Pick<AxisValues, 'stage1' | 'luks'>;
+    readonly axes: Pick<AxisValues, 'stage1' | 'luks' | 'firmware'>;
   },
 ): SystemModel {
   const { axes } = options;
@@ -43,6 +43,9 @@ export function resolveSystem(
   return {
     hostName: input.hostName,
     stage1: axes.stage1,
+    ...(axes.firmware === 'secure-boot'
+      ? { secureBoot: { place: options.placeAt(['matrix', 'firmware']) } }
+      : {}),
     luks: Object.entries(input.luks).map(([name, luks]) => ({
       name,
       ...luks,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CONSOLE_CLASS_NAMES } from './console-class.js';
-import { DISK_BUSES, LUKS_KINDS, SECTOR_SIZES, STAGE1_KINDS } from './axes.js';
+import { DISK_BUSES, FIRMWARE_KINDS, LUKS_KINDS, SECTOR_SIZES, STAGE1_KINDS } from './axes.js';
 import { image } from './image-schema.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
 import { rollback } from './rollback-schema.js';
@@ -245,6 +245,10 @@ export const scenarioSchema = z.strictObject({
       luks: axis(z.enum(LUKS_KINDS)).meta({
         description:
           'How stage 1 unlocks what is encrypted; none: nothing is encrypted. Default: passphrase.',
+      }),
+      firmware: axis(z.enum(FIRMWARE_KINDS)).meta({
+        description:
+          'secure-boot: boot loader and kernel are signed with own keys, and nothing else is started. Default: uefi.',
       }),
     })
     .default({})

@@ -41,6 +41,8 @@ export interface MachineSpec {
   readonly disks: readonly MachineDisk[];
   /** The firmware's variable store; written by the machine. Absent: a fresh one. */
   readonly nvramFile?: string;
+  /** The firmware knows Secure Boot; whether it has keys is told by its variables. Default false. */
+  readonly secureBoot?: boolean;
   /** Where the machine's TPM keeps what outlasts its power. Absent: the machine has no TPM. */
   readonly tpmDir?: string;
   /** systemd credentials, handed in through firmware tables. */

@@ -1,6 +1,7 @@
 // How disks become devices.
 import t from 'tap';
 
+import { chooseFirmwareCode } from './firmware-code.js';
 import type { MachineDisk, MachineSpec } from './machine.js';
 import { qemuArguments } from './qemu-arguments.js';
 
@@ -31,6 +32,32 @@ t.test('a disk is a device of its own, with sectors as wanted', (t) => {
     { driver: 'nvme', serial: 'main', logical_block_size: 4096, physical_block_size: 4096, bootindex: 1 },
   ]);
   t.match(devicesOf([{ ...MAIN, bus: 'virtio' }]), [{ driver: 'virtio-blk-pci', bus: 'disk0' }]);
+  t.end();
+});
+
+t.test('a machine with Secure Boot keeps its variables from the system', (t) => {
+  const argumentsOf = (secureBoot: boolean): string[] =>
+    qemuArguments(
+      { ...SPEC, secureBoot },
+      {
+        accelerator: { kind: 'tcg', reason: '', timeScale: 4 },
+        firmwareCode: '/code',
+        nvramFile: '/vars',
+        sockets: { qmp: '/q', serial: '/s', journal: '/j', agent: '/a' },
+        firmwareStrings: [],
+      },
+    );
+  const secure = argumentsOf(true);
+  t.ok(secure.includes('driver=cfi.pflash01,property=secure,value=on'));
+  t.ok(secure.some((each) => each.startsWith('q35,') && each.endsWith(',smm=on')));
+  t.notOk(argumentsOf(false).some((each) => /smm|secure/.test(each)));
+  const codes = { firmwareCode: '/code', secureFirmwareCode: '/secure-code' };
+  t.equal(chooseFirmwareCode(codes, { secureBoot: true }), '/secure-code');
+  t.equal(chooseFirmwareCode(codes, {}), '/code');
+  t.throws(() => chooseFirmwareCode({ firmwareCode: '/code' }, { secureBoot: true }), {
+    code: 'HOST_UNFIT',
+    message: /no firmware with Secure Boot beside \/code/,
+  });
   t.end();
 });
 

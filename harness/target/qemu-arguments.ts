@@ -44,7 +44,9 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
     'none',
     // Without the parts of the board that nobody uses: a disk controller, a bus for sensors, a keyboard.
     '-machine',
-    'q35,sata=off,smbus=off,i8042=off,vmport=off',
+    `q35,sata=off,smbus=off,i8042=off,vmport=off${spec.secureBoot === true ? ',smm=on' : ''}`,
+    // Only the firmware itself, in system management mode, may write its variables.
+    ...(spec.secureBoot === true ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
     '-accel',
     kvm ? 'kvm' : 'tcg,thread=multi',
     // Emulated, a modern processor model only means more to emulate; AES makes LUKS bearable.

@@ -15,6 +15,7 @@ import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { AgentPort } from './agent-port.js';
 import { type ConsoleLine, MachineConsole } from './console.js';
+import { chooseFirmwareCode } from './firmware-code.js';
 import { writeFirmwareStrings } from './firmware-strings.js';
 import { JournalRecorder } from './journal.js';
 import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
@@ -140,7 +141,7 @@ export class QemuMachine implements AsyncDisposable {
         'qemu-system-x86_64',
         qemuArguments(spec, {
           accelerator: host.accelerator,
-          firmwareCode: host.toolbox.firmwareCode,
+          firmwareCode: chooseFirmwareCode(host.toolbox, spec),
           nvramFile,
           sockets: {
             qmp: sockets.qmp.path,

@@ -7,8 +7,11 @@
 #   installer.cpio.zst        the RAM-only installer and inspector; of the base alone
 #   system.tar                what the installed system's store path holds: usr/, etc/ and boot/, with real owners and modes
 # Input: /imperm/in/{agent,installer,system,stage1}: files copied over the respective tree. With base-packages.txt, what a
-# build of the base left in packages.txt, the system holds more packages than that, and no installer is made.
+# build of the base left in packages.txt, the system holds more than that, and no installer is made.
+# Argument: `plain` or `signed`, what the kernel modules are to be. Under Secure Boot the kernel loads only signed ones.
 set -euo pipefail
+
+modules_are=${1:?}
 
 out=/imperm/out
 work=/imperm/work
@@ -48,9 +51,9 @@ make_cpio() { # tree, output, zstd level
   )
 }
 
-# Puts modules and what they depend on into a tree as NixOS has them. Debian's are compressed and signed, and both cost
-# time at every load.
-plain_modules() { # tree, module...
+# Puts modules and what they depend on into a tree. Debian's are compressed and signed, and both cost time at every load;
+# NixOS's are not signed.
+put_modules() { # tree, module...
   local tree=$1 module source target index
   local modules=usr/lib/modules/$kernel
   shift
@@ -67,7 +70,7 @@ plain_modules() { # tree, module...
       *.zst) zstd -qdc "$source" >"$target" ;;
       *) cp "$source" "$target" ;;
     esac
-    perl -e '
+    [ "$modules_are" = signed ] || perl -e '
       open my $file, "+<", $ARGV[0] or die; my $size = -s $file;
       seek $file, $size - 40, 0; read $file, my $tail, 40;
       exit 0 unless $tail =~ /~Module signature appended~\n$/;
@@ -133,7 +136,7 @@ mkdir -p "$work/stage1"
 
 cd "$work/stage1"
 rm -rf "usr/lib/modules/$kernel/kernel" var/tmp usr/lib/dracut usr/lib/systemd/system-generators/systemd-gpt-auto-generator etc/cmdline.d
-plain_modules . virtio_blk virtio_pci nvme btrfs dm-crypt af_alg algif_skcipher dm-mod vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 \
+put_modules . virtio_blk virtio_pci nvme btrfs dm-crypt af_alg algif_skcipher dm-mod vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 \
   overlay loop aesni-intel xts sha256-ssse3 virtio-rng crc32c-intel xxhash_generic blake2b_generic autofs4 cryptd essiv
 # udev's rules call dmsetup by its full path; in NixOS that path is not in PATH either.
 mv usr/sbin/dmsetup usr/lib/udev/dmsetup
@@ -209,11 +212,11 @@ system=$work/system
 link_tree "$system"
 (
   cd "$system"
-  rm -f usr/bin/busybox etc/machine-id etc/ssh/ssh_host_* etc/resolv.conf etc/mtab etc/hostname etc/fstab etc/crypttab etc/.updated etc/*- etc/.pwd.lock
+  rm -f usr/bin/{busybox,openssl,c_rehash,sbattach,sbkeysync,sbsiglist,sbsign,sbvarsign,sbverify} etc/machine-id etc/ssh/ssh_host_* etc/resolv.conf etc/mtab etc/hostname etc/fstab etc/crypttab etc/.updated etc/*- etc/.pwd.lock
   # Loaded for the processor alone, and nobody uses them.
   find "usr/lib/modules/$kernel" \( -name 'crct10dif-pclmul*' -o -name 'crc32-pclmul*' -o -name 'ghash-clmulni*' -o -name 'sha1-ssse3*' \
     -o -name 'sha512-ssse3*' -o -name 'efi-pstore*' \) -delete
-  plain_modules . vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 fuse overlay loop configfs qemu_fw_cfg ip_tables nfnetlink button evdev
+  put_modules . vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 fuse overlay loop configfs qemu_fw_cfg ip_tables nfnetlink button evdev
   copy_overlay agent .
   copy_overlay system .
   # NixOS lets a refused login wait for as long as the password check itself does, not for three seconds more.
