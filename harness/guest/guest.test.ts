@@ -51,7 +51,7 @@ void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS 
     ].join(''),
     'only what is needed for boot',
   );
-  t.equal(textOf(tree, '/etc/crypttab'), 'cryptfs /dev/disk/by-partlabel/cryptfs - discard');
+  t.equal(textOf(tree, '/etc/crypttab'), 'cryptfs /dev/disk/by-partlabel/cryptfs - discard\n');
   t.equal(
     textOf(tree, '/etc/systemd/system/rollback.service'),
     [
@@ -84,7 +84,7 @@ void t.test('stage 1 gets what unlocks the LUKS devices, and the key only where 
   const tree = makeStageOneTree(keyed, '/nix/store/x');
   t.equal(
     textOf(tree, '/etc/crypttab'),
-    'cryptfs /dev/disk/by-partlabel/cryptfs /crypto_keyfile.bin discard',
+    'cryptfs /dev/disk/by-partlabel/cryptfs /crypto_keyfile.bin discard\n',
   );
   t.strictSame(
     [...makeSecretsTree(keyed, { luksKey })],
@@ -94,7 +94,7 @@ void t.test('stage 1 gets what unlocks the LUKS devices, and the key only where 
   const withTpm = { ...system, luks: system.luks.map((each) => ({ ...each, unlock: 'tpm2' as const })) };
   t.equal(
     textOf(makeStageOneTree(withTpm, '/nix/store/x'), '/etc/crypttab'),
-    'cryptfs /dev/disk/by-partlabel/cryptfs - tpm2-device=auto,discard',
+    'cryptfs /dev/disk/by-partlabel/cryptfs - tpm2-device=auto,discard\n',
   );
   for (const built of [tree, makeSystemTree(keyed, '/nix/store/base')])
     t.notOk([...built].some(([, entry]) => entry.kind === 'file' && entry.content === luksKey));
@@ -114,7 +114,7 @@ void t.test('the system gets its mounts, persistence and keys', (t) => {
   const fstab = textOf(tree, '/etc/fstab');
   t.match(fstab, '/dev/mapper/cryptfs /home btrfs subvol=home,compress=zstd,noatime 0 0\n');
   t.match(fstab, '/dev/disk/by-partlabel/ESP /boot vfat umask=0077 0 2\n');
-  t.match(fstab, '/dev/disk/by-partlabel/swap none swap defaults 0 0\n');
+  t.match(fstab, '/dev/disk/by-partlabel/swap none swap defaults\n');
   t.match(
     textOf(tree, '/imperm/persistence'),
     'directory\t/persist/system/etc/nixos\t/etc/nixos\troot\troot\t0755\n',

@@ -39,7 +39,7 @@ function fstabLine(fileSystem: FileSystem): string {
 export function renderFstab(system: SystemModel): string {
   return [
     ...system.fileSystems.map(fstabLine),
-    ...system.swapDevices.map(({ swapsOn }) => `${escapeField(swapsOn)} none swap defaults 0 0\n`),
+    ...system.swapDevices.map(({ swapsOn }) => `${escapeField(swapsOn)} none swap defaults\n`),
   ].join('');
 }
 
@@ -54,7 +54,7 @@ export function renderInitrdFstab(system: SystemModel): string {
 /** Where stage 1 has the key of LUKS devices: `boot.initrd.luks.devices.<name>.keyFile`. */
 export const LUKS_KEY_FILE = '/crypto_keyfile.bin';
 
-/** /etc/crypttab of stage 1, as NixOS writes it: sorted, and without an end of the last line. */
+/** /etc/crypttab of stage 1, as NixOS writes it: sorted. */
 export function renderCrypttab(system: SystemModel): string {
   return [...system.luks]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -65,9 +65,9 @@ export function renderCrypttab(system: SystemModel): string {
         ...(unlock === 'tpm2' ? ['tpm2-device=auto'] : []),
         ...(allowDiscards ? ['discard'] : []),
       ];
-      return `${name} ${device} ${key} ${options.join(',')}`;
+      return `${name} ${device} ${key} ${options.join(',')}\n`;
     })
-    .join('\n');
+    .join('');
 }
 
 /** A list that is not empty, as NixOS writes it: in one line. */

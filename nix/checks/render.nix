@@ -100,7 +100,7 @@ let
       device =
         if each.randomEncryption.enable or false then "/dev/mapper/${swapName each.device}" else each.device;
     in
-    "${device} none swap defaults 0 0";
+    "${device} none swap defaults";
 
   mountsWhere = condition: filter (name: condition name options.fileSystems.${name}) (attrNames options.fileSystems);
   fstabOf = names: map (name: fstabLine name options.fileSystems.${name}) names;
@@ -111,7 +111,7 @@ let
     let
       words = (each.crypttabExtraOpts or [ ]) ++ (if each.allowDiscards then [ "discard" ] else [ ]);
     in
-    "${name} ${each.device} ${each.keyFile or "-"} ${concatStringsSep "," words}";
+    "${name} ${each.device} ${each.keyFile or "-"} ${concatStringsSep "," words}\n";
 
   # -- units
   toText =
@@ -196,7 +196,7 @@ in
   # Lines, because NixOS sorts them by what lies on what.
   fstab = fstabOf (attrNames options.fileSystems) ++ map swapLine options.swapDevices;
   initrdFstab = fstabOf (mountsWhere isInStageOne);
-  crypttab = concatStringsSep "\n" (mapToList crypttabLine (options.boot.initrd.luks.devices or { }));
+  crypttab = concatStringsSep "" (mapToList crypttabLine (options.boot.initrd.luks.devices or { }));
   services = mapAttrs renderService (options.boot.initrd.systemd.services or { });
   hooks = builtins.intersectAttrs (builtins.listToAttrs (
     map (name: {
