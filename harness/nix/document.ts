@@ -1,10 +1,10 @@
 import type {
-  DiskImage,
   Rollback,
   Scenario,
   ScenarioFile,
   StageOneKind,
   SystemModel,
+  Variant,
 } from '../scenario/index.js';
 
 /** Version of the form that nix/ reads. */
@@ -15,10 +15,10 @@ export interface NixDocument {
   readonly imperm: typeof VERSION;
   readonly scenario: string;
   readonly title: string;
-  /** Name of the system that stands for the scenario: the one of its first variant. */
-  readonly default: string;
   /** By name. Variants that differ only in their disks have one system. */
   readonly systems: Readonly<Record<string, NixSystem>>;
+  /** Variants that have no system, such as `firmware=secure-boot`, with the reason. */
+  readonly notMapped: Readonly<Record<string, string>>;
 }
 
 /** A system, its scripts as text. Names are those of the scenario's model. */
@@ -37,7 +37,8 @@ interface NixSystem {
   readonly etc: readonly { readonly path: string; readonly source: string }[];
   readonly tmpfiles: readonly string[];
   readonly services: SystemModel['services'];
-  readonly image?: object;
+  /** It comes as a disk image, which its first boot completes. */
+  readonly image?: true;
 }
 
 /** What the kind of stage 1 runs, and nothing of the other kind. */
@@ -50,29 +51,41 @@ interface NixRollback {
 /** The axes that make another system; a disk's bus and sectors do not. */
 const SYSTEM_AXES = ['stage1', 'luks'] as const;
 
+const NO_SECURE_BOOT =
+  "NixOS has no Secure Boot of its own, and none of its boot loaders signs what it installs; lanzaboote is somebody else's module";
+
 /**
  * Names the system of every variant of a scenario.
  *
  * @returns The scenario's name, and after it the values of the axes that make more than one system of it:
- * `btrfs-luks-rollback-scripted-key-file`.
+ * `btrfs-luks-rollback-scripted-key-file`. A variant that NixOS has nothing for has no name.
  */
-export function nixSystemNames(file: ScenarioFile): readonly string[] {
-  const telling = SYSTEM_AXES.filter((axis) => new Set(file.variants.map(({ axes }) => axes[axis])).size > 1);
-  return file.variants.map(({ axes }) => [file.name, ...telling.map((axis) => axes[axis])].join('-'));
+export function nixSystemNames(file: ScenarioFile): readonly (string | undefined)[] {
+  const mapped = file.variants.filter(isMapped);
+  const telling = SYSTEM_AXES.filter((axis) => new Set(mapped.map(({ axes }) => axes[axis])).size > 1);
+  return file.variants.map((variant) =>
+    isMapped(variant) ? [file.name, ...telling.map((axis) => variant.axes[axis])].join('-') : undefined,
+  );
+}
+
+function isMapped({ scenario }: Variant): boolean {
+  return scenario.system.secureBoot === undefined;
 }
 
 /** Makes the document of a scenario. */
 export function makeNixDocument(file: ScenarioFile): NixDocument {
   const names = nixSystemNames(file);
   const systems: Record<string, NixSystem> = {};
-  for (const [index, { scenario }] of file.variants.entries())
-    systems[names[index] ?? file.name] ??= describeSystem(scenario);
+  for (const [index, { scenario }] of file.variants.entries()) {
+    const name = names[index];
+    if (name !== undefined) systems[name] ??= describeSystem(scenario);
+  }
   return {
     imperm: VERSION,
     scenario: file.name,
     title: file.title,
-    default: names[0] ?? file.name,
     systems,
+    notMapped: file.variants.every(isMapped) ? {} : { 'firmware=secure-boot': NO_SECURE_BOOT },
   };
 }
 
@@ -124,12 +137,8 @@ function describeSystem({ system }: Scenario): NixSystem {
       .map(({ path, source }) => ({ path: path.slice('/etc/'.length), source })),
     tmpfiles: system.tmpfiles,
     services: system.services,
-    ...(image === undefined ? {} : { image: describeImage(image) }),
+    ...(image === undefined ? {} : { image: true }),
   };
-}
-
-function describeImage({ esp, btrfs, subvolumes, owner }: DiskImage): object {
-  return { esp, btrfs, subvolumes, owner };
 }
 
 function describeRollback(rollback: Rollback, stage1: StageOneKind): NixRollback {

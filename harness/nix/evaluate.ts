@@ -5,9 +5,6 @@ import { repositoryRoot } from '../core/index.js';
 /** The folder of the flake. */
 export const NIX_DIR = path.join(repositoryRoot, 'nix');
 
-/** The reviewed results of the mapping, one file for each scenario. */
-export const GOLDEN_DIR = path.join(repositoryRoot, 'harness/nix/golden');
-
 /** What nix/checks/mapping.nix gives for a system. */
 export interface MappedSystem {
   /** NixOS options. */

@@ -11,7 +11,8 @@ import { Budget, HarnessError, readEnvironment, repositoryRoot, runProgram } fro
 import { makeStageOneTree, makeSystemTree, type Tree } from '../guest/index.js';
 import { openToolbox } from '../host/index.js';
 import { nixSystemNames } from './document.js';
-import { evaluateMapping, GOLDEN_DIR, type MappedSystem, NIX_DIR, nixEnvironment } from './evaluate.js';
+import { evaluateMapping, type MappedSystem, NIX_DIR, nixEnvironment } from './evaluate.js';
+import { GOLDEN_DIR, summarizeMapping } from './golden.js';
 import { makeNixDocument, renderNixDocument } from './index.js';
 import { loadAllScenarios, NIX_SCENARIOS_DIR } from './write.js';
 
@@ -44,7 +45,8 @@ const mapping = await evaluateMapping(nix);
 const systems = scenarios.flatMap((scenario) => {
   const names = nixSystemNames(scenario);
   return scenario.variants.flatMap(({ scenario: { system } }, index) => {
-    const name = names[index] ?? '';
+    const name = names[index];
+    if (name === undefined) return [];
     const mapped = mapping[scenario.name]?.[name];
     if (mapped === undefined) throw new Error(`the mapping has no ${name}`);
     return names.indexOf(name) === index ? [{ name, system, mapped }] : [];
@@ -101,7 +103,7 @@ void t.test('the mapping of every scenario is the one that was reviewed', async 
       .sort(),
     'run `npm run golden` and read the difference',
   );
-  for (const [name, found] of Object.entries(mapping))
+  for (const [name, found] of Object.entries(await summarizeMapping(mapping, scenarios)))
     t.strictSame(
       found,
       JSON.parse(await readFile(path.join(GOLDEN_DIR, `${name}.json`), 'utf8')),
@@ -342,7 +344,7 @@ void t.test('the flake has the outputs that flakes have, with stubs for its inpu
     .filter((name) => name !== lock.root)
     .flatMap((name) => ['--override-input', name, `path:${name.startsWith('nixpkgs') ? stub : empty}`]);
   await nix('nix', ['flake', 'check', '--no-build', ...store, '--no-write-lock-file', ...stubs, flake]);
-  const evaluate = async (attribute: string, apply: string): Promise<unknown> =>
+  const evaluate = async (attribute: string, apply = 'all: all'): Promise<unknown> =>
     JSON.parse(
       await nix('nix', [
         ...['eval', '--json', ...store, '--no-write-lock-file', ...stubs],
@@ -354,30 +356,60 @@ void t.test('the flake has the outputs that flakes have, with stubs for its inpu
     systems.map(({ name }) => name).sort(),
     'a NixOS system for every system of every scenario',
   );
+  const namesOf = (condition: (system: Each['system']) => boolean): string[] =>
+    systems
+      .filter(({ system }) => condition(system))
+      .map(({ name }) => name)
+      .sort();
+  const all = namesOf(() => true);
+  const scripted = namesOf(({ stage1 }) => stage1 === 'scripted');
   t.strictSame(
-    await evaluate(
-      'legacyPackages.x86_64-linux.lanes',
-      'builtins.mapAttrs (_: all: builtins.length (builtins.attrNames all))',
-    ),
+    await evaluate('legacyPackages.x86_64-linux.lanes', 'builtins.mapAttrs (_: builtins.attrNames)'),
     {
-      '25_11': systems.length,
-      '25_11-impermanence-old': systems.length,
-      disko: 21,
-      main: systems.length,
-      plain: systems.length,
-      preservation: systems.length,
-      unstable: systems.length,
+      '25_11': all,
+      '25_11-impermanence-old': all,
+      disko: namesOf(
+        ({ image, luks, swapDevices }) =>
+          image === undefined &&
+          luks.every(({ unlock }) => unlock === 'passphrase') &&
+          !swapDevices.some(({ device }) => device.includes('by-partuuid')),
+      ),
+      main: all,
+      plain: all,
+      preservation: all,
+      'stage1-unsaid': scripted,
+      unstable: all,
     },
   );
-  t.strictSame(
-    await evaluate(
-      'lib.refusals.preservation',
+  const toRefuse = async (lane: string): Promise<unknown> =>
+    evaluate(
+      `lib.outcomes.${lane}`,
       'all: builtins.filter (name: all.${name}.expected != [ ]) (builtins.attrNames all)',
-    ),
-    systems
-      .filter(({ system }) => system.stage1 === 'scripted')
-      .map(({ name }) => name)
-      .sort(),
-    'preservation is to refuse scripted stage 1',
+    );
+  t.strictSame(await toRefuse('main'), []);
+  t.strictSame(await toRefuse('preservation'), scripted, 'preservation is to refuse scripted stage 1');
+  t.strictSame(
+    await toRefuse('stage1-unsaid'),
+    namesOf(({ stage1, rollback }) => stage1 === 'scripted' && rollback !== undefined),
+    'NixOS is to refuse a hook in stage 1 by systemd',
   );
+  t.match(await evaluate('lib.outcomes.main.rollback-removed'), {
+    refused: [],
+    asDeclared: true,
+    verdict: 'evaluated',
+  });
+  t.match(await evaluate('lib.outcomes.stage1-unsaid.btrfs-luks-blank-snapshot-as-published'), {
+    refused: ['systemd stage 1 does not support `boot.initrd.postDeviceCommands`. And so on.'],
+    asDeclared: true,
+    verdict: 'refused, as declared: systemd stage 1 does not support `boot.initrd.postDeviceCommands`',
+  });
+  t.match(await evaluate('lib.outcomes.preservation.hook-too-early'), {
+    refused: [],
+    asDeclared: false,
+    verdict: 'NOT AS DECLARED: not refused by: This module cannot be used with scripted initrd.',
+  });
+  t.match(await evaluate('lib.notMapped'), {
+    'btrfs-luks-rollback': { 'firmware=secure-boot': /lanzaboote/ },
+    'secure-boot-unsigned': { 'firmware=secure-boot': /lanzaboote/ },
+  });
 });

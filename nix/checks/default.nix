@@ -4,23 +4,26 @@
   pkgs,
   systems,
   raw,
-  refusals,
+  outcomes,
 }:
 let
   render = import ./render.nix;
   map' = import ../lib/map.nix;
 
-  # NixOS's own text of a unit, with the place of the program as render.nix writes it.
+  # NixOS's own text of a unit, with the place of the program as render.nix writes it, and without the environment that
+  # every service gets: where locales and time zones are, of which stage 1 has none.
   unitText =
-    nixos: name:
+    nixos: service:
     let
-      service = nixos.config.boot.initrd.systemd.services.${name};
-      ours = (render (map' raw.${nixos.name})).services.${name};
-      program = lib.removeSuffix ours.program (lib.removeSuffix " " service.serviceConfig.ExecStart);
+      inherit (nixos.config.boot.initrd) systemd;
+      program = lib.removeSuffix "${service.program} " systemd.services.${service.name}.serviceConfig.ExecStart;
+      environment = lib.mapAttrsToList (
+        name: value: "Environment=${builtins.toJSON "${name}=${toString value}"}\n"
+      ) nixos.config.systemd.globalEnvironment;
     in
-    builtins.replaceStrings [ program ] [ "@${baseNameOf "unit-script-${baseNameOf ours.program}"}@" ] (
-      builtins.unsafeDiscardStringContext nixos.config.boot.initrd.systemd.units."${name}.service".text
-    );
+    builtins.replaceStrings ([ program ] ++ environment) (
+      [ "@unit-script-${baseNameOf service.program}@" ] ++ map (_: "") environment
+    ) (builtins.unsafeDiscardStringContext systemd.units."${service.name}.service".text);
 
   sorted = lines: lib.concatMapStrings (line: "${line}\n") (lib.sort lib.lessThan lines);
 
@@ -28,9 +31,7 @@ let
   compare =
     name: system:
     let
-      nixos = systems.${name} // {
-        inherit name;
-      };
+      nixos = systems.${name};
       expected = render (map' system);
       inherit (nixos.config.boot) initrd;
       write = file: text: "cp ${pkgs.writeText file text} expected/${file}\n";
@@ -51,11 +52,13 @@ let
           cp ${initrd.systemd.contents."/etc/crypttab".source} found/crypttab
         ''
         + lib.concatMapStrings (service: ''
-          ${write "${service}.service" expected.services.${service}.unit}
-          cp ${pkgs.writeText "${service}.service" (unitText nixos service)} found/${service}.service
-          ${write "${service}-script" expected.services.${service}.script}
-          tail -n +2 ${lib.removeSuffix " " initrd.systemd.services.${service}.serviceConfig.ExecStart} >found/${service}-script
-        '') (lib.attrNames expected.services)
+          ${write "${service.name}.service" service.unit}
+          cp ${pkgs.writeText "${service.name}.service" (unitText nixos service)} found/${service.name}.service
+          ${write "${service.name}-script" service.script}
+          tail -n +2 ${
+            lib.removeSuffix " " initrd.systemd.services.${service.name}.serviceConfig.ExecStart
+          } >found/${service.name}-script
+        '') (lib.mapAttrsToList (name: each: each // { inherit name; }) expected.services)
       )
       + ''
         diff -r expected found
@@ -63,20 +66,23 @@ let
       ''
     );
 
-  differing = lib.concatMapAttrs (
-    lane: lib.concatMapAttrs (
-      system: { found, expected }: lib.optionalAttrs (found != expected) { "${lane}/${system}" = found; }
-    )
-  ) refusals;
+  declared =
+    lane: all:
+    let
+      others = lib.filterAttrs (_: { asDeclared, ... }: !asDeclared) all;
+    in
+    {
+      name = "declared-${lane}";
+      value = pkgs.runCommand "declared-${lane}" { } ''
+        cat ${pkgs.writeText "others.json" (builtins.toJSON (lib.mapAttrs (_: each: each.verdict) others))}
+        ${lib.optionalString (others != { }) "exit 1"}
+        touch $out
+      '';
+    };
 in
-{
-  # NixOS takes every system in every lane, and refuses exactly what it has to refuse.
-  refusals = pkgs.runCommand "refusals" { } ''
-    cat ${pkgs.writeText "refusals.json" (builtins.toJSON differing)}
-    ${lib.optionalString (differing != { }) "exit 1"}
-    touch $out
-  '';
-
+# NixOS takes every system of a lane, and refuses exactly what it has to refuse.
+lib.mapAttrs' declared outcomes
+// {
   # Bind mounts by the impermanence module are not in the scenario: they are in no fstab of the pinned version.
   same-files = pkgs.linkFarm "same-files" (
     lib.mapAttrsToList (name: system: {

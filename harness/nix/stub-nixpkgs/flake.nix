@@ -1,5 +1,6 @@
 # Stands for nixpkgs where there is none: enough of it to look at the shape of our outputs. Nothing of NixOS is evaluated
-# with it: its nixosSystem merges the options that a module gives as they are, and reads no module that is a function.
+# with it: its nixosSystem merges the options that a module gives as they are, and reads no module that is a function. Of
+# all assertions it has one, to see it expected.
 {
   description = "A stub of nixpkgs for imperm's tests";
 
@@ -39,6 +40,7 @@
         ) other;
 
       lib = {
+        inherit (builtins) any;
         inherit
           all
           attrNames
@@ -49,6 +51,9 @@
           ;
         concatMapAttrs = render: attrs: merge (mapAttrsToList render attrs);
         concatMapStrings = render: list: concatStringsSep "" (map render list);
+        hasPrefix =
+          prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
+        mapAttrs' = render: attrs: listToAttrs (mapAttrsToList render attrs);
         filterAttrs =
           condition: attrs:
           listToAttrs (
@@ -88,7 +93,11 @@
           in
           {
             config = merged given {
-              assertions = [ ];
+              # As NixOS 26.05 begins it.
+              assertions = map (hook: {
+                assertion = !(given.boot.initrd.systemd.enable or true);
+                message = "systemd stage 1 does not support `boot.initrd.${hook}`. And so on.";
+              }) (filter (hook: given.boot.initrd ? ${hook}) [ "postDeviceCommands" "postResumeCommands" ]);
               system.build = {
                 toplevel = built "toplevel" given;
                 isoImage = built "iso" (map (module: module.isoImage or null) (filter isAttrs modules));
@@ -98,6 +107,7 @@
               system.boot.loader.kernelFile = "bzImage";
               nixpkgs.hostPlatform.system = "x86_64-linux";
               environment.etc.fstab.source = package "fstab";
+              systemd.globalEnvironment = { };
               boot = {
                 kernelParams = [ ];
                 initrd.systemd = {
@@ -147,6 +157,7 @@
           mkShell = { packages, passthru }: package "shell" // { inherit passthru packages; };
           runCommand = name: attrs: text: built name text;
           writeShellApplication = { name, runtimeInputs, text }: built name [ runtimeInputs text ];
+          writeShellScript = built;
           writeText = built;
         };
     };
