@@ -33,7 +33,7 @@ trap 'rm -f "$errors"' EXIT
 call_nix() { nix --extra-experimental-features 'nix-command flakes' "$@" </dev/null 2>"$errors"; }
 read_list() { call_nix eval --raw "$flake#$1" --apply "given: builtins.concatStringsSep \"\\n\" ($2 given)"; }
 # In one field of a table.
-as_field() { tr '\n|' ' /' | cut -c1-300; }
+as_field() { tr '\n|' ' /' | sed 's/ *$//' | cut -c1-300; }
 last_error() { { grep 'error:' "$errors" || cat "$errors"; } | tail -n 1 | as_field; }
 
 failed=0

@@ -49,7 +49,9 @@ export async function summarizeMapping(
 /** The name of the scenario that a scenario extends. */
 async function readParent({ file }: ScenarioFile): Promise<string | undefined> {
   const [, parent] = /^extends: (.+)$/m.exec(await readFile(file, 'utf8')) ?? [];
-  return parent === undefined ? undefined : path.basename(path.dirname(path.resolve(path.dirname(file), parent)));
+  return parent === undefined
+    ? undefined
+    : path.basename(path.dirname(path.resolve(path.dirname(file), parent)));
 }
 
 /** The JSON merge patch that makes one object another. */

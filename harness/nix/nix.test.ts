@@ -143,6 +143,24 @@ void t.test('a word that the mapping does not know is refused', async (t) => {
   }
 });
 
+void t.test('imperm nix prints the document of a scenario, and refuses one that has no system', async (t) => {
+  const imperm = async (scenario: string): Promise<string> => {
+    const args = [path.join(repositoryRoot, 'harness/bin/imperm.mjs'), 'nix', scenario];
+    return `${(await runProgram(process.execPath, args, { budget })).stdout}\n`;
+  };
+  t.equal(
+    await imperm('btrfs-image'),
+    await readFile(path.join(NIX_SCENARIOS_DIR, 'btrfs-image.json'), 'utf8'),
+  );
+  const error: unknown = await imperm(
+    path.join(repositoryRoot, 'scenarios/broken/secure-boot-unsigned'),
+  ).catch((thrown: unknown) => thrown);
+  t.match(
+    (error as HarnessError).details,
+    /secure-boot-unsigned cannot be.*\n.*firmware=secure-boot: NixOS has no/,
+  );
+});
+
 // ---- what the two guests have on their disks -----------------------------------------------------------------------
 
 /** The store path of the rollback's program, as nix/checks/render.nix writes it. */
@@ -412,4 +430,84 @@ void t.test('the flake has the outputs that flakes have, with stubs for its inpu
     'btrfs-luks-rollback': { 'firmware=secure-boot': /lanzaboote/ },
     'secure-boot-unsigned': { 'firmware=secure-boot': /lanzaboote/ },
   });
+});
+
+// ---- the table that a user with Nix and a network fills --------------------------------------------------------------
+
+/** What the script asks Nix, as the beginning of a line of arguments, and what Nix answers. */
+const ANSWERS = `case "$*" in
+*#lib.laneNames*) printf 'main\\npreservation' ;;
+*#lib.revisions*) printf 'nixpkgs abc' ;;
+--version) echo 'nix (Nix) 2.26' ;;
+*#lib.outcomes.preservation.two.verdict*) printf 'refused, as declared: it is' ;;
+*#lib.outcomes.main.two.verdict*) printf '%s' "$VERDICT"; [ -n "$VERDICT" ] || { echo 'error: a | b' >&2; exit 1; } ;;
+*#lib.outcomes.*.verdict*) printf evaluated ;;
+*#lib.outcomes.*) printf 'one\\ntwo' ;;
+*installer-iso) echo 'error: no space' >&2; exit "$ISO" ;;
+build*) ;;
+*) exit 9 ;;
+esac`;
+
+void t.test('nix/report.sh fills the table with what Nix says, and no more', async (t) => {
+  const checkout = path.join(folder, 'checkout');
+  const bin = path.join(folder, 'bin');
+  for (const each of [bin, path.join(checkout, 'nix'), path.join(checkout, 'deeper')])
+    await mkdir(each, { recursive: true });
+  await writeFile(path.join(checkout, 'nix/flake.nix'), '{ }');
+  await runProgram('git', ['-C', checkout, 'init', '--quiet']);
+  await writeFile(path.join(bin, 'nix'), `#!/bin/bash\nshift $(( $# > 2 ? 2 : 0 ))\n${ANSWERS}\n`, {
+    mode: 0o755,
+  });
+  const report = async (
+    args: readonly string[],
+    answers: { readonly VERDICT?: string; readonly ISO?: string } = {},
+  ): Promise<{ status: number | null; rows: string[] }> => {
+    const { status } = spawnSync('bash', [path.join(NIX_DIR, 'report.sh'), ...args], {
+      cwd: path.join(checkout, 'deeper'),
+      env: {
+        ...process.env,
+        VERDICT: 'evaluated',
+        ISO: '0',
+        ...answers,
+        PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+      },
+    });
+    const text = await readFile(path.join(checkout, 'reports/nixos.md'), 'utf8').catch(() => '');
+    return { status, rows: text.split('\n').filter((line) => /^\| (?!---|lane|besides)/.test(line)) };
+  };
+  const PRESERVATION = [
+    '| preservation | one | yes | not run | not run | not run |',
+    '| preservation | two | refused, as declared: it is | not run | not run | not run |',
+  ];
+  t.strictSame(await report([]), {
+    status: 0,
+    rows: [
+      '| main | one | yes | yes | not run | not run |',
+      '| main | two | yes | yes | not run | not run |',
+      ...PRESERVATION,
+      '| installer-iso | yes |',
+      '| installer-netboot | yes |',
+      '| fstab, crypttab and units of stage 1 as in the debian guest | yes |',
+    ],
+  });
+  t.strictSame(await report(['--evaluate-only', 'preservation']), {
+    status: 0,
+    rows: [
+      ...PRESERVATION,
+      '| installer-iso | not run |',
+      '| installer-netboot | not run |',
+      '| fstab, crypttab and units of stage 1 as in the debian guest | not run |',
+    ],
+  });
+  const BAD = [
+    [{ VERDICT: '' }, '| main | two | NO: error: a / b | not run | not run | not run |'],
+    [{ VERDICT: 'NOT AS DECLARED: x' }, '| main | two | NOT AS DECLARED: x | not run | not run | not run |'],
+    [{ ISO: '1' }, '| installer-iso | NO: error: no space |'],
+  ] as const;
+  for (const [answers, row] of BAD) {
+    const { status, rows } = await report(['main'], answers);
+    t.equal(status, 1, row);
+    t.ok(rows.includes(row), `${row}, not ${rows.join('\n')}`);
+  }
+  t.equal((await report(['--wrong'])).status, 2);
 });
