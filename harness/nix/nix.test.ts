@@ -237,8 +237,10 @@ async function checkEach(t: Test, texts: readonly string[], words: readonly stri
   await t.rejects(check('if true; then\n'), { code: 'TOOL_FAILED' }, 'the check can fail');
 }
 
+const REPORT_SCRIPT = await readFile(path.join(NIX_DIR, 'report.sh'), 'utf8');
+
 void t.test('bash reads every script of a service', async (t) => {
-  await checkEach(t, SERVICE_SCRIPTS, ['bash', '-n']);
+  await checkEach(t, [...SERVICE_SCRIPTS, REPORT_SCRIPT], ['bash', '-n']);
 });
 
 const noBusybox = skipWithout('busybox', 'true');
@@ -249,7 +251,7 @@ void t.test('busybox reads every hook of scripted stage 1', { skip: noBusybox },
 const noShellcheck = skipWithout('shellcheck', '--version');
 void t.test('shellcheck finds no error in any script', { skip: noShellcheck }, async (t) => {
   const words = ['shellcheck', '--severity=error', '--shell=bash'];
-  await checkEach(t, [...SERVICE_SCRIPTS, ...HOOK_SCRIPTS], words);
+  await checkEach(t, [...SERVICE_SCRIPTS, ...HOOK_SCRIPTS, REPORT_SCRIPT], words);
 });
 
 const noAnalyze = skipWithout('systemd-analyze', '--version');
