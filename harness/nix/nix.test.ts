@@ -40,6 +40,7 @@ const skipWithout = (program: string, ...args: string[]): string | false =>
 
 const scenarios = await loadAllScenarios();
 const mapping = await evaluateMapping(nix);
+const REPORT_SCRIPT = await readFile(path.join(NIX_DIR, 'report.sh'), 'utf8');
 
 /** Every system once, with what the mapping makes of it. */
 const systems = scenarios.flatMap((scenario) => {
@@ -236,8 +237,6 @@ async function checkEach(t: Test, texts: readonly string[], words: readonly stri
   for (const text of texts) await t.resolves(check(text), text.split('\n').slice(0, 4).join('\n'));
   await t.rejects(check('if true; then\n'), { code: 'TOOL_FAILED' }, 'the check can fail');
 }
-
-const REPORT_SCRIPT = await readFile(path.join(NIX_DIR, 'report.sh'), 'utf8');
 
 void t.test('bash reads every script of a service', async (t) => {
   await checkEach(t, [...SERVICE_SCRIPTS, REPORT_SCRIPT], ['bash', '-n']);
