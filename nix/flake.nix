@@ -103,8 +103,12 @@
       lib = {
         inherit documents mkSystems;
         inherit (installers) mkIso mkNetboot;
+        # For report.sh.
         laneNames = lib.attrNames lanes;
-        revisions = lib.mapAttrs (_: input: input.rev or "unknown") (removeAttrs inputs [ "self" ]);
+        systemNames = lib.mapAttrs (lane: _: lib.attrNames (systemsOf lane)) lanes;
+        revisions = lib.mapAttrsToList (name: input: "${name} ${input.rev or "unknown"}") (
+          removeAttrs inputs [ "self" ]
+        );
 
         # nix eval --json ./nix#lib.outcomes.<lane>.<system>
         outcomes = lib.mapAttrs (lane: _: lib.mapAttrs (outcome lane) (systemsOf lane)) lanes;

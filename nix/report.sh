@@ -31,7 +31,7 @@ errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 
 call_nix() { nix --extra-experimental-features 'nix-command flakes' "$@" </dev/null 2>"$errors"; }
-read_list() { call_nix eval --raw "$flake#$1" --apply "given: builtins.concatStringsSep \"\\n\" ($2 given)"; }
+read_list() { call_nix eval --raw "$flake#lib.$1" --apply 'builtins.concatStringsSep "\n"'; }
 # In one field of a table.
 as_field() { tr '\n|' ' /' | sed 's/ *$//' | cut -c1-300; }
 last_error() { { grep 'error:' "$errors" || cat "$errors"; } | tail -n 1 | as_field; }
@@ -58,10 +58,10 @@ fail() {
   exit 1
 }
 if [ ${#lanes[@]} -eq 0 ]; then
-  names=$(read_list lib.laneNames '') || fail
+  names=$(read_list laneNames) || fail
   mapfile -t lanes <<<"$names"
 fi
-revisions=$(read_list lib.revisions "given: map (name: \"\${name} \${given.\${name}}\") (builtins.attrNames given)") || fail
+revisions=$(read_list revisions) || fail
 
 mkdir -p "${table%/*}"
 cat >"$table" <<END
@@ -74,7 +74,7 @@ $(sed 's/^/- /' <<<"$revisions")
 | --- | --- | --- | --- | --- | --- |
 END
 for lane in "${lanes[@]}"; do
-  names=$(read_list "lib.outcomes.$lane" builtins.attrNames) || fail
+  names=$(read_list "systemNames.$lane") || fail
   while read -r system; do
     built='not run'
     if verdict=$(call_nix eval --raw "$flake#lib.outcomes.$lane.$system.verdict"); then

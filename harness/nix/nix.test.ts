@@ -400,6 +400,11 @@ void t.test('the flake has the outputs that flakes have, with stubs for its inpu
       unstable: all,
     },
   );
+  // As report.sh asks.
+  const asLines = 'builtins.concatStringsSep "\\n"';
+  t.equal(await evaluate('lib.systemNames.stage1-unsaid', asLines), scripted.join('\n'));
+  t.match(await evaluate('lib.laneNames', asLines), /^25_11\n.*\nmain\n/s);
+  t.match(await evaluate('lib.revisions', asLines), /^impermanence unknown$/m);
   const toRefuse = async (lane: string): Promise<unknown> =>
     evaluate(
       `lib.outcomes.${lane}`,
@@ -443,7 +448,7 @@ const ANSWERS = `case "$*" in
 *#lib.outcomes.preservation.two.verdict*) printf 'refused, as declared: it is' ;;
 *#lib.outcomes.main.two.verdict*) printf '%s' "$VERDICT"; [ -n "$VERDICT" ] || { echo 'error: a | b' >&2; exit 1; } ;;
 *#lib.outcomes.*.verdict*) printf evaluated ;;
-*#lib.outcomes.*) printf 'one\\ntwo' ;;
+*#lib.systemNames.*) printf 'one\\ntwo' ;;
 *installer-iso) echo 'error: no space' >&2; exit "$ISO" ;;
 build*) ;;
 *) exit 9 ;;
