@@ -41,7 +41,7 @@ function withVariantOptions(command: Command): Command {
 
 function withRunOptions(command: Command): Command {
   return withReportOptions(withVariantOptions(withHostOptions(command)))
-    .option('-j, --jobs <n>', 'most machines at the same time (default: one for each processor)')
+    .option('-j, --jobs <n>', 'most machines at the same time (default: one more than processors)')
     .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false);
 }
 

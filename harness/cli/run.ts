@@ -37,7 +37,8 @@ export interface RunSurroundings {
 const MACHINE_OVERHEAD_MIB = 512;
 
 function readJobs(text: string | undefined): number {
-  if (text === undefined) return os.availableParallelism();
+  // A machine waits a good part of its time: for the delay after a wrong password, for its disk, for the harness.
+  if (text === undefined) return os.availableParallelism() + 1;
   if (!/^[1-9]\d{0,3}$/.test(text))
     throw new HarnessError('USAGE', `--jobs takes a whole number from 1, not "${text}"`);
   return Number(text);

@@ -7,6 +7,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   utimes,
@@ -106,6 +107,27 @@ void t.test('a cached folder is built once and found from then on', async (t) =>
   t.equal(builds, 2);
   t.strictSame((await readdir(cacheDir)).sort(), ['thing-k1', 'thing-k2'], 'nothing else is left');
   t.equal(await readFile(path.join(first.dir, 'file'), 'utf8'), 'content');
+});
+
+void t.test('what nobody has asked for in two weeks goes when something is built', async (t) => {
+  const cacheDir = newFolder();
+  const make = (name: string) =>
+    cachedFolder({ ...options(cacheDir, () => Promise.resolve()), name, key: digestOf(name) });
+  const [asked, forgotten, part] = await Promise.all([make('asked'), make('forgotten'), make('part')]);
+  const half = `${part.dir}.part-0123abcd`;
+  await rename(part.dir, half);
+  await writeFile(path.join(cacheDir, 'kvm-0.json'), 'not a folder of this kind');
+  const longAgo = new Date(Date.now() - 15 * 24 * 60 * 60 * 1000);
+  for (const file of [asked.dir, forgotten.dir, half, path.join(cacheDir, 'kvm-0.json')])
+    await utimes(file, longAgo, longAgo);
+
+  t.strictSame(await make('asked'), { dir: asked.dir, built: false });
+  t.strictSame((await readdir(cacheDir)).length, 4, 'nothing is built, nothing goes');
+  const { dir: fresh } = await make('fresh');
+  t.strictSame(
+    (await readdir(cacheDir)).sort(),
+    [path.basename(asked.dir), path.basename(fresh), 'kvm-0.json'].sort(),
+  );
 });
 
 void t.test('a failing build leaves nothing, and the next caller builds', async (t) => {

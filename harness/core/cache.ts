@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Budget } from './budget.js';
@@ -30,16 +30,18 @@ export interface CachedOptions {
 
 /**
  * The folder `<cacheDir>/<name>-<key>`, built if it is not there. Any number of processes may ask at once: one
- * builds, the others wait; a builder that dies leaves nothing that could be taken for a result.
+ * builds, the others wait; a builder that dies leaves nothing that could be taken for a result. Whoever builds
+ * removes what nobody has asked for in `UNUSED_DAYS`, so that the cache does not grow with every version.
  */
 export async function cachedFolder(options: CachedOptions): Promise<{ dir: string; built: boolean }> {
   const dir = path.join(options.cacheDir, `${options.name}-${options.key}`);
-  if (await exists(dir)) return { dir, built: false };
+  if (await isThere(dir)) return { dir, built: false };
   await mkdir(options.cacheDir, { recursive: true });
   const lock = await takeLock(`${dir}.lock`, options);
   try {
-    if (await exists(dir)) return { dir, built: false };
+    if (await isThere(dir)) return { dir, built: false };
     await removeParts(dir);
+    await removeUnused(options.cacheDir);
     // A name of its own: what a killed builder started may go on writing to its folder for a while.
     const part = `${dir}.part-${randomBytes(4).toString('hex')}`;
     await mkdir(part);
@@ -65,9 +67,30 @@ async function removeParts(dir: string): Promise<void> {
   }
 }
 
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(
+/** Longer than any run takes: what is in use was asked for at its beginning. */
+const UNUSED_DAYS = 14;
+const CACHED_NAME = /^[a-z-]+-[0-9a-f]{20}(?:\.part-[0-9a-f]{8})?$/;
+
+async function removeUnused(cacheDir: string): Promise<void> {
+  const eldest = Date.now() - UNUSED_DAYS * 24 * 60 * 60 * 1000;
+  for (const name of (await readdir(cacheDir)).filter((entry) => CACHED_NAME.test(entry))) {
+    const dir = path.join(cacheDir, name);
+    const info = await stat(dir).catch(() => undefined);
+    if (info === undefined || info.mtimeMs >= eldest) continue;
+    // At once, for everybody who looks: half a folder must not be taken for a whole one.
+    const part = name.includes('.part-') ? dir : `${dir}.part-${randomBytes(4).toString('hex')}`;
+    await (part === dir ? Promise.resolve() : rename(dir, part))
+      .then(() => rm(part, { recursive: true, force: true }))
+      .catch(() => undefined);
+  }
+}
+
+/** Notes at the folder, if it is there, that it is in use. */
+async function isThere(dir: string): Promise<boolean> {
+  const now = new Date();
+  return utimes(dir, now, now).then(
     () => true,
-    () => false,
+    // Somebody else's cache may be read, too.
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   );
 }

@@ -119,6 +119,11 @@ function describeKeyFile({ luks }: SystemModel): string {
   return names.length === 0 ? '' : `, add the key file to ${names.join(', ')}`;
 }
 
+function describeProcessors(cpus: number | undefined): string {
+  if (cpus === undefined) return '2 processors (1 when emulated)';
+  return cpus === 1 ? '1 processor' : `${String(cpus)} processors`;
+}
+
 /** A plan as text: the steps, and every promise with the place where it was made. */
 export function renderPlan(plan: Plan): string {
   const { scenario, id } = plan.variant;
@@ -153,7 +158,7 @@ export function renderPlan(plan: Plan): string {
   });
   return [
     `${id}: ${scenario.title}`,
-    `  machine: ${String(scenario.machine.memoryMiB)} MiB, ${String(scenario.machine.cpus)} processors, disks: ${disks}`,
+    `  machine: ${String(scenario.machine.memoryMiB)} MiB, ${describeProcessors(scenario.machine.cpus)}, disks: ${disks}`,
     ...lines.map((line, index) => `  ${String(index + 1).padStart(2)}. ${line}`),
     `  promises (${String(scenario.promises.length)}):`,
     ...scenario.promises.map(

@@ -25,11 +25,9 @@ export const GUEST_TIMEOUT_S = 90;
 
 /**
  * Kernel parameters for an emulated machine. To be faster: no guards against faults that an emulated processor does not
- * have, no tests of ciphers that every kernel has passed, no zeroes written over fresh memory. To come up at all: a timer
- * that ticks by itself. On a busy host a one-shot timer's interrupt gets lost now and then, and a processor that waits
- * for it in idleness waits for ever ("rcu_preempt kthread timer wakeup didn't happen").
+ * have, no tests of ciphers that every kernel has passed, no zeroes written over fresh memory.
  */
-export const EMULATED_KERNEL = 'mitigations=off cryptomgr.notests=1 init_on_alloc=0 nohz=off highres=off';
+export const EMULATED_KERNEL = 'mitigations=off cryptomgr.notests=1 init_on_alloc=0';
 
 /** After this long without a byte on the console the silence is announced. */
 export const SILENCE_MS = 30_000;

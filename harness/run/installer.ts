@@ -20,7 +20,6 @@ import {
 import { EMULATED_KERNEL, LIMITS_MS } from './budgets.js';
 
 const MEMORY_MIB = 2048;
-const CPUS = 2;
 
 /** Loaded before the state is saved: every copy has it. */
 const PRELOAD = `set -e
@@ -47,7 +46,7 @@ export interface PrepareInstallerOptions {
 }
 
 function machineSpec(boot: BootSource): MachineSpec {
-  return { memoryMiB: MEMORY_MIB, cpus: CPUS, boot, disks: [], nonce: makeNonce() };
+  return { memoryMiB: MEMORY_MIB, boot, disks: [], nonce: makeNonce() };
 }
 
 /**

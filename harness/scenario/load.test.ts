@@ -161,7 +161,7 @@ t.test('a recipe becomes a model with defaults, units and effective values', asy
   );
   t.match(small, {
     guests: ['debian', 'nixos'],
-    machine: { memoryMiB: 2048, cpus: 2 },
+    machine: { memoryMiB: 2048 },
     disks: [{ name: 'main', sizeMiB: 12288 }],
     steps: [{ kind: 'boot' }, { kind: 'reboot' }, { kind: 'power-cut' }, { kind: 'power-off' }],
     timeoutMs: 600_000,

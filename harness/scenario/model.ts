@@ -221,7 +221,7 @@ export interface Scenario {
   /** URLs of the recipe. */
   readonly sources: readonly string[];
   readonly guests: readonly GuestKind[];
-  readonly machine: { readonly memoryMiB: number; readonly cpus: number };
+  readonly machine: { readonly memoryMiB: number; readonly cpus?: number };
   /** The first is the one that the install script is to fill. */
   readonly disks: readonly Disk[];
   /** Fills the disk, in the installer. Absent when the system comes as an image. */

@@ -148,7 +148,10 @@ export function resolveScenario(
     file: parts.file,
     sources: input.source,
     guests: input.guests,
-    machine: { memoryMiB: parseSizeMiB(input.machine.memory), cpus: input.machine.cpus },
+    machine: {
+      memoryMiB: parseSizeMiB(input.machine.memory),
+      ...(input.machine.cpus === undefined ? {} : { cpus: input.machine.cpus }),
+    },
     disks: Object.entries(input.disks).map(([name, { size, namespace, untouched }]) => ({
       name,
       sizeMiB: parseSizeMiB(size),

@@ -256,9 +256,11 @@ export const scenarioSchema = z.strictObject({
   machine: z
     .strictObject({
       memory: z.string().regex(SIZE_PATTERN, 'must be a size such as 2GiB (MiB, GiB or TiB)').default('2GiB'),
-      cpus: z.int().min(1, 'must be at least 1').max(64, 'must be at most 64').default(2),
+      cpus: z.int().min(1, 'must be at least 1').max(64, 'must be at most 64').optional().meta({
+        description: 'Processors. Default: 2 with KVM, 1 when emulated.',
+      }),
     })
-    .default({ memory: '2GiB', cpus: 2 }),
+    .default({ memory: '2GiB' }),
   disks: z
     .record(z.string().regex(/^[a-z][a-z0-9-]{0,19}$/, 'must be a short name in lower case'), disk)
     .default({ main: { size: '12GiB', untouched: false } })

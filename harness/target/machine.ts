@@ -36,7 +36,12 @@ export type BootSource =
 
 export interface MachineSpec {
   readonly memoryMiB: number;
-  readonly cpus: number;
+  /**
+   * Absent: two, or one when the machine is emulated. There a second one is little faster when the machine is alone,
+   * slower when it is not, and its timer stops now and then while it boots: the kernel then waits for ever ("rcu_preempt
+   * kthread timer wakeup didn't happen").
+   */
+  readonly cpus?: number;
   readonly boot: BootSource;
   readonly disks: readonly MachineDisk[];
   /** The firmware's variable store; written by the machine. Absent: a fresh one. */

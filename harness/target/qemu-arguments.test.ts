@@ -5,7 +5,7 @@ import { chooseFirmwareCode } from './firmware-code.js';
 import type { MachineDisk, MachineSpec } from './machine.js';
 import { qemuArguments } from './qemu-arguments.js';
 
-const SPEC: MachineSpec = { memoryMiB: 1024, cpus: 1, boot: { from: 'disk' }, disks: [], nonce: 'n' };
+const SPEC: MachineSpec = { memoryMiB: 1024, boot: { from: 'disk' }, disks: [], nonce: 'n' };
 
 /** The JSON arguments of a machine with these disks. */
 function devicesOf(disks: readonly MachineDisk[]): Record<string, unknown>[] {
@@ -32,6 +32,27 @@ t.test('a disk is a device of its own, with sectors as wanted', (t) => {
     { driver: 'nvme', serial: 'main', logical_block_size: 4096, physical_block_size: 4096, bootindex: 1 },
   ]);
   t.match(devicesOf([{ ...MAIN, bus: 'virtio' }]), [{ driver: 'virtio-blk-pci', bus: 'disk0' }]);
+  t.end();
+});
+
+t.test('an emulated machine has one processor, unless somebody wants more', (t) => {
+  const smp = (kind: 'kvm' | 'tcg', cpus?: number): string | undefined => {
+    const args = qemuArguments(
+      { ...SPEC, ...(cpus === undefined ? {} : { cpus }) },
+      {
+        accelerator: { kind, reason: '', timeScale: kind === 'kvm' ? 1 : 4 },
+        firmwareCode: '/code',
+        nvramFile: '/vars',
+        sockets: { qmp: '/q', serial: '/s', journal: '/j', agent: '/a' },
+        firmwareStrings: [],
+      },
+    );
+    return args[args.indexOf('-smp') + 1];
+  };
+  t.equal(smp('tcg'), '1');
+  t.equal(smp('tcg', 4), '4');
+  t.equal(smp('kvm'), '2');
+  t.equal(smp('kvm', 1), '1');
   t.end();
 });
 

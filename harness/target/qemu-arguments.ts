@@ -53,7 +53,7 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
     '-cpu',
     kvm ? 'host' : 'Nehalem,+aes,+pclmulqdq',
     '-smp',
-    String(spec.cpus),
+    String(spec.cpus ?? (kvm ? 2 : 1)),
     '-m',
     String(spec.memoryMiB),
     '-drive',
