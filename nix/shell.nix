@@ -3,7 +3,7 @@
 {
   pkgs ? import <nixpkgs> { },
 }:
-pkgs.mkShell {
+let
   packages = [
     pkgs.nodejs_22
     pkgs.mmdebstrap
@@ -18,4 +18,8 @@ pkgs.mkShell {
     pkgs.swtpm
     pkgs.btrfs-progs
   ];
+in
+pkgs.mkShell {
+  inherit packages;
+  passthru = { inherit packages; };
 }

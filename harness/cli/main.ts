@@ -7,6 +7,7 @@ import { asHarnessError, EXIT, readEnvironment, reapLeases, repositoryRoot } fro
 import { doctor } from './doctor.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
+import { nix } from './nix.js';
 import type { HostOptions } from './options.js';
 import { renderError } from './render-error.js';
 import { run } from './run.js';
@@ -143,6 +144,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       await plan(names, options);
     });
   command('list', 'list scenarios and their variants').action(list);
+  command('nix', 'a scenario as JSON, of which the flake in nix/ makes NixOS systems')
+    .argument('<scenario>', 'a name below scenarios/, or a file')
+    .action(nix);
   withHostOptions(
     command('doctor', 'look at what this host has and lacks, with the cure for each lack'),
   ).action(async (options: HostOptions) => {

@@ -53,7 +53,13 @@ export async function selectVariants(
   return chooseVariants(scenarios, { filter, spread });
 }
 
-async function findScenario(name: string): Promise<string> {
+/**
+ * The file of a scenario.
+ *
+ * @param name A name below scenarios/, or a path.
+ * @throws {HarnessError} USAGE when there is none.
+ */
+export async function findScenario(name: string): Promise<string> {
   const candidates = [
     name,
     path.join(name, 'scenario.yaml'),

@@ -40,14 +40,14 @@ void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS 
     'dm_mod\ndm_crypt\nalgif_skcipher\nbtrfs\n',
     'a bind mount has no module',
   );
-  const options = 'compress=zstd,noatime,x-initrd.mount 0 0';
+  const options = 'compress=zstd,noatime 0 0';
   t.equal(
     textOf(tree, '/etc/initrd-fstab'),
     [
-      `/dev/mapper/cryptfs / btrfs subvol=root,${options}\n`,
-      `/dev/mapper/cryptfs /nix btrfs subvol=nix,${options}\n`,
-      `/dev/mapper/cryptfs /persist btrfs subvol=persist,${options}\n`,
-      `/dev/mapper/cryptfs /var/log btrfs subvol=log,${options}\n`,
+      `/dev/mapper/cryptfs / btrfs x-initrd.mount,subvol=root,${options}\n`,
+      `/dev/mapper/cryptfs /nix btrfs x-initrd.mount,subvol=nix,${options}\n`,
+      `/dev/mapper/cryptfs /persist btrfs x-initrd.mount,subvol=persist,${options}\n`,
+      `/dev/mapper/cryptfs /var/log btrfs x-initrd.mount,subvol=log,${options}\n`,
     ].join(''),
     'only what is needed for boot',
   );
@@ -62,8 +62,11 @@ void t.test('stage 1 gets the mounts, the LUKS device and the rollback as NixOS 
       'Description=Rollback BTRFS root subvolume to a pristine state',
       '',
       '[Service]',
-      'ExecStart=/nix/store/x-unit-script-rollback-start/bin/rollback-start',
+      'ExecStart=/nix/store/x-unit-script-rollback-start/bin/rollback-start ',
       'Type=oneshot',
+      '',
+      '[Install]',
+      'WantedBy=initrd.target',
       '',
     ].join('\n'),
   );
@@ -91,7 +94,7 @@ void t.test('stage 1 gets what unlocks the LUKS devices, and the key only where 
   const withTpm = { ...system, luks: system.luks.map((each) => ({ ...each, unlock: 'tpm2' as const })) };
   t.equal(
     textOf(makeStageOneTree(withTpm, '/nix/store/x'), '/etc/crypttab'),
-    'cryptfs /dev/disk/by-partlabel/cryptfs - discard,tpm2-device=auto\n',
+    'cryptfs /dev/disk/by-partlabel/cryptfs - tpm2-device=auto,discard\n',
   );
   for (const built of [tree, makeSystemTree(keyed, '/nix/store/base')])
     t.notOk([...built].some(([, entry]) => entry.kind === 'file' && entry.content === luksKey));
@@ -111,7 +114,7 @@ void t.test('the system gets its mounts, persistence and keys', (t) => {
   const fstab = textOf(tree, '/etc/fstab');
   t.match(fstab, '/dev/mapper/cryptfs /home btrfs subvol=home,compress=zstd,noatime 0 0\n');
   t.match(fstab, '/dev/disk/by-partlabel/ESP /boot vfat umask=0077 0 2\n');
-  t.match(fstab, '/dev/disk/by-partlabel/swap none swap defaults 0 0\n');
+  t.match(fstab, '/dev/disk/by-partlabel/swap none swap defaults\n');
   t.match(
     textOf(tree, '/imperm/persistence'),
     'directory\t/persist/system/etc/nixos\t/etc/nixos\troot\troot\t0755\n',

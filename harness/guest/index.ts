@@ -1,5 +1,7 @@
+export type { Tree } from './cpio.js';
 export { listForeignOwners, makeDiskImage } from './disk-image.js';
 export { imageNeeds, type ImageNeeds } from './image-needs.js';
 export { buildImages, type BuildImagesOptions, type GuestImages, type InstallerImages } from './images.js';
 export { CLOSE_DISK_SCRIPT, INSTALLER_DIR, renderInstallScript } from './install-script.js';
 export { makePayload, type Payload } from './payload.js';
+export { makeStageOneTree, makeSystemTree } from './system-tree.js';

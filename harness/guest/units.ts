@@ -10,26 +10,23 @@ import {
   type SystemModel,
 } from '../scenario/index.js';
 
-/** Options of a mount as they stand in an fstab. Early mounts carry the mark that makes systemd leave them alone. */
+/** Options of a mount as they stand in an fstab. The mark of early mounts, which systemd leaves alone, comes first. */
 function mountOptions(fileSystem: FileSystem): string {
-  const options = fileSystem.options.length === 0 ? ['defaults'] : [...fileSystem.options];
-  return [...options, ...(fileSystem.neededForBoot ? ['x-initrd.mount'] : [])].join(',');
+  const options = [...(fileSystem.neededForBoot ? ['x-initrd.mount'] : []), ...fileSystem.options];
+  return options.length === 0 ? 'defaults' : options.join(',');
 }
 
-/** A field of an fstab. */
+/** A field of an fstab, as NixOS escapes it. */
 function escapeField(text: string): string {
-  return text.replaceAll(
-    /[ \t\n\\#]/g,
-    (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`,
-  );
+  return text.replaceAll(' ', '\\040').replaceAll('\t', '\\011');
 }
 
 /** File systems whose checker does nothing at boot. */
-const UNCHECKED = new Set(['btrfs', 'tmpfs', 'zfs', 'overlay', 'bcachefs', 'none']);
+const UNCHECKED = new Set(['btrfs', 'tmpfs', 'zfs', 'overlay', 'bcachefs', 'none', 'auto']);
 
 function fstabLine(fileSystem: FileSystem): string {
   const pass =
-    UNCHECKED.has(fileSystem.fsType) || fileSystem.device === 'none'
+    UNCHECKED.has(fileSystem.fsType) || fileSystem.device === 'none' || fileSystem.options.includes('bind')
       ? '0'
       : fileSystem.mountPoint === '/'
         ? '1'
@@ -42,7 +39,7 @@ function fstabLine(fileSystem: FileSystem): string {
 export function renderFstab(system: SystemModel): string {
   return [
     ...system.fileSystems.map(fstabLine),
-    ...system.swapDevices.map(({ swapsOn }) => `${escapeField(swapsOn)} none swap defaults 0 0\n`),
+    ...system.swapDevices.map(({ swapsOn }) => `${escapeField(swapsOn)} none swap defaults\n`),
   ].join('');
 }
 
@@ -57,46 +54,50 @@ export function renderInitrdFstab(system: SystemModel): string {
 /** Where stage 1 has the key of LUKS devices: `boot.initrd.luks.devices.<name>.keyFile`. */
 export const LUKS_KEY_FILE = '/crypto_keyfile.bin';
 
-/** /etc/crypttab of stage 1. */
+/** /etc/crypttab of stage 1, as NixOS writes it: sorted. */
 export function renderCrypttab(system: SystemModel): string {
-  return system.luks
+  return [...system.luks]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, device, allowDiscards, unlock }) => {
       const key = unlock === 'key-file' ? LUKS_KEY_FILE : '-';
       const options = [
-        ...(allowDiscards ? ['discard'] : []),
         // `crypttabExtraOpts`
         ...(unlock === 'tpm2' ? ['tpm2-device=auto'] : []),
+        ...(allowDiscards ? ['discard'] : []),
       ];
-      return `${name} ${device} ${key} ${options.join(',') || 'luks'}\n`;
+      return `${name} ${device} ${key} ${options.join(',')}\n`;
     })
     .join('');
 }
 
-function unitLines(key: string, values: readonly string[]): string[] {
-  return values.map((value) => `${key}=${value}`);
+/** A list that is not empty, as NixOS writes it: in one line. */
+function unitLine(key: string, values: readonly string[]): string[] {
+  return values.length === 0 ? [] : [`${key}=${values.join(' ')}`];
 }
 
 /** The rollback as NixOS renders a service of stage 1: the script is a program of its own in the store. */
 export function renderRollbackUnit(rollback: Rollback, program: string): string {
   return [
     '[Unit]',
-    ...unitLines('After', rollback.after),
-    ...unitLines('Before', rollback.before),
+    ...unitLine('After', rollback.after),
+    ...unitLine('Before', rollback.before),
     'DefaultDependencies=no',
     `Description=${rollback.description}`,
-    ...unitLines('Requires', rollback.requires),
+    ...unitLine('Requires', rollback.requires),
     '',
     '[Service]',
-    `ExecStart=${program}`,
+    // Behind the space are the arguments of the program, of which there are none.
+    `ExecStart=${program} `,
     ...(rollback.remainAfterExit ? ['RemainAfterExit=true'] : []),
     'Type=oneshot',
+    ...(rollback.wantedBy.length === 0 ? [] : ['', '[Install]', ...unitLine('WantedBy', rollback.wantedBy)]),
     '',
   ].join('\n');
 }
 
 /** NixOS puts `set -e` before the text of a service's script, whatever the text says. */
 export function renderRollbackProgram(rollback: Rollback): string {
-  return `#!/bin/bash\nset -e\n\n${rollback.script.text}`;
+  return `#!/bin/bash\nset -e\n\n${rollback.script.text}\n\n`;
 }
 
 /** A persisted directory: a bind mount from the persistent store. */

@@ -133,7 +133,7 @@ export default tseslint.config(
   {
     files: ['harness/**/*.{mjs,cjs}'],
     languageOptions: {
-      globals: { process: 'readonly', console: 'readonly', URL: 'readonly' },
+      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', AbortController: 'readonly' },
     },
     rules: restrictedSyntax(unitRules),
   },

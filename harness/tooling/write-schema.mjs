@@ -1,4 +1,5 @@
-// Writes scenarios/scenario.schema.json, by which editors complete and check scenarios.
+// Writes scenarios/scenario.schema.json, by which editors complete and check scenarios, and nix/scenarios, which the flake
+// reads.
 import { writeFile } from 'node:fs/promises';
 
 import { format } from 'prettier';
@@ -9,3 +10,6 @@ await writeFile(
   file,
   await format(JSON.stringify(scenarioJsonSchema()), { parser: 'json', printWidth: 110 }),
 );
+
+const { writeNixDocuments } = await import('../../.build/harness/nix/index.js');
+await writeNixDocuments();

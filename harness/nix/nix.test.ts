@@ -1,0 +1,519 @@
+// nix/ as far as it can be checked without nixpkgs: by real Nix, against reviewed files, and against what the debian guest
+// has on its disk. What nixpkgs would say of it is for a machine that has it (`nix flake check ./nix`).
+import { spawnSync } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import t, { type Test } from 'tap';
+
+import { Budget, HarnessError, readEnvironment, repositoryRoot, runProgram } from '../core/index.js';
+import { makeStageOneTree, makeSystemTree, type Tree } from '../guest/index.js';
+import { openToolbox } from '../host/index.js';
+import { nixSystemNames } from './document.js';
+import { evaluateMapping, type MappedSystem, NIX_DIR, nixEnvironment } from './evaluate.js';
+import { GOLDEN_DIR, summarizeMapping } from './golden.js';
+import { makeNixDocument, renderNixDocument } from './index.js';
+import { loadAllScenarios, NIX_SCENARIOS_DIR } from './write.js';
+
+const LIMIT_MS = 110_000;
+const { cacheDir, debianMirror } = readEnvironment();
+const budget = Budget.start('nix/ to be checked', LIMIT_MS, new AbortController().signal);
+const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMirror, budget });
+const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-nix-'));
+t.teardown(async () => {
+  await runProgram('chmod', ['-R', 'u+w', folder]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+const env = nixEnvironment(folder);
+const nix = (program: string, args: readonly string[]): Promise<string> =>
+  toolbox.run(program, args, budget, { env });
+const nixOfHost = async (program: string, args: readonly string[]): Promise<string> =>
+  (await runProgram(program, args, { budget, env })).stdout;
+
+function isThere(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args).status === 0;
+}
+const skipWithout = (program: string, ...args: string[]): string | false =>
+  isThere(program, ...args) ? false : `this host has no ${program}`;
+
+const scenarios = await loadAllScenarios();
+const mapping = await evaluateMapping(nix);
+const REPORT_SCRIPT = await readFile(path.join(NIX_DIR, 'report.sh'), 'utf8');
+
+/** Every system once, with what the mapping makes of it. */
+const systems = scenarios.flatMap((scenario) => {
+  const names = nixSystemNames(scenario);
+  return scenario.variants.flatMap(({ scenario: { system } }, index) => {
+    const name = names[index];
+    if (name === undefined) return [];
+    const mapped = mapping[scenario.name]?.[name];
+    if (mapped === undefined) throw new Error(`the mapping has no ${name}`);
+    return names.indexOf(name) === index ? [{ name, system, mapped }] : [];
+  });
+});
+type Each = (typeof systems)[number];
+
+async function filesBelow(root: string, ending: string): Promise<string[]> {
+  const entries = await readdir(root, { recursive: true });
+  return entries.filter((entry) => entry.endsWith(ending)).map((entry) => path.join(root, entry));
+}
+
+function textOf(tree: Tree, file: string): string {
+  const entry = tree.get(file);
+  if (entry?.kind !== 'file')
+    throw new Error(`there is no file ${file} among ${[...tree.keys()].join(', ')}`);
+  return Buffer.from(entry.content).toString('utf8');
+}
+
+const sortedLines = (text: string): string[] => text.split('\n').filter(Boolean).sort();
+
+void t.test('every file of nix/ is well-formed', async (t) => {
+  const files = await filesBelow(NIX_DIR, '.nix');
+  t.ok(files.length >= 20, `${String(files.length)} files`);
+  await nix('nix-instantiate', ['--store', 'dummy://', '--parse', ...files]);
+  const broken = path.join(folder, 'broken.nix');
+  await writeFile(broken, '{ a = 1 }');
+  await t.rejects(
+    nix('nix-instantiate', ['--store', 'dummy://', '--parse', broken]),
+    { code: 'TOOL_FAILED' },
+    'the check can fail',
+  );
+});
+
+void t.test('nix/scenarios holds every scenario as it is', async (t) => {
+  const wanted = scenarios.map((each) => `${each.name}.json`).sort();
+  t.strictSame((await readdir(NIX_SCENARIOS_DIR)).sort(), wanted, 'run `npm run schema`');
+  for (const scenario of scenarios) {
+    const file = path.join(NIX_SCENARIOS_DIR, `${scenario.name}.json`);
+    t.equal(
+      await readFile(file, 'utf8'),
+      renderNixDocument(makeNixDocument(scenario)),
+      'run `npm run schema`',
+    );
+  }
+  t.notMatch(JSON.stringify(scenarios.map(makeNixDocument)), '"place"', 'nothing tells where it was written');
+});
+
+void t.test('the mapping of every scenario is the one that was reviewed', async (t) => {
+  t.strictSame(
+    (await readdir(GOLDEN_DIR)).sort(),
+    Object.keys(mapping)
+      .map((name) => `${name}.json`)
+      .sort(),
+    'run `npm run golden` and read the difference',
+  );
+  for (const [name, found] of Object.entries(await summarizeMapping(mapping, scenarios)))
+    t.strictSame(
+      found,
+      JSON.parse(await readFile(path.join(GOLDEN_DIR, `${name}.json`), 'utf8')),
+      `${name}: run \`npm run golden\` and read the difference`,
+    );
+});
+
+void t.test(
+  "the host's own Nix gives the same",
+  { skip: skipWithout('nix-instantiate', '--version') },
+  async (t) => {
+    t.strictSame(await evaluateMapping(nixOfHost), mapping);
+  },
+);
+
+void t.test('a word that the mapping does not know is refused', async (t) => {
+  const evaluate = async (change: string): Promise<string> => {
+    const file = path.join(NIX_DIR, 'scenarios/btrfs-luks-rollback.json');
+    return nix('nix-instantiate', [
+      ...['--store', 'dummy://', '--eval', '--strict', '--json', '--expr'],
+      `let system = (builtins.fromJSON (builtins.readFile ${file})).systems.btrfs-luks-rollback-systemd-passphrase; in import ${NIX_DIR}/lib/map.nix (system // ${change})`,
+    ]);
+  };
+  t.match(await evaluate('{ }'), '"hostName":"imperm"');
+  const CHANGES = [
+    '{ colour = "red"; }',
+    '{ luks = map (each: each // { fido2 = true; }) system.luks; }',
+    '{ fileSystems = map (each: each // { label = "x"; }) system.fileSystems; }',
+    '{ rollback = system.rollback // { service = system.rollback.service // { onFailure = [ ]; }; }; }',
+    '{ services = system.services // { podman.enable = true; }; }',
+    '{ users = map (each: each // { shell = "zsh"; }) system.users; }',
+  ];
+  for (const change of CHANGES) {
+    const error: unknown = await evaluate(change).catch((thrown: unknown) => thrown);
+    t.ok(error instanceof HarnessError, change);
+    t.match((error as HarnessError).details, /of which this mapping knows nothing/, change);
+  }
+});
+
+void t.test('imperm nix prints the document of a scenario, and refuses one that has no system', async (t) => {
+  const imperm = async (scenario: string): Promise<string> => {
+    const args = [path.join(repositoryRoot, 'harness/bin/imperm.mjs'), 'nix', scenario];
+    return `${(await runProgram(process.execPath, args, { budget })).stdout}\n`;
+  };
+  t.equal(
+    await imperm('btrfs-image'),
+    await readFile(path.join(NIX_SCENARIOS_DIR, 'btrfs-image.json'), 'utf8'),
+  );
+  const error: unknown = await imperm(
+    path.join(repositoryRoot, 'scenarios/broken/secure-boot-unsigned'),
+  ).catch((thrown: unknown) => thrown);
+  t.match(
+    (error as HarnessError).details,
+    /secure-boot-unsigned cannot be.*\n.*firmware=secure-boot: NixOS has no/,
+  );
+});
+
+// ---- what the two guests have on their disks -----------------------------------------------------------------------
+
+/** The store path of the rollback's program, as nix/checks/render.nix writes it. */
+const PROGRAM = '@unit-script-rollback-start@';
+
+function checkSystemdStageOne(t: Test, { name, system, mapped }: Each): void {
+  const { rendered } = mapped;
+  const tree = makeStageOneTree(system, PROGRAM);
+  t.strictSame([...rendered.initrdFstab].sort(), sortedLines(textOf(tree, '/etc/initrd-fstab')), name);
+  t.equal(rendered.crypttab, textOf(tree, '/etc/crypttab'), `${name}: crypttab`);
+  t.strictSame(Object.keys(rendered.services), system.rollback === undefined ? [] : [system.rollback.name]);
+  t.strictSame(rendered.hooks, {});
+  for (const [service, { program, script, unit }] of Object.entries(rendered.services)) {
+    t.equal(textOf(tree, `/etc/systemd/system/${service}.service`), unit, `${name}: unit`);
+    const [interpreter, ...rest] = textOf(tree, `${PROGRAM}${program}`).split('\n');
+    t.equal(interpreter, '#!/bin/bash');
+    t.equal(rest.join('\n'), script, `${name}: program`);
+  }
+}
+
+const PRIORITY = { before: 500, default: 1000, after: 1500 };
+
+function checkScriptedStageOne(t: Test, { name, system, mapped }: Each): void {
+  const { services, hooks } = mapped.rendered;
+  t.strictSame(services, {});
+  const scripted = system.rollback?.scripted;
+  const wanted =
+    scripted === undefined
+      ? {}
+      : {
+          [scripted.hook]: {
+            _type: 'order',
+            priority: PRIORITY[scripted.order],
+            content: scripted.script.text,
+          },
+        };
+  t.strictSame(hooks, wanted, name);
+  const init = textOf(makeStageOneTree(system, undefined), '/init');
+  for (const { content } of Object.values(hooks)) t.ok(init.includes(content), `${name}: part of stage 1`);
+}
+
+void t.test('what NixOS writes for stage 1 is, byte by byte, what the debian guest has', (t) => {
+  for (const each of systems) {
+    const fstab = textOf(makeSystemTree(each.system, '/nix/store/base'), '/etc/fstab');
+    t.strictSame([...each.mapped.rendered.fstab].sort(), sortedLines(fstab), `${each.name}: fstab`);
+    if (each.system.stage1 === 'systemd') checkSystemdStageOne(t, each);
+    else checkScriptedStageOne(t, each);
+  }
+  t.end();
+});
+
+// ---- the rendered texts, by the programs that read them --------------------------------------------------------------
+
+const services = (mapped: MappedSystem): { name: string; script: string; unit: string; program: string }[] =>
+  Object.entries(mapped.rendered.services).map(([name, rest]) => ({ name, ...rest }));
+const distinct = (texts: readonly string[]): string[] => [...new Set(texts)];
+const SERVICE_SCRIPTS = distinct(
+  systems.flatMap(({ mapped }) => services(mapped).map(({ script }) => script)),
+);
+const HOOK_SCRIPTS = distinct(
+  systems.flatMap(({ mapped }) => Object.values(mapped.rendered.hooks).map(({ content }) => content)),
+);
+
+/** Fails for every text with which the program is not content, and when it is content with a broken one. */
+async function checkEach(t: Test, texts: readonly string[], words: readonly string[]): Promise<void> {
+  const file = path.join(folder, 'script');
+  const [program = '', ...args] = words;
+  const check = async (text: string): Promise<unknown> => {
+    await writeFile(file, text);
+    return runProgram(program, [...args, file], { budget });
+  };
+  t.ok(texts.length > 2, `${String(texts.length)} different scripts`);
+  for (const text of texts) await t.resolves(check(text), text.split('\n').slice(0, 4).join('\n'));
+  await t.rejects(check('if true; then\n'), { code: 'TOOL_FAILED' }, 'the check can fail');
+}
+
+void t.test('bash reads every script of a service', async (t) => {
+  await checkEach(t, [...SERVICE_SCRIPTS, REPORT_SCRIPT], ['bash', '-n']);
+});
+
+const noBusybox = skipWithout('busybox', 'true');
+void t.test('busybox reads every hook of scripted stage 1', { skip: noBusybox }, async (t) => {
+  await checkEach(t, HOOK_SCRIPTS, ['busybox', 'ash', '-n']);
+});
+
+const noShellcheck = skipWithout('shellcheck', '--version');
+void t.test('shellcheck finds no error in any script', { skip: noShellcheck }, async (t) => {
+  const words = ['shellcheck', '--severity=error', '--shell=bash'];
+  await checkEach(t, [...SERVICE_SCRIPTS, ...HOOK_SCRIPTS, REPORT_SCRIPT], words);
+});
+
+const noAnalyze = skipWithout('systemd-analyze', '--version');
+void t.test('systemd reads every unit of a rollback without complaint', { skip: noAnalyze }, async (t) => {
+  const units = new Map(
+    systems.flatMap(({ mapped }) => services(mapped).map((each) => [each.unit, each] as const)),
+  );
+  t.ok(units.size > 2, `${String(units.size)} different units`);
+  const place = path.join(folder, 'units');
+  const verify = async (
+    text: string,
+    { name, program, script }: { name: string; program: string; script: string },
+  ) => {
+    await rm(place, { recursive: true, force: true });
+    await mkdir(path.join(place, 'bin'), { recursive: true });
+    await writeFile(path.join(place, program), `#!/bin/bash\n${script}`, { mode: 0o755 });
+    const file = path.join(place, `${name}.service`);
+    await writeFile(file, text.replace(PROGRAM, place));
+    const { stderr } = await runProgram(
+      'systemd-analyze',
+      ['verify', '--man=no', '--recursive-errors=no', file],
+      {
+        budget,
+      },
+    );
+    return stderr.split('\n').filter((line) => line.includes(place));
+  };
+  for (const [text, each] of units) t.strictSame(await verify(text, each), [], text);
+  const [[text, each] = ['', { name: '', program: '', script: '' }]] = units;
+  const wrong = verify(text.replace('Type=oneshot', 'Type=onceshot'), each).catch(() => ['refused']);
+  t.not((await wrong).length, 0, 'the check can fail');
+});
+
+// ---- the flake -------------------------------------------------------------------------------------------------------
+
+interface Lock {
+  readonly version: number;
+  readonly root: string;
+  readonly nodes: Readonly<
+    Record<
+      string,
+      {
+        readonly flake?: boolean;
+        readonly inputs?: Readonly<Record<string, string>>;
+        readonly locked?: Readonly<Record<string, string | number>>;
+        readonly original?: Readonly<Record<string, string>>;
+      }
+    >
+  >;
+}
+
+void t.test('flake.lock pins every input to a revision and a hash, and Nix takes it as it is', async (t) => {
+  const lock = JSON.parse(await readFile(path.join(NIX_DIR, 'flake.lock'), 'utf8')) as Lock;
+  const written = JSON.parse(
+    await nix('nix-instantiate', [
+      ...['--store', 'dummy://', '--eval', '--strict', '--json', '--expr'],
+      `(import ${NIX_DIR}/flake.nix).inputs`,
+    ]),
+  ) as Record<string, { url: string; flake?: boolean }>;
+  t.equal(lock.version, 7);
+  t.strictSame(Object.keys(lock.nodes).sort(), [...Object.keys(written), lock.root].sort());
+  t.strictSame(
+    lock.nodes[lock.root]?.inputs,
+    Object.fromEntries(Object.keys(written).map((name) => [name, name])),
+  );
+  for (const [name, { url, flake }] of Object.entries(written)) {
+    const { locked = {}, original = {}, ...node } = lock.nodes[name] ?? {};
+    const [, owner, repo, ref = ''] = /^github:([^/]+)\/([^/]+)\/(.+)$/.exec(url) ?? [];
+    const isRevision = /^[0-9a-f]{40}$/.test(ref);
+    t.strictSame(original, { owner, repo, type: 'github', ...(isRevision ? { rev: ref } : { ref }) }, name);
+    t.equal(node.flake, flake, name);
+    t.strictSame([locked['type'], locked['owner'], locked['repo']], ['github', owner, repo], name);
+    t.match(locked['rev'], isRevision ? new RegExp(`^${ref}$`) : /^[0-9a-f]{40}$/, name);
+    const hash = /^sha256-([A-Za-z0-9+/]{43}=)$/.exec(String(locked['narHash']))?.[1] ?? '';
+    t.equal(Buffer.from(hash, 'base64').length, 32, name);
+    t.ok(Number(locked['lastModified']) > Date.UTC(2024, 0) / 1000, name);
+  }
+});
+
+/** A flake's folder with all that it reads, and nothing else: Nix copies it into its store. */
+async function copyFlake(): Promise<string> {
+  const copy = path.join(folder, 'source');
+  const overlay = 'harness/guest/debian/overlay';
+  await cp(NIX_DIR, path.join(copy, 'nix'), { recursive: true });
+  await cp(path.join(repositoryRoot, overlay), path.join(copy, overlay), { recursive: true });
+  return `path:${copy}?dir=nix`;
+}
+
+void t.test('the flake has the outputs that flakes have, with stubs for its inputs', async (t) => {
+  const flake = await copyFlake();
+  const empty = path.join(folder, 'empty');
+  await mkdir(empty);
+  const store = ['--store', path.join(folder, 'store'), '--offline'];
+  const { locks } = JSON.parse(
+    await nix('nix', [
+      'flake',
+      'metadata',
+      ...store,
+      '--no-write-lock-file',
+      '--no-update-lock-file',
+      '--json',
+      flake,
+    ]),
+  ) as { locks: unknown };
+  const lock = JSON.parse(await readFile(path.join(NIX_DIR, 'flake.lock'), 'utf8')) as Lock;
+  t.strictSame(locks, lock, 'Nix has nothing to add to the lock');
+
+  const stub = path.join(repositoryRoot, 'harness/nix/stub-nixpkgs');
+  const stubs = Object.keys(lock.nodes)
+    .filter((name) => name !== lock.root)
+    .flatMap((name) => ['--override-input', name, `path:${name.startsWith('nixpkgs') ? stub : empty}`]);
+  await nix('nix', ['flake', 'check', '--no-build', ...store, '--no-write-lock-file', ...stubs, flake]);
+  const evaluate = async (attribute: string, apply = 'all: all'): Promise<unknown> =>
+    JSON.parse(
+      await nix('nix', [
+        ...['eval', '--json', ...store, '--no-write-lock-file', ...stubs],
+        ...['--apply', apply, `${flake}#${attribute}`],
+      ]),
+    ) as unknown;
+  t.strictSame(
+    await evaluate('nixosConfigurations', 'builtins.attrNames'),
+    systems.map(({ name }) => name).sort(),
+    'a NixOS system for every system of every scenario',
+  );
+  const namesOf = (condition: (system: Each['system']) => boolean): string[] =>
+    systems
+      .filter(({ system }) => condition(system))
+      .map(({ name }) => name)
+      .sort();
+  const all = namesOf(() => true);
+  const scripted = namesOf(({ stage1 }) => stage1 === 'scripted');
+  t.strictSame(
+    await evaluate('legacyPackages.x86_64-linux.lanes', 'builtins.mapAttrs (_: builtins.attrNames)'),
+    {
+      '25_11': all,
+      '25_11-impermanence-old': all,
+      disko: namesOf(
+        ({ image, luks, swapDevices }) =>
+          image === undefined &&
+          luks.every(({ unlock }) => unlock === 'passphrase') &&
+          !swapDevices.some(({ device }) => device.includes('by-partuuid')),
+      ),
+      main: all,
+      plain: all,
+      preservation: all,
+      'stage1-unsaid': scripted,
+      unstable: all,
+    },
+  );
+  // As report.sh asks.
+  const asLines = 'builtins.concatStringsSep "\\n"';
+  t.equal(await evaluate('lib.systemNames.stage1-unsaid', asLines), scripted.join('\n'));
+  t.match(await evaluate('lib.laneNames', asLines), /^25_11\n.*\nmain\n/s);
+  t.match(await evaluate('lib.revisions', asLines), /^impermanence unknown$/m);
+  const toRefuse = async (lane: string): Promise<unknown> =>
+    evaluate(
+      `lib.outcomes.${lane}`,
+      'all: builtins.filter (name: all.${name}.expected != [ ]) (builtins.attrNames all)',
+    );
+  t.strictSame(await toRefuse('main'), []);
+  t.strictSame(await toRefuse('preservation'), scripted, 'preservation is to refuse scripted stage 1');
+  t.strictSame(
+    await toRefuse('stage1-unsaid'),
+    namesOf(({ stage1, rollback }) => stage1 === 'scripted' && rollback !== undefined),
+    'NixOS is to refuse a hook in stage 1 by systemd',
+  );
+  t.match(await evaluate('lib.outcomes.main.rollback-removed'), {
+    refused: [],
+    asDeclared: true,
+    verdict: 'evaluated',
+  });
+  t.match(await evaluate('lib.outcomes.stage1-unsaid.btrfs-luks-blank-snapshot-as-published'), {
+    refused: ['systemd stage 1 does not support `boot.initrd.postDeviceCommands`. And so on.'],
+    asDeclared: true,
+    verdict: 'refused, as declared: systemd stage 1 does not support `boot.initrd.postDeviceCommands`',
+  });
+  t.match(await evaluate('lib.outcomes.preservation.hook-too-early'), {
+    refused: [],
+    asDeclared: false,
+    verdict: 'NOT AS DECLARED: not refused by: This module cannot be used with scripted initrd.',
+  });
+  t.match(await evaluate('lib.notMapped'), {
+    'btrfs-luks-rollback': { 'firmware=secure-boot': /lanzaboote/ },
+    'secure-boot-unsigned': { 'firmware=secure-boot': /lanzaboote/ },
+  });
+});
+
+// ---- the table that a user with Nix and a network fills --------------------------------------------------------------
+
+/** What the script asks Nix, as the beginning of a line of arguments, and what Nix answers. */
+const ANSWERS = `case "$*" in
+*#lib.laneNames*) printf 'main\\npreservation' ;;
+*#lib.revisions*) printf 'nixpkgs abc' ;;
+--version) echo 'nix (Nix) 2.26' ;;
+*#lib.outcomes.preservation.two.verdict*) printf 'refused, as declared: it is' ;;
+*#lib.outcomes.main.two.verdict*) printf '%s' "$VERDICT"; [ -n "$VERDICT" ] || { echo 'error: a | b' >&2; exit 1; } ;;
+*#lib.outcomes.*.verdict*) printf evaluated ;;
+*#lib.systemNames.*) printf 'one\\ntwo' ;;
+*installer-iso) echo 'error: no space' >&2; exit "$ISO" ;;
+build*) ;;
+*) exit 9 ;;
+esac`;
+
+void t.test('nix/report.sh fills the table with what Nix says, and no more', async (t) => {
+  const checkout = path.join(folder, 'checkout');
+  const bin = path.join(folder, 'bin');
+  for (const each of [bin, path.join(checkout, 'nix'), path.join(checkout, 'deeper')])
+    await mkdir(each, { recursive: true });
+  await writeFile(path.join(checkout, 'nix/flake.nix'), '{ }');
+  await runProgram('git', ['-C', checkout, 'init', '--quiet']);
+  await writeFile(path.join(bin, 'nix'), `#!/bin/bash\nshift $(( $# > 2 ? 2 : 0 ))\n${ANSWERS}\n`, {
+    mode: 0o755,
+  });
+  const report = async (
+    args: readonly string[],
+    answers: { readonly VERDICT?: string; readonly ISO?: string } = {},
+  ): Promise<{ status: number | null; rows: string[] }> => {
+    const { status } = spawnSync('bash', [path.join(NIX_DIR, 'report.sh'), ...args], {
+      cwd: path.join(checkout, 'deeper'),
+      env: {
+        ...process.env,
+        VERDICT: 'evaluated',
+        ISO: '0',
+        ...answers,
+        PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+      },
+    });
+    const text = await readFile(path.join(checkout, 'reports/nixos.md'), 'utf8').catch(() => '');
+    return { status, rows: text.split('\n').filter((line) => /^\| (?!---|lane|besides)/.test(line)) };
+  };
+  const PRESERVATION = [
+    '| preservation | one | yes | not run | not run | not run |',
+    '| preservation | two | refused, as declared: it is | not run | not run | not run |',
+  ];
+  t.strictSame(await report([]), {
+    status: 0,
+    rows: [
+      '| main | one | yes | yes | not run | not run |',
+      '| main | two | yes | yes | not run | not run |',
+      ...PRESERVATION,
+      '| installer-iso | yes |',
+      '| installer-netboot | yes |',
+      '| fstab, crypttab and units of stage 1 as in the debian guest | yes |',
+    ],
+  });
+  t.strictSame(await report(['--evaluate-only', 'preservation']), {
+    status: 0,
+    rows: [
+      ...PRESERVATION,
+      '| installer-iso | not run |',
+      '| installer-netboot | not run |',
+      '| fstab, crypttab and units of stage 1 as in the debian guest | not run |',
+    ],
+  });
+  const BAD = [
+    [{ VERDICT: '' }, '| main | two | NO: error: a / b | not run | not run | not run |'],
+    [{ VERDICT: 'NOT AS DECLARED: x' }, '| main | two | NOT AS DECLARED: x | not run | not run | not run |'],
+    [{ ISO: '1' }, '| installer-iso | NO: error: no space |'],
+  ] as const;
+  for (const [answers, row] of BAD) {
+    const { status, rows } = await report(['main'], answers);
+    t.equal(status, 1, row);
+    t.ok(rows.includes(row), `${row}, not ${rows.join('\n')}`);
+  }
+  t.equal((await report(['--wrong'])).status, 2);
+});

@@ -1,0 +1,30 @@
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { repositoryRoot } from '../core/index.js';
+import { findScenarios, loadScenarios, type ScenarioFile } from '../scenario/index.js';
+import { makeNixDocument, type NixDocument } from './document.js';
+
+/** Where a flake can read them: it sees only files that git knows, and no YAML. */
+export const NIX_SCENARIOS_DIR = path.join(repositoryRoot, 'nix/scenarios');
+
+/** All scenarios of this repository, those that must fail included. */
+export async function loadAllScenarios(): Promise<readonly ScenarioFile[]> {
+  const folders = ['scenarios', 'scenarios/broken'].map((folder) => path.join(repositoryRoot, folder));
+  return loadScenarios((await Promise.all(folders.map(findScenarios))).flat());
+}
+
+/** The text of a document's file. */
+export function renderNixDocument(document: NixDocument): string {
+  return `${JSON.stringify(document, undefined, 2)}\n`;
+}
+
+/** Writes the documents of all scenarios below nix/, and removes those of scenarios that are no more. */
+export async function writeNixDocuments(): Promise<void> {
+  await mkdir(NIX_SCENARIOS_DIR, { recursive: true });
+  const documents = (await loadAllScenarios()).map(makeNixDocument);
+  const wanted = new Map(documents.map((each) => [`${each.scenario}.json`, renderNixDocument(each)]));
+  for (const name of await readdir(NIX_SCENARIOS_DIR))
+    if (!wanted.has(name)) await rm(path.join(NIX_SCENARIOS_DIR, name));
+  for (const [name, text] of wanted) await writeFile(path.join(NIX_SCENARIOS_DIR, name), text);
+}
