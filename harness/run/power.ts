@@ -4,11 +4,10 @@ import { type Budget, describeFailure, HarnessError } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { type MachineKeys, makeMachineKeys, makeNonce, QemuMachine } from '../target/index.js';
-import { EMULATED_KERNEL, GUEST_TIMEOUT_S, LIMITS_MS, SILENCE_MS } from './budgets.js';
+import { EMULATED_KERNEL, GUEST_TIMEOUT_S, LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import type { MachineParts } from './install.js';
-
-const SILENCE_LOOK_MS = 1000;
+import { watchSilence } from './silence.js';
 
 /** What a machine is told at power-on, and is recognised by. */
 interface Identity {
@@ -116,7 +115,13 @@ export class MachinePower {
       },
     );
     this.#powered = { machine, keys, nonce };
-    this.#announceSilence(machine);
+    watchSilence(machine, {
+      folder,
+      isOver: () => this.#powered?.machine !== machine,
+      onSilence: (silentMs, lastLine) => {
+        emit({ type: 'silence', variant, seconds: Math.round(silentMs / 1000), lastLine });
+      },
+    });
   }
 
   /** Ends the machine at once, as when its power fails. Nothing happens when it is off. */
@@ -171,24 +176,5 @@ export class MachinePower {
       },
       boot,
     );
-  }
-
-  #announceSilence(machine: QemuMachine): void {
-    const { emit, variant } = this.#context;
-    let announcedMs = 0;
-    const timer = setInterval(() => {
-      if (this.#powered?.machine !== machine) {
-        clearInterval(timer);
-        return;
-      }
-      const { silentMs, lastLine } = machine.console;
-      if (silentMs < SILENCE_MS) {
-        announcedMs = 0;
-      } else if (silentMs - announcedMs >= SILENCE_MS) {
-        announcedMs = silentMs;
-        emit({ type: 'silence', variant, seconds: Math.round(silentMs / 1000), lastLine });
-      }
-    }, SILENCE_LOOK_MS);
-    timer.unref();
   }
 }

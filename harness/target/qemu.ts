@@ -22,6 +22,7 @@ import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './mac
 import { restoreMachineState, saveMachineState } from './machine-state.js';
 import { processorMs } from './processor-time.js';
 import { blockNode, deviceName, DISK_SLOTS, diskDevice, nodeName, qemuArguments } from './qemu-arguments.js';
+import { describeProcessors } from './processor-state.js';
 import { QmpClient } from './qmp.js';
 import type { MachineKeys, MachineShell } from './shell.js';
 import { listenOn } from './socket.js';
@@ -320,6 +321,11 @@ export class QemuMachine implements AsyncDisposable {
   /** A picture of the screen as a PNG file. */
   async screenshot(file: string, budget: Budget): Promise<void> {
     await this.#qmp.execute('screendump', { filename: file, format: 'png' }, budget);
+  }
+
+  /** Where every processor is, whether it waits, and what its interrupt controller and timer have pending. */
+  async describeProcessors(budget: Budget): Promise<string> {
+    return describeProcessors(this.#qmp, budget);
   }
 
   /** Writes the state of the running machine to a file, for `BootSource.from = 'state'`, and leaves it paused. */

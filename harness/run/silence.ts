@@ -1,0 +1,50 @@
+import { appendFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { QemuMachine } from '../target/index.js';
+import { SILENCE_MS } from './budgets.js';
+
+const LOOK_MS = 1000;
+
+/**
+ * Tells of a machine that says nothing for long, again and again, and writes down each time what its processors do: a
+ * guest that hangs leaves no other trace.
+ *
+ * @param options.folder Gets the file `silence.txt`.
+ * @param options.isOver Whether the machine is no longer of interest.
+ * @param options.onSilence Receives how long it has been, in milliseconds, and what was said last.
+ */
+export function watchSilence(
+  machine: QemuMachine,
+  options: {
+    readonly folder: string;
+    readonly isOver: () => boolean;
+    readonly onSilence: (silentMs: number, lastLine: string) => void;
+  },
+): void {
+  let announcedMs = 0;
+  const timer = setInterval(() => {
+    if (options.isOver()) {
+      clearInterval(timer);
+      return;
+    }
+    const { silentMs, lastLine } = machine.console;
+    if (silentMs < SILENCE_MS) {
+      announcedMs = 0;
+    } else if (silentMs - announcedMs >= SILENCE_MS) {
+      announcedMs = silentMs;
+      options.onSilence(silentMs, lastLine);
+      void machine
+        .describeProcessors(QemuMachine.stopBudget())
+        .then((state) =>
+          appendFile(
+            path.join(options.folder, 'silence.txt'),
+            `== silent for ${String(Math.round(silentMs / 1000))} s after: ${lastLine}\n${state}\n`,
+          ),
+        )
+        // It has ended in between.
+        .catch(() => undefined);
+    }
+  }, LOOK_MS);
+  timer.unref();
+}
