@@ -281,10 +281,8 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Settles at the next reset of the machine. Call it before causing the reset. */
   async waitForReset(budget: Budget): Promise<void> {
-    await this.until(
-      this.#qmp.waitForEvent(({ event }) => event === 'RESET'),
-      budget,
-    );
+    const reset = this.#qmp.waitForEvent(({ event }) => event === 'RESET');
+    await this.until(reset, budget);
   }
 
   /** Settles when the guest has powered itself off and all that it wrote is in the files of its disks. */
@@ -324,9 +322,7 @@ export class QemuMachine implements AsyncDisposable {
   }
 
   /** Where every processor is, whether it waits, and what its interrupt controller and timer have pending. */
-  async describeProcessors(budget: Budget): Promise<string> {
-    return describeProcessors(this.#qmp, budget);
-  }
+  readonly describeProcessors = (budget: Budget): Promise<string> => describeProcessors(this.#qmp, budget);
 
   /** Writes the state of the running machine to a file, for `BootSource.from = 'state'`, and leaves it paused. */
   async saveState(file: string, budget: Budget): Promise<void> {

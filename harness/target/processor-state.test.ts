@@ -1,0 +1,34 @@
+// What is written down of the processors of a machine that hangs.
+import t from 'tap';
+
+import { Budget } from '../core/index.js';
+import { describeProcessors } from './processor-state.js';
+import type { QmpClient } from './qmp.js';
+
+t.test('of the registers only those that can hold no key are shown', async (t) => {
+  const answers: Record<string, string> = {
+    'info status': 'VM status: running\r\n',
+    'info cpus': '* CPU #0: thread_id=11\r\n  CPU #1: thread_id=12\r\n',
+    'info registers -a':
+      '\r\nCPU#0\r\nRAX=00000000deadbeef RBX=0000000000000000\r\nRIP=0000000000000010 RFL=00000246 HLT=1\r\nXMM00=5ec4e75ec4e75ec4e75ec4e75ec4e75e\r\n\r\nCPU#1\r\nRIP=0000000000000020 RFL=00000246 HLT=0\r\n',
+    'info lapic 0': 'IRR\t (none)\r\n',
+    'info lapic 1': 'IRR\t 236\r\n',
+  };
+  const qmp = {
+    execute: (_name: string, args: Readonly<Record<string, unknown>>) =>
+      Promise.resolve(answers[String(args['command-line'])]),
+  } as unknown as QmpClient;
+  const budget = Budget.start('the monitor to answer', 1000, new AbortController().signal);
+  t.strictSame((await describeProcessors(qmp, budget)).split('\n'), [
+    'VM status: running',
+    '',
+    'CPU#0',
+    'RIP=0000000000000010 RFL=00000246 HLT=1',
+    'CPU#1',
+    'RIP=0000000000000020 RFL=00000246 HLT=0',
+    'IRR\t (none)',
+    '',
+    'IRR\t 236',
+    '',
+  ]);
+});
