@@ -65,21 +65,34 @@ export function combine(axes: Axes): readonly AxisValues[] {
  * @returns Some of them, in their order; the first is always among them.
  */
 export function choosePairs<T extends Readonly<Record<string, string>>>(all: readonly T[]): readonly T[] {
-  const pairsOf = (values: T): string[] => {
-    const entries = Object.entries(values).map(([name, value]) => `${name}=${value}`);
-    return entries.flatMap((one, index) => entries.slice(index).map((other) => `${one} ${other}`));
-  };
-  const missing = new Set(all.flatMap(pairsOf));
+  const pairs = new Map(all.map((values) => [values, pairsOf(values)]));
+  const gainOf = (values: T, missing: ReadonlySet<string>): number =>
+    (pairs.get(values) ?? []).filter((pair) => missing.has(pair)).length;
+  const missing = new Set([...pairs.values()].flat());
   const chosen = new Set<T>();
   while (missing.size > 0) {
     let best: { readonly values: T; readonly gain: number } | undefined;
     for (const values of all) {
-      const gain = pairsOf(values).filter((pair) => missing.has(pair)).length;
+      const gain = gainOf(values, missing);
       if (best === undefined || gain > best.gain) best = { values, gain };
     }
     if (best === undefined) break;
     chosen.add(best.values);
-    for (const pair of pairsOf(best.values)) missing.delete(pair);
+    for (const pair of pairs.get(best.values) ?? []) missing.delete(pair);
+  }
+  // What was chosen early may be in the later ones all over again.
+  for (const values of chosen) {
+    const others = new Set(
+      [...chosen].filter((other) => other !== values).flatMap((other) => pairs.get(other) ?? []),
+    );
+    if (values !== all[0] && (pairs.get(values) ?? []).every((pair) => others.has(pair)))
+      chosen.delete(values);
   }
   return all.filter((values) => chosen.has(values));
+}
+
+/** Every value with every other, and each with itself: so that a single axis has its values, too. */
+function pairsOf(values: Readonly<Record<string, string>>): string[] {
+  const entries = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+  return entries.flatMap((one, index) => entries.slice(index).map((other) => `${one} ${other}`));
 }
