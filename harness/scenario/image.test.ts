@@ -2,7 +2,7 @@
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { HarnessError } from '../core/index.js';
-import { loadScenario } from './index.js';
+import { loadScenario, loadScenarios, selectVariants } from './index.js';
 
 const IMAGE = `imperm: 1
 title: An image
@@ -49,6 +49,11 @@ t.test('the subvolumes of the image are those that the system mounts', async (t)
     t.ok(ids.includes(id), id);
   const fault = await loadScenario(write(t, edit('image: {', 'image: { owner: "1000:100",')));
   t.match(fault.system.image, { owner: { uid: 1000, gid: 100 } });
+});
+
+t.test('a layout that has no LUKS device is said to have none', async (t) => {
+  const variants = selectVariants(await loadScenarios([write(t, IMAGE)]));
+  t.match(variants, [{ id: 'image', axes: { luks: 'none', firmware: 'uefi' } }]);
 });
 
 t.test('refused, at the place where it stands', async (t) => {

@@ -46,7 +46,7 @@ export function resolvePoints(
     stage1: input.matrix?.stage1 ?? [input.system.stage1],
     disk: input.matrix?.disk ?? ['virtio'],
     sectorSize: input.matrix?.sectorSize ?? [512],
-    luks: input.matrix?.luks ?? ['passphrase'],
+    luks: input.matrix?.luks ?? [Object.keys(input.system.luks).length === 0 ? 'none' : 'passphrase'],
     firmware: input.matrix?.firmware ?? ['uefi'],
   };
   const points = combine(axes).map((values): Point => {
