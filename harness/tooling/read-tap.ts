@@ -7,10 +7,17 @@ export interface TestFailure {
   readonly diag?: unknown;
 }
 
+/** A test that was not run, or one of which failure is expected (to do). */
+export interface TestSkip {
+  readonly name: string;
+  /** Empty when the test does not say why. */
+  readonly reason: string;
+}
+
 export interface TapCount {
   readonly passed: number;
   readonly failed: number;
-  readonly skipped: number;
+  readonly skipped: readonly TestSkip[];
   readonly failures: readonly TestFailure[];
 }
 
@@ -31,7 +38,7 @@ export function createTapReader(onLine: (line: string) => void = () => undefined
   const failures: TestFailure[] = [];
   let passed = 0;
   let failed = 0;
-  let skipped = 0;
+  const skipped: TestSkip[] = [];
   const top = new Parser();
 
   const watch = (level: Parser, path: readonly string[]): void => {
@@ -42,7 +49,10 @@ export function createTapReader(onLine: (line: string) => void = () => undefined
     });
     level.on('assert', (result: Result) => {
       const isSkipped = result.skip !== false || result.todo !== false;
-      if (isSkipped) skipped += 1;
+      if (isSkipped) {
+        const reason = [result.skip, result.todo].filter((why) => typeof why === 'string').join(', ');
+        skipped.push({ name: [...path, result.name || 'unnamed'].join(' › '), reason });
+      }
       // A subtest's own point adds nothing to what failed inside.
       const isExplained = result.closingTestPoint && failures.length > failuresBeforeChild;
       if (!isSkipped && !result.ok && !isExplained) {

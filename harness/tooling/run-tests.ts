@@ -59,9 +59,12 @@ export async function runTests(args: readonly string[], options: TestOptions): P
   const startMs = performance.now();
   const total = { files: 0, passed: 0, failed: 0, skipped: 0 };
   const end = (code: number): number => {
-    const skipped = total.skipped > 0 ? `, ${String(total.skipped)} skipped` : '';
-    print(`\n${String(total.files)} test files in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
-    print(`${String(total.passed)} passed, ${String(total.failed)} failed${skipped}`);
+    const skipped =
+      total.skipped > 0 ? `, ${String(total.skipped)} not run (above, with the reason)` : '';
+    print(
+      `\n${String(total.files)} test files in ${((performance.now() - startMs) / 1000).toFixed(1)} s${skipped}`,
+    );
+    print(`${String(total.passed)} passed, ${String(total.failed)} failed`);
     return code;
   };
 
@@ -102,7 +105,7 @@ export async function runTests(args: readonly string[], options: TestOptions): P
     total.files += 1;
     total.passed += result.passed;
     total.failed += result.failed;
-    total.skipped += result.skipped;
+    total.skipped += result.skipped.length;
   };
   try {
     const unitTests = chosen.filter((name) => !name.endsWith(MACHINE_TEST));
@@ -198,11 +201,16 @@ async function runInParallel(
 /** One line, and below it whatever helps to understand a failure. */
 function describeResult(name: string, result: TestFileResult): string {
   const seconds = `${(result.durationMs / 1000).toFixed(1)} s`;
-  const skipped = result.skipped > 0 ? `, ${String(result.skipped)} skipped` : '';
-  if (result.failed === 0) return `ok     ${name} (${String(result.passed)} passed${skipped}, ${seconds})`;
+  const notRun = result.skipped.length > 0 ? `, ${String(result.skipped.length)} not run` : '';
   const lines = [
-    `FAILED ${name} (${String(result.passed)} passed, ${String(result.failed)} failed${skipped}, ${seconds})`,
+    result.failed === 0
+      ? `ok     ${name} (${String(result.passed)} passed${notRun}, ${seconds})`
+      : `FAILED ${name} (${String(result.passed)} passed, ${String(result.failed)} failed${notRun}, ${seconds})`,
+    ...result.skipped.map(
+      ({ name: test, reason }) => `  - not run: ${test} (${reason || 'no reason given'})`,
+    ),
   ];
+  if (result.failed === 0) return lines.join('\n');
   for (const failure of result.failures) {
     lines.push(`  ✗ ${failure.name}`);
     if (failure.diag !== undefined && failure.diag !== null)

@@ -59,7 +59,8 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
   let { failed } = result;
   // Test points that failed have told already why the exit code is not 0.
   if (reason !== undefined && !(failed > 0 && reason.isExitCode)) failures.push({ name: reason.text });
-  else if (result.passed + failed + result.skipped === 0) failures.push({ name: 'made no test point' });
+  else if (result.passed + failed + result.skipped.length === 0)
+    failures.push({ name: 'made no test point' });
   // What failed may have no test point of its own: a broken plan, a bail-out, an exit code.
   if (failures.length > 0 && failed === 0) failed = 1;
   return { ...result, failed, failures, output, durationMs: performance.now() - startMs };
