@@ -59,8 +59,7 @@ export async function runTests(args: readonly string[], options: TestOptions): P
   const startMs = performance.now();
   const total = { files: 0, passed: 0, failed: 0, skipped: 0 };
   const end = (code: number): number => {
-    const skipped =
-      total.skipped > 0 ? `, ${String(total.skipped)} not run (above, with the reason)` : '';
+    const skipped = total.skipped > 0 ? `, ${String(total.skipped)} not run (above, with the reason)` : '';
     print(
       `\n${String(total.files)} test files in ${((performance.now() - startMs) / 1000).toFixed(1)} s${skipped}`,
     );
