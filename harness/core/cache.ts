@@ -42,8 +42,7 @@ export async function cachedFolder(options: CachedOptions): Promise<{ dir: strin
     if (await isThere(dir)) return { dir, built: false };
     await removeParts(dir);
     await removeUnused(options.cacheDir);
-    // A name of its own: what a killed builder started may go on writing to its folder for a while.
-    const part = `${dir}.part-${randomBytes(4).toString('hex')}`;
+    const part = makePartName(dir);
     await mkdir(part);
     try {
       await options.build(part);
@@ -58,6 +57,11 @@ export async function cachedFolder(options: CachedOptions): Promise<{ dir: strin
   }
 }
 
+/** A name of its own: what a killed builder started may go on writing to its folder for a while. */
+function makePartName(dir: string): string {
+  return `${dir}.part-${randomBytes(4).toString('hex')}`;
+}
+
 /** Removes what killed builders have left. What cannot be removed now is tried again by the next builder. */
 async function removeParts(dir: string): Promise<void> {
   const prefix = `${path.basename(dir)}.part`;
@@ -69,17 +73,19 @@ async function removeParts(dir: string): Promise<void> {
 
 /** Longer than any run takes: what is in use was asked for at its beginning. */
 const UNUSED_DAYS = 14;
-const CACHED_NAME = /^[a-z-]+-[0-9a-f]{20}(?:\.part-[0-9a-f]{8})?$/;
+const CACHED_NAME = /^([a-z-]+-[0-9a-f]{20})(?:\.part-[0-9a-f]{8})?$/;
 
 async function removeUnused(cacheDir: string): Promise<void> {
   const eldest = Date.now() - UNUSED_DAYS * 24 * 60 * 60 * 1000;
-  for (const name of (await readdir(cacheDir)).filter((entry) => CACHED_NAME.test(entry))) {
+  for (const name of await readdir(cacheDir)) {
+    const whole = CACHED_NAME.exec(name)?.[1];
+    if (whole === undefined) continue;
     const dir = path.join(cacheDir, name);
     const info = await stat(dir).catch(() => undefined);
     if (info === undefined || info.mtimeMs >= eldest) continue;
     // At once, for everybody who looks: half a folder must not be taken for a whole one.
-    const part = name.includes('.part-') ? dir : `${dir}.part-${randomBytes(4).toString('hex')}`;
-    await (part === dir ? Promise.resolve() : rename(dir, part))
+    const part = makePartName(path.join(cacheDir, whole));
+    await rename(dir, part)
       .then(() => rm(part, { recursive: true, force: true }))
       .catch(() => undefined);
   }

@@ -1,4 +1,4 @@
 export { makeNixDocument } from './document.js';
 export { evaluateMapping, nixEnvironment } from './evaluate.js';
 export { GOLDEN_DIR, summarizeMapping } from './golden.js';
-export { loadAllScenarios, renderNixDocument, writeNixDocuments } from './write.js';
+export { loadAllScenarios, renderNixDocument, writeFolder, writeNixDocuments } from './write.js';

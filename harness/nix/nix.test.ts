@@ -32,11 +32,8 @@ const nix = (program: string, args: readonly string[]): Promise<string> =>
 const nixOfHost = async (program: string, args: readonly string[]): Promise<string> =>
   (await runProgram(program, args, { budget, env })).stdout;
 
-function isThere(program: string, ...args: string[]): boolean {
-  return spawnSync(program, args).status === 0;
-}
 const skipWithout = (program: string, ...args: string[]): string | false =>
-  isThere(program, ...args) ? false : `this host has no ${program}`;
+  spawnSync(program, args).status === 0 ? false : `this host has no ${program}`;
 
 const scenarios = await loadAllScenarios();
 const mapping = await evaluateMapping(nix);

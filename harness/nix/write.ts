@@ -19,12 +19,16 @@ export function renderNixDocument(document: NixDocument): string {
   return `${JSON.stringify(document, undefined, 2)}\n`;
 }
 
+/** Makes a folder hold these files, by their names, and no others. */
+export async function writeFolder(folder: string, wanted: ReadonlyMap<string, string>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const name of await readdir(folder)) if (!wanted.has(name)) await rm(path.join(folder, name));
+  for (const [name, text] of wanted) await writeFile(path.join(folder, name), text);
+}
+
 /** Writes the documents of all scenarios below nix/, and removes those of scenarios that are no more. */
 export async function writeNixDocuments(): Promise<void> {
-  await mkdir(NIX_SCENARIOS_DIR, { recursive: true });
   const documents = (await loadAllScenarios()).map(makeNixDocument);
   const wanted = new Map(documents.map((each) => [`${each.scenario}.json`, renderNixDocument(each)]));
-  for (const name of await readdir(NIX_SCENARIOS_DIR))
-    if (!wanted.has(name)) await rm(path.join(NIX_SCENARIOS_DIR, name));
-  for (const [name, text] of wanted) await writeFile(path.join(NIX_SCENARIOS_DIR, name), text);
+  await writeFolder(NIX_SCENARIOS_DIR, wanted);
 }

@@ -65,30 +65,25 @@ export function combine(axes: Axes): readonly AxisValues[] {
  * @returns Some of them, in their order; the first is always among them.
  */
 export function choosePairs<T extends Readonly<Record<string, string>>>(all: readonly T[]): readonly T[] {
-  const pairs = new Map(all.map((values) => [values, pairsOf(values)]));
-  const gainOf = (values: T, missing: ReadonlySet<string>): number =>
-    (pairs.get(values) ?? []).filter((pair) => missing.has(pair)).length;
-  const missing = new Set([...pairs.values()].flat());
-  const chosen = new Set<T>();
+  const points = all.map((values) => ({ values, pairs: pairsOf(values) }));
+  const missing = new Set(points.flatMap(({ pairs }) => pairs));
+  const chosen = new Set<(typeof points)[number]>();
   while (missing.size > 0) {
-    let best: { readonly values: T; readonly gain: number } | undefined;
-    for (const values of all) {
-      const gain = gainOf(values, missing);
-      if (best === undefined || gain > best.gain) best = { values, gain };
+    let best: { readonly point: (typeof points)[number]; readonly gain: number } | undefined;
+    for (const point of points) {
+      const gain = point.pairs.filter((pair) => missing.has(pair)).length;
+      if (best === undefined || gain > best.gain) best = { point, gain };
     }
     if (best === undefined) break;
-    chosen.add(best.values);
-    for (const pair of pairs.get(best.values) ?? []) missing.delete(pair);
+    chosen.add(best.point);
+    for (const pair of best.point.pairs) missing.delete(pair);
   }
   // What was chosen early may be in the later ones all over again.
-  for (const values of chosen) {
-    const others = new Set(
-      [...chosen].filter((other) => other !== values).flatMap((other) => pairs.get(other) ?? []),
-    );
-    if (values !== all[0] && (pairs.get(values) ?? []).every((pair) => others.has(pair)))
-      chosen.delete(values);
+  for (const point of chosen) {
+    const others = new Set([...chosen].filter((other) => other !== point).flatMap(({ pairs }) => pairs));
+    if (point !== points[0] && point.pairs.every((pair) => others.has(pair))) chosen.delete(point);
   }
-  return all.filter((values) => chosen.has(values));
+  return points.filter((point) => chosen.has(point)).map(({ values }) => values);
 }
 
 /** Every value with every other, and each with itself: so that a single axis has its values, too. */

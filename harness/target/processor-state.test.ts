@@ -8,7 +8,6 @@ import type { QmpClient } from './qmp.js';
 t.test('of the registers only those that can hold no key are shown', async (t) => {
   const answers: Record<string, string> = {
     'info status': 'VM status: running\r\n',
-    'info cpus': '* CPU #0: thread_id=11\r\n  CPU #1: thread_id=12\r\n',
     'info registers -a':
       '\r\nCPU#0\r\nRAX=00000000deadbeef RBX=0000000000000000\r\nRIP=0000000000000010 RFL=00000246 HLT=1\r\nXMM00=5ec4e75ec4e75ec4e75ec4e75ec4e75e\r\n\r\nCPU#1\r\nRIP=0000000000000020 RFL=00000246 HLT=0\r\n',
     'info lapic 0': 'IRR\t (none)\r\n',

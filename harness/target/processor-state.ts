@@ -12,7 +12,7 @@ export async function describeProcessors(qmp: QmpClient, budget: Budget): Promis
       '',
     );
   const registers = await ask('info registers -a');
-  const processors = (await ask('info cpus')).match(/CPU #\d+/g) ?? [];
+  const processors = registers.match(/^CPU#/gm) ?? [];
   const timers: string[] = [];
   for (const index of processors.keys()) timers.push(await ask(`info lapic ${String(index)}`));
   return [

@@ -7,19 +7,22 @@ import { qemuArguments } from './qemu-arguments.js';
 
 const SPEC: MachineSpec = { memoryMiB: 1024, boot: { from: 'disk' }, disks: [], nonce: 'n' };
 
-/** The JSON arguments of a machine with these disks. */
-function devicesOf(disks: readonly MachineDisk[]): Record<string, unknown>[] {
-  const args = qemuArguments(
-    { ...SPEC, disks },
+function argumentsOf(spec: Partial<MachineSpec>, kind: 'kvm' | 'tcg' = 'tcg'): string[] {
+  return qemuArguments(
+    { ...SPEC, ...spec },
     {
-      accelerator: { kind: 'tcg', reason: '', timeScale: 4 },
+      accelerator: { kind, reason: '', timeScale: kind === 'kvm' ? 1 : 4 },
       firmwareCode: '/code',
       nvramFile: '/vars',
       sockets: { qmp: '/q', serial: '/s', journal: '/j', agent: '/a' },
       firmwareStrings: [],
     },
   );
-  return args
+}
+
+/** The JSON arguments of a machine with these disks. */
+function devicesOf(disks: readonly MachineDisk[]): Record<string, unknown>[] {
+  return argumentsOf({ disks })
     .filter((arg) => arg.startsWith('{'))
     .map((arg) => JSON.parse(arg) as Record<string, unknown>)
     .filter((each) => 'bus' in each || 'size' in each);
@@ -37,16 +40,7 @@ t.test('a disk is a device of its own, with sectors as wanted', (t) => {
 
 t.test('an emulated machine has one processor, unless somebody wants more', (t) => {
   const smp = (kind: 'kvm' | 'tcg', cpus?: number): string | undefined => {
-    const args = qemuArguments(
-      { ...SPEC, ...(cpus === undefined ? {} : { cpus }) },
-      {
-        accelerator: { kind, reason: '', timeScale: kind === 'kvm' ? 1 : 4 },
-        firmwareCode: '/code',
-        nvramFile: '/vars',
-        sockets: { qmp: '/q', serial: '/s', journal: '/j', agent: '/a' },
-        firmwareStrings: [],
-      },
-    );
+    const args = argumentsOf(cpus === undefined ? {} : { cpus }, kind);
     return args[args.indexOf('-smp') + 1];
   };
   t.equal(smp('tcg'), '1');
@@ -57,21 +51,10 @@ t.test('an emulated machine has one processor, unless somebody wants more', (t) 
 });
 
 t.test('a machine with Secure Boot keeps its variables from the system', (t) => {
-  const argumentsOf = (secureBoot: boolean): string[] =>
-    qemuArguments(
-      { ...SPEC, secureBoot },
-      {
-        accelerator: { kind: 'tcg', reason: '', timeScale: 4 },
-        firmwareCode: '/code',
-        nvramFile: '/vars',
-        sockets: { qmp: '/q', serial: '/s', journal: '/j', agent: '/a' },
-        firmwareStrings: [],
-      },
-    );
-  const secure = argumentsOf(true);
+  const secure = argumentsOf({ secureBoot: true });
   t.ok(secure.includes('driver=cfi.pflash01,property=secure,value=on'));
   t.ok(secure.some((each) => each.startsWith('q35,') && each.endsWith(',smm=on')));
-  t.notOk(argumentsOf(false).some((each) => /smm|secure/.test(each)));
+  t.notOk(argumentsOf({ secureBoot: false }).some((each) => /smm|secure/.test(each)));
   const codes = { firmwareCode: '/code', secureFirmwareCode: '/secure-code' };
   t.equal(chooseFirmwareCode(codes, { secureBoot: true }), '/secure-code');
   t.equal(chooseFirmwareCode(codes, {}), '/code');

@@ -15,6 +15,7 @@ let
     replaceStrings
     substring
     ;
+  inherit (import ../lib/strict.nix) pick;
 
   mapToList = render: attrs: map (name: render name attrs.${name}) (attrNames attrs);
 
@@ -184,13 +185,6 @@ let
         );
     };
 
-  hooks = [
-    "preDeviceCommands"
-    "preLVMCommands"
-    "postDeviceCommands"
-    "postResumeCommands"
-    "postMountCommands"
-  ];
 in
 {
   # Lines, because NixOS sorts them by what lies on what.
@@ -198,10 +192,11 @@ in
   initrdFstab = fstabOf (mountsWhere isInStageOne);
   crypttab = concatStringsSep "" (mapToList crypttabLine (options.boot.initrd.luks.devices or { }));
   services = mapAttrs renderService (options.boot.initrd.systemd.services or { });
-  hooks = builtins.intersectAttrs (builtins.listToAttrs (
-    map (name: {
-      inherit name;
-      value = null;
-    }) hooks
-  )) options.boot.initrd;
+  hooks = pick [
+    "preDeviceCommands"
+    "preLVMCommands"
+    "postDeviceCommands"
+    "postResumeCommands"
+    "postMountCommands"
+  ] options.boot.initrd;
 }

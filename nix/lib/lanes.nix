@@ -13,6 +13,9 @@ let
   options = import ./map.nix;
   disko = system: import ./disko.nix { inherit system; };
 
+  withInitrd =
+    change: said: said // { boot = said.boot // { initrd = change said.boot.initrd; }; };
+
   main = {
     inherit (inputs) nixpkgs;
     persistence = "impermanence";
@@ -31,17 +34,7 @@ in
     has = { stage1, ... }: stage1 == "scripted";
     options =
       system:
-      let
-        said = options system;
-      in
-      said
-      // {
-        boot = said.boot // {
-          initrd = said.boot.initrd // {
-            systemd = removeAttrs said.boot.initrd.systemd [ "enable" ];
-          };
-        };
-      };
+      withInitrd (initrd: initrd // { systemd = removeAttrs initrd.systemd [ "enable" ]; }) (options system);
     refuses =
       { rollback ? null, ... }:
       if rollback ? hook then
@@ -72,11 +65,8 @@ in
       let
         said = options system;
       in
-      said
+      withInitrd (initrd: removeAttrs initrd [ "luks" ]) said
       // {
-        boot = said.boot // {
-          initrd = removeAttrs said.boot.initrd [ "luks" ];
-        };
         fileSystems = builtins.mapAttrs (
           _: each:
           if builtins.elem "bind" (each.options or [ ]) then each else { inherit (each) neededForBoot; }
