@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** A process that cannot be confused with a later one of the same number. */
 export interface ProcessIdentity {
@@ -9,13 +9,24 @@ export interface ProcessIdentity {
 
 /** @returns Undefined when there is no such process, or only its zombie. */
 export function identityOf(pid: number): ProcessIdentity | undefined {
+  const startTicks = readStatus(pid)?.[19];
+  return startTicks === undefined ? undefined : { pid, startTicks };
+}
+
+/** Whether a process group has a member that is not just a zombie. */
+export function hasLivingMember(group: number): boolean {
+  return readdirSync('/proc').some(
+    (name) => /^\d+$/.test(name) && readStatus(Number(name))?.[2] === String(group),
+  );
+}
+
+/** The fields of /proc/<pid>/stat from the third (the state) on; undefined for a zombie and where there is none. */
+function readStatus(pid: number): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
     // The second field is the name in parentheses and may itself hold spaces and parentheses.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-    const startTicks = fields[19];
-    return startTicks === undefined ? undefined : { pid, startTicks };
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields;
   } catch {
     return undefined;
   }

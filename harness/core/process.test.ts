@@ -116,12 +116,15 @@ void t.test('runProgram feeds standard input', async (t) => {
 void t.test('the time of runProgram ends it and everything it started', async (t) => {
   const pids = newFile();
   const startMs = monotonicMs();
-  // The shell's child holds the pipes; a shell alone would end and leave it.
-  const script = `trap "echo tidy >${pids}.tidy; exit" TERM; sleep 300 & echo $! >>${pids}; echo $$ >>${pids}; wait`;
-  const running = runProgram('sh', ['-c', script], { budget: startBudget(1000) });
+  // A shell alone would end and leave its children: one holds the pipes; the other holds none, will not go by itself,
+  // and has half a gigabyte to give back before it is gone.
+  const large = `(trap "" TERM; exec dd if=/dev/zero of=/dev/null bs=512M) >/dev/null 2>&1`;
+  const note = (what: string): string => `echo ${what} >>${pids}`;
+  const script = `trap "echo tidy >${pids}.tidy; exit" TERM; sleep 300 & ${note('$!')}; ${large} & ${note('$!')}; ${note('$$')}; wait`;
+  const running = runProgram('sh', ['-c', script], { budget: startBudget(2000) });
   await t.rejects(running, { code: 'TIMEOUT', message: /waiting for the program/ });
-  t.match(await readFile(pids, 'utf8'), /^\d+\n\d+\n$/);
-  t.strictSame(await readIdentities(pids, 2), [], 'none of the two is left');
+  t.match(await readFile(pids, 'utf8'), /^(\d+\n){3}$/);
+  t.strictSame(await readIdentities(pids, 3), [], 'none of the three is left');
   t.equal(await readFile(`${pids}.tidy`, 'utf8'), 'tidy\n', 'but it could tidy up');
   t.ok(monotonicMs() - startMs < AT_ONCE_MS);
 });

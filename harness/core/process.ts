@@ -1,10 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { execa, type Options } from 'execa';
 
-import type { Budget } from './budget.js';
+import { type Budget, monotonicMs } from './budget.js';
 import { toolEnvironment } from './env.js';
 import { HarnessError } from './errors.js';
+import { hasLivingMember } from './identity.js';
 
 export interface RunProgramOptions {
   readonly cwd?: string;
@@ -108,7 +110,7 @@ function chooseStreams(options: RunProgramOptions): Options {
   return options.input === undefined ? stdio : { ...stdio, input: options.input };
 }
 
-/** Asks a process group to end, and makes it. Settles when its leader has ended. */
+/** Asks a process group to end, and makes it. Settles when nothing of it runs any more. */
 async function endGroup(pid: number | undefined, exited: Promise<void>): Promise<void> {
   if (pid === undefined) return;
   const send = (signal: NodeJS.Signals): void => {
@@ -125,6 +127,9 @@ async function endGroup(pid: number | undefined, exited: Promise<void>): Promise
   await exited;
   clearTimeout(timer);
   send('SIGKILL'); // what the leader has left behind
+  // A signal is only a wish until the process next runs. One that sleeps in a driver ends when the driver lets it.
+  const deadlineMs = monotonicMs() + KILL_AFTER_MS;
+  while (hasLivingMember(pid) && monotonicMs() < deadlineMs) await delay(5);
 }
 
 /** A program that runs beside us until it ends or is stopped. */
