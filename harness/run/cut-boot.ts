@@ -4,7 +4,7 @@ import type { QemuMachine } from '../target/index.js';
 import { typeUntilAgent } from './boot-machine.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import type { MachineParts } from './install.js';
+import type { MachineParts } from './machine-parts.js';
 import type { MachinePower } from './power.js';
 
 /**

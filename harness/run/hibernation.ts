@@ -7,7 +7,7 @@ import type { MachineShell } from '../target/index.js';
 import { typeUntilAgent } from './boot-machine.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import type { MachineParts } from './install.js';
+import type { MachineParts } from './machine-parts.js';
 import type { MachinePower } from './power.js';
 
 /** A unit that only a system that goes on still has running. */

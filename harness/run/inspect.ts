@@ -5,8 +5,9 @@ import type { Scenario } from '../scenario/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { attachDisk, givePassphrase, type MachineParts, PASSPHRASE_FILE } from './install.js';
+import { attachDisk, givePassphrase, PASSPHRASE_FILE } from './install.js';
 import { openInstaller } from './installer.js';
+import type { MachineParts } from './machine-parts.js';
 
 /** Reads the powered-off disk in a copy of the installer: what the system itself cannot tell, or would tell wrongly. */
 export function inspectPoweredOff(
@@ -41,7 +42,7 @@ export async function lookInInspector<T>(
   const part = budget.part(options.label, LIMITS_MS.inspect * timeScale);
   const { machine, shell } = await openInstaller({
     host,
-    state: context.installer,
+    boot: context.guest.installer,
     budget: part,
     redactor: context.redactor,
     consoleFile: path.join(context.folder, 'inspector-console.log'),

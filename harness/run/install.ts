@@ -1,17 +1,16 @@
-import { copyFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HarnessError, lastLines } from '../core/index.js';
-import { CLOSE_DISK_SCRIPT, INSTALLER_DIR, makePayload, renderInstallScript } from '../guest/index.js';
+import { CLOSE_DISK_SCRIPT, INSTALLER_DIR } from '../guest/index.js';
 import { collectInstallEvidence, type InstallEvidence } from '../probe/index.js';
 import type { Scenario, Script } from '../scenario/index.js';
 import type { MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { openInstaller } from './installer.js';
-import { makeDisks } from './make-disks.js';
+import { isBootedAnew, openInstaller } from './installer.js';
 import { makeBoundary } from './boundary.js';
-import type { Secrets } from './secrets.js';
+import type { MachineParts } from './machine-parts.js';
 import { addKeyFile } from './unlock.js';
 
 /** Where the installer has the passphrase of all LUKS devices, without a line feed. */
@@ -19,47 +18,35 @@ export const PASSPHRASE_FILE = `${INSTALLER_DIR}/luks-passphrase`;
 /** Where the install script finds the password of all accounts. */
 const PASSWORD_FILE = `${INSTALLER_DIR}/login-password`;
 
-/** The machine's permanent parts: they stay when its power is off. */
-export interface MachineParts extends Secrets {
-  readonly disks: readonly MachineDisk[];
-  readonly nvramFile: string;
-  /** What the TPM keeps; absent: the machine has none. */
-  readonly tpmDir?: string;
-}
-
-/** Makes empty disks and a fresh variable store in a work folder. */
-export async function makeMachineParts(
-  scenario: Scenario,
-  context: VariantContext,
-  options: { readonly workDir: string; readonly secrets: Secrets },
-): Promise<MachineParts> {
-  const { workDir, secrets } = options;
-  const disks = await makeDisks(scenario, context, workDir);
-  const nvramFile = path.join(workDir, 'nvram.fd');
-  await copyFile(context.host.toolbox.firmwareVars, nvramFile);
-  const hasTpm = scenario.system.luks.some(({ unlock }) => unlock === 'tpm2');
-  return { disks, nvramFile, ...(hasTpm ? { tpmDir: path.join(workDir, 'tpm') } : {}), ...secrets };
-}
-
 /** Runs the scenario's install script and then puts the system on the disk, as `nixos-install` would. */
 export async function installSystem(
   scenario: Scenario & { readonly install: Script },
   parts: MachineParts,
   context: VariantContext,
 ): Promise<InstallEvidence> {
-  const { phases, host, images, budget } = context;
+  const { phases, host, guest, budget } = context;
   const scale = context.timeScale;
+  const system = await phases.run('make-system', () =>
+    guest.prepareSystem(scenario, {
+      toolbox: host.toolbox,
+      workDir: path.dirname(parts.nvramFile),
+      luksKey: parts.luksKey,
+      budget,
+    }),
+  );
   // The namespaces of a controller cannot be plugged in one by one: the installer is booted with them.
   const isFixed = parts.disks.some(({ namespace }) => namespace !== undefined);
-  const limitMs = isFixed ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
-  const { machine, shell } = await phases.run(isFixed ? 'boot-installer' : 'restore-installer', async () => {
+  const fixedDisks = isFixed ? parts.disks : undefined;
+  const isAnew = isBootedAnew(guest.installer, fixedDisks);
+  const limitMs = isAnew ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
+  const { machine, shell } = await phases.run(isAnew ? 'boot-installer' : 'restore-installer', async () => {
     const opened = await openInstaller({
       host,
-      state: context.installer,
+      boot: guest.installer,
       budget: budget.part('the installer to be ready', limitMs * scale),
       redactor: context.redactor,
       nvramFile: parts.nvramFile,
-      ...(isFixed ? { fixedDisks: parts.disks } : {}),
+      ...(fixedDisks === undefined ? {} : { fixedDisks }),
       consoleFile: path.join(context.folder, 'installer-console.log'),
       journalFile: path.join(context.folder, 'installer-journal.log'),
       onConsoleLine: (line) => {
@@ -81,22 +68,9 @@ export async function installSystem(
       );
     }
     // Last, so that the scenario's disks get the first names.
-    await attachDisk(
-      running,
-      shell,
-      { name: 'system', bus: 'virtio', file: images.systemTar, format: 'raw', readOnly: true },
-      part,
-    );
+    for (const disk of system.disks) await attachDisk(running, shell, disk, part);
     return found;
   });
-  const payload = await phases.run('make-system', () =>
-    makePayload(scenario, images, {
-      toolbox: host.toolbox,
-      workDir: path.dirname(parts.nvramFile),
-      luksKey: parts.luksKey,
-      budget,
-    }),
-  );
   await phases.run('install', async () => {
     const part = budget.part('the install script', LIMITS_MS.installScript * scale);
     await givePassphrase(shell, parts, part);
@@ -139,15 +113,7 @@ export async function installSystem(
   });
   const evidence = await phases.run('deploy', async () => {
     const part = budget.part('the system to be copied to the disk', LIMITS_MS.deploy * scale);
-    const { fileSystems } = scenario.system;
-    const espMountPoint = fileSystems.find(({ fsType }) => fsType === 'vfat')?.mountPoint ?? '/boot';
-    const secureBoot = scenario.system.secureBoot !== undefined;
-    await shell.run(`cat >${INSTALLER_DIR}/payload.tar`, part, { input: payload.storeTar });
-    await shell.run(`cat >${INSTALLER_DIR}/stage-one`, part, { input: payload.stageOne });
-    const result = await running.until(
-      shell.execute(`{ ${renderInstallScript(images, payload, { espMountPoint, secureBoot })} } 2>&1`, part),
-      part,
-    );
+    const result = await system.install({ machine: running, shell }, part);
     const output = context.redactor.clean(result.stdout.toString('utf8'));
     await writeFile(path.join(context.folder, 'deploy.log'), output);
     if (result.exitCode !== 0) {

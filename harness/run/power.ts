@@ -6,7 +6,7 @@ import type { Scenario } from '../scenario/index.js';
 import { type MachineKeys, makeMachineKeys, makeNonce, QemuMachine } from '../target/index.js';
 import { EMULATED_KERNEL, GUEST_TIMEOUT_S, LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import type { MachineParts } from './install.js';
+import type { MachineParts } from './machine-parts.js';
 import { watchSilence } from './silence.js';
 
 /** What a machine is told at power-on, and is recognised by. */

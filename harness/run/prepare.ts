@@ -1,14 +1,14 @@
 import os from 'node:os';
 import { readFile } from 'node:fs/promises';
 
-import { Budget, describeFailure, type Environment, HarnessError, monotonicMs } from '../core/index.js';
-import { buildImages, type GuestImages, type ImageNeeds, imageNeeds } from '../guest/index.js';
+import { Budget, type Environment, monotonicMs } from '../core/index.js';
 import { openToolbox } from '../host/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { SystemModel } from '../scenario/index.js';
 import { chooseAccelerator } from '../target/index.js';
-import { PhaseClock, type RunContext } from './context.js';
-import { prepareInstaller } from './installer.js';
+import type { RunContext } from './context.js';
+import { prepareDebianGuest } from './debian-guest.js';
+import { PhaseClock } from './phase-clock.js';
 
 /** Building everything from nothing on a slow machine and a slow line. */
 const SET_UP_LIMIT_MS = 1_800_000;
@@ -71,59 +71,10 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}`,
     });
   }
-  const keyOf = (needs: ImageNeeds): string => JSON.stringify(needs);
-  const images = await phases.run('images', async () => {
-    const build = (needs?: ImageNeeds): Promise<GuestImages> =>
-      buildImages({
-        toolbox,
-        cacheDir,
-        mirror: environment.debianMirror,
-        ...(needs === undefined ? {} : { needs }),
-        budget,
-        onWait,
-        onBuild: ({ packages, signedModules }) => {
-          const more = [...packages, ...(signedModules ? ['signed kernel modules'] : [])];
-          note(
-            more.length === 0
-              ? 'Building the installer and the guest from Debian packages (once, about half a minute).'
-              : `Building a guest with ${more.join(', ')} from Debian packages (once, about a minute).`,
-          );
-        },
-      });
-    const base = await build();
-    const sets = new Map<string, GuestImages>();
-    for (const needs of (options.systems ?? []).map(imageNeeds)) {
-      const key = keyOf(needs);
-      sets.set(key, sets.get(key) ?? (await build(needs)));
-    }
-    return { base, sets };
-  });
   const host = { toolbox, accelerator, workDir };
-  const installer = await phases.run('installer', () =>
-    prepareInstaller({
-      host,
-      images: images.base.installer,
-      cacheDir,
-      signal,
-      onWait,
-      onBuild: () => {
-        note('Booting the installer to keep its state (once).');
-      },
-      onConsoleLine: (line) => {
-        emit({ type: 'console', line: line.text });
-      },
-      onCleanupError: (what, error) => {
-        emit({ type: 'note', level: 'warn', text: `${what}: ${describeFailure(error)}` });
-      },
-    }),
-  );
-  const imagesFor = (system: SystemModel): GuestImages => {
-    const found = images.sets.get(keyOf(imageNeeds(system)));
-    if (found === undefined)
-      throw new HarnessError('INTERNAL', 'Internal error: the images of this system were not prepared');
-    return found;
-  };
-  return { host, imagesFor, installer, signal, timeScale: accelerator.timeScale, emit };
+  const preparation = { host, phases, budget, signal, emit, note, onWait };
+  const guest = await prepareDebianGuest(preparation, options);
+  return { host, guest, signal, timeScale: accelerator.timeScale, emit };
 }
 
 async function totalMemoryMiB(): Promise<number> {

@@ -1,12 +1,13 @@
 import { HarnessError } from '../core/index.js';
-import { listForeignOwners, makeDiskImage, makePayload } from '../guest/index.js';
 import { checkImage, collectImageEvidence, type Finding, type InstallEvidence } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import path from 'node:path';
 import { makeBoundary } from './boundary.js';
 import type { VariantContext } from './context.js';
 import { lookInInspector } from './inspect.js';
-import { installSystem, type MachineParts } from './install.js';
+import type { ImageScenario } from './guest.js';
+import { installSystem } from './install.js';
+import type { MachineParts } from './machine-parts.js';
 
 export interface ProvidedDisk {
   readonly evidence: InstallEvidence;
@@ -31,25 +32,21 @@ export async function provideDisk(
   );
 }
 
-type ImageScenario = Scenario & { readonly system: Parameters<typeof makeDiskImage>[0] };
-
 async function writeImage(
   scenario: ImageScenario,
   parts: MachineParts,
   context: VariantContext,
 ): Promise<ProvidedDisk> {
-  const { phases, images, budget } = context;
+  const { phases, budget } = context;
+  const { images } = context.guest;
   const { toolbox } = context.host;
   const [disk] = parts.disks;
   const diskMiB = scenario.disks[0]?.sizeMiB;
-  if (disk === undefined || diskMiB === undefined)
-    throw new HarnessError('INTERNAL', 'Internal error: the scenario has no disk');
+  if (disk === undefined || diskMiB === undefined || images === undefined)
+    throw new HarnessError('INTERNAL', 'Internal error: the scenario has no disk, or the guest no images');
   const workDir = path.dirname(parts.nvramFile);
-  const payload = await phases.run('make-system', () =>
-    makePayload(scenario, images, { toolbox, workDir, budget, luksKey: parts.luksKey }),
-  );
   await phases.run('make-image', () =>
-    makeDiskImage(scenario.system, { images, payload, toolbox, workDir, file: disk.file, diskMiB, budget }),
+    images.write(scenario, { toolbox, workDir, luksKey: parts.luksKey, budget, file: disk.file, diskMiB }),
   );
   const evidence = await phases.run('inspect-image', () =>
     lookInInspector(parts, context, {
@@ -57,6 +54,6 @@ async function writeImage(
       collect: () => collectImageEvidence(scenario, makeBoundary()),
     }),
   );
-  const brought = await listForeignOwners(scenario.system, images, budget);
+  const brought = await images.listForeignOwners(scenario, budget);
   return { evidence, findings: checkImage(scenario, evidence, brought) };
 }

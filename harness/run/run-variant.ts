@@ -4,8 +4,9 @@ import { asHarnessError, Budget, type HarnessError, monotonicMs, Redactor } from
 import type { PlanStep } from '../plan/index.js';
 import type { ErrorRecord, Verdict } from '../record/index.js';
 import type { Variant } from '../scenario/index.js';
-import { PhaseClock, type RunContext } from './context.js';
+import type { RunContext } from './context.js';
 import { judgeKnownBug } from './findings.js';
+import { PhaseClock } from './phase-clock.js';
 import { VariantSession } from './session.js';
 
 export interface RunVariantOptions {
@@ -31,14 +32,13 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
     variant: variant.id,
     scenario: { name: scenario.name, title: scenario.title, file: scenario.file },
     axes: variant.axes,
-    guest: 'debian',
+    guest: run.guest.name,
     target: 'qemu',
     folder: options.relativeFolder,
     repeat,
   });
   const session = new VariantSession(scenario, {
     ...run,
-    images: run.imagesFor(scenario.system),
     variant: variant.id,
     folder,
     redactor,

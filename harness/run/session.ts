@@ -27,7 +27,7 @@ import { FindingLog, judgeConsole } from './findings.js';
 import { cutBootAt } from './cut-boot.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
-import { type MachineParts, makeMachineParts } from './install.js';
+import { type MachineParts, makeMachineParts } from './machine-parts.js';
 import { LeakWatch } from './leak-watch.js';
 import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';

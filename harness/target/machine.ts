@@ -44,6 +44,8 @@ export interface MachineSpec {
   readonly cpus?: number;
   readonly boot: BootSource;
   readonly disks: readonly MachineDisk[];
+  /** An ISO image in the machine's CD drive. With `boot.from` "disk" the firmware tries it first. Absent: no drive. */
+  readonly cdrom?: string;
   /** The firmware's variable store; written by the machine. Absent: a fresh one. */
   readonly nvramFile?: string;
   /** The firmware knows Secure Boot; whether it has keys is told by its variables. Default false. */

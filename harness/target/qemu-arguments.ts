@@ -104,6 +104,7 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
       `pcie-root-port,id=disk${String(slot)},slot=${String(slot + 1)},chassis=${String(slot + 1)}`,
     ]).flat(),
     ...diskArguments(spec.disks),
+    ...(spec.cdrom === undefined ? [] : cdromArguments(spec.cdrom)),
     ...options.firmwareStrings.flatMap((file) => ['-smbios', `type=11,path=${escapeOption(file)}`]),
     ...(spec.boot.from === 'disk'
       ? []
@@ -144,6 +145,21 @@ function namespaceArguments(disk: MachineDisk, slot: number, others: readonly Ma
   });
   const first = { driver: 'nvme-ns', bus: deviceName(disk.name), drive, nsid: 1, bootindex, ...size };
   return ['-device', JSON.stringify(controller), '-device', JSON.stringify(first), ...between];
+}
+
+function cdromArguments(file: string): string[] {
+  const node = {
+    driver: 'raw',
+    'node-name': 'node-cdrom',
+    'read-only': true,
+    file: { driver: 'file', filename: file },
+  };
+  const drive = { driver: 'scsi-cd', bus: 'scsi.0', drive: node['node-name'], bootindex: 0 };
+  return [
+    ...['-device', 'virtio-scsi-pci,id=scsi'],
+    ...['-blockdev', JSON.stringify(node)],
+    ...['-device', JSON.stringify(drive)],
+  ];
 }
 
 /** Everything that a saved state has to have in common with the machine it is restored in. */

@@ -1,0 +1,110 @@
+import { type Environment, HarnessError } from '../core/index.js';
+import {
+  buildImages,
+  type GuestImages,
+  type ImageNeeds,
+  imageNeeds,
+  INSTALLER_DIR,
+  listForeignOwners,
+  makeDiskImage,
+  makePayload,
+  renderInstallScript,
+} from '../guest/index.js';
+import type { Scenario, SystemModel } from '../scenario/index.js';
+import type { PreparationContext } from './context.js';
+import type { Guest, PreparedSystem, PrepareSystemOptions } from './guest.js';
+import { prepareInstaller } from './installer.js';
+
+const PRELOAD = `set -e
+modprobe -a qemu_fw_cfg efivarfs btrfs ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 dm_crypt xts aesni_intel
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+for tool in cryptsetup btrfs parted bootctl mkfs.vfat sgdisk; do "$tool" --version >/dev/null 2>&1 || true; done
+`;
+
+/**
+ * The NixOS-shaped guest made of Debian packages.
+ *
+ * @param options.systems Those that will be installed: images are made ready for them. Default none: only what all have in
+ * common.
+ */
+export async function prepareDebianGuest(
+  context: PreparationContext,
+  options: { readonly environment: Environment; readonly systems?: readonly SystemModel[] },
+): Promise<Guest> {
+  const { host, phases, budget, note, onWait } = context;
+  const { cacheDir, debianMirror } = options.environment;
+  const keyOf = (needs: ImageNeeds): string => JSON.stringify(needs);
+  const images = await phases.run('images', async () => {
+    const build = (needs?: ImageNeeds): Promise<GuestImages> =>
+      buildImages({
+        toolbox: host.toolbox,
+        cacheDir,
+        mirror: debianMirror,
+        ...(needs === undefined ? {} : { needs }),
+        budget,
+        onWait,
+        onBuild: ({ packages, signedModules }) => {
+          const more = [...packages, ...(signedModules ? ['signed kernel modules'] : [])];
+          note(
+            more.length === 0
+              ? 'Building the installer and the guest from Debian packages (once, about half a minute).'
+              : `Building a guest with ${more.join(', ')} from Debian packages (once, about a minute).`,
+          );
+        },
+      });
+    const base = await build();
+    const sets = new Map<string, GuestImages>();
+    for (const needs of (options.systems ?? []).map(imageNeeds)) {
+      const key = keyOf(needs);
+      sets.set(key, sets.get(key) ?? (await build(needs)));
+    }
+    return { base, sets };
+  });
+  const installer = await prepareInstaller(
+    {
+      ...images.base.installer,
+      commandLine: 'console=ttyS0 rdinit=/usr/lib/systemd/systemd systemd.show_status=1',
+      preload: PRELOAD,
+    },
+    { ...context, cacheDir },
+  );
+  const imagesFor = (system: SystemModel): GuestImages => {
+    const found = images.sets.get(keyOf(imageNeeds(system)));
+    if (found === undefined)
+      throw new HarnessError('INTERNAL', 'Internal error: the images of this system were not prepared');
+    return found;
+  };
+  return {
+    name: 'debian',
+    installer,
+    prepareSystem: (scenario, prepare) => prepareSystem(scenario, imagesFor(scenario.system), prepare),
+    images: {
+      write: async (scenario, { file, diskMiB, ...prepare }) => {
+        const own = imagesFor(scenario.system);
+        const payload = await makePayload(scenario, own, prepare);
+        await makeDiskImage(scenario.system, { images: own, payload, ...prepare, file, diskMiB });
+      },
+      listForeignOwners: ({ system }, part) => listForeignOwners(system, imagesFor(system), part),
+    },
+  };
+}
+
+async function prepareSystem(
+  scenario: Scenario,
+  images: GuestImages,
+  options: PrepareSystemOptions,
+): Promise<PreparedSystem> {
+  const payload = await makePayload(scenario, images, options);
+  const espMountPoint =
+    scenario.system.fileSystems.find(({ fsType }) => fsType === 'vfat')?.mountPoint ?? '/boot';
+  const secureBoot = scenario.system.secureBoot !== undefined;
+  const script = renderInstallScript(images, payload, { espMountPoint, secureBoot });
+  return {
+    disks: [{ name: 'system', bus: 'virtio', file: images.systemTar, format: 'raw', readOnly: true }],
+    install: async ({ machine, shell }, budget) => {
+      await shell.run(`cat >${INSTALLER_DIR}/payload.tar`, budget, { input: payload.storeTar });
+      await shell.run(`cat >${INSTALLER_DIR}/stage-one`, budget, { input: payload.stageOne });
+      return machine.until(shell.execute(`{ ${script} } 2>&1`, budget), budget);
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import { copyFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { Scenario } from '../scenario/index.js';
+import type { MachineDisk } from '../target/index.js';
+import type { VariantContext } from './context.js';
+import { makeDisks } from './make-disks.js';
+import type { Secrets } from './secrets.js';
+
+/** The machine's permanent parts: they stay when its power is off. */
+export interface MachineParts extends Secrets {
+  readonly disks: readonly MachineDisk[];
+  readonly nvramFile: string;
+  /** What the TPM keeps; absent: the machine has none. */
+  readonly tpmDir?: string;
+}
+
+/** Makes empty disks and a fresh variable store in a work folder. */
+export async function makeMachineParts(
+  scenario: Scenario,
+  context: VariantContext,
+  options: { readonly workDir: string; readonly secrets: Secrets },
+): Promise<MachineParts> {
+  const { workDir, secrets } = options;
+  const disks = await makeDisks(scenario, context, workDir);
+  const nvramFile = path.join(workDir, 'nvram.fd');
+  await copyFile(context.host.toolbox.firmwareVars, nvramFile);
+  const hasTpm = scenario.system.luks.some(({ unlock }) => unlock === 'tpm2');
+  return { disks, nvramFile, ...(hasTpm ? { tpmDir: path.join(workDir, 'tpm') } : {}), ...secrets };
+}
