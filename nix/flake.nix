@@ -101,6 +101,8 @@
       };
 
       lib = {
+        # As imperm's reports name what these systems are.
+        guest = "nixos";
         inherit documents mkSystems;
         inherit (installers) mkIso mkNetboot;
         # For report.sh.

@@ -43,7 +43,7 @@ export async function leaks(
   if (scenario !== undefined) {
     const words = ['leaks', '--scenario', scenario];
     // One variant: what leaks depends on the layout and hardly on the disk's bus.
-    const choice = { ...options, all: false, once: true, tap: false };
+    const choice = { ...options, guest: 'debian' as const, all: false, once: true, tap: false };
     const onReport = (made: string): void => {
       shown = made;
     };

@@ -1,3 +1,4 @@
+import type { GuestOptions } from './choose-guest.js';
 import { glob } from './glob.js';
 import { renderPlan, planVariant, type TargetFacts } from '../plan/index.js';
 import { loadScenarios, selectVariants as chooseVariants } from '../scenario/index.js';
@@ -6,13 +7,16 @@ import { SCENARIOS_DIR, type SelectOptions, selectVariants } from './select.js';
 /** A plan made without looking at the host: nothing is refused for lack of memory. */
 export const ANY_HOST: TargetFacts = {
   target: 'qemu',
-  guests: ['debian'],
+  guest: 'debian',
   memoryMiB: Number.POSITIVE_INFINITY,
 };
 
-export async function plan(names: readonly string[], options: SelectOptions): Promise<void> {
+export async function plan(
+  names: readonly string[],
+  options: SelectOptions & Pick<GuestOptions, 'guest'>,
+): Promise<void> {
   for (const variant of await selectVariants(names, options)) {
-    process.stdout.write(`${renderPlan(planVariant(variant, ANY_HOST))}\n`);
+    process.stdout.write(`${renderPlan(planVariant(variant, { ...ANY_HOST, guest: options.guest }))}\n`);
   }
 }
 

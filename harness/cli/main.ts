@@ -39,8 +39,27 @@ function withVariantOptions(command: Command): Command {
     .option('--once', 'the first variant of each scenario');
 }
 
+function withGuest(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--guest <guest>',
+      'what is installed: NixOS-shaped Debian, or real NixOS (needs Nix and a binary cache)',
+    )
+      .choices(['debian', 'nixos'])
+      .default('debian'),
+  );
+}
+
 function withRunOptions(command: Command): Command {
-  return withReportOptions(withVariantOptions(withHostOptions(command)))
+  return withGuest(withReportOptions(withVariantOptions(withHostOptions(command))))
+    .option(
+      '--medium <medium>',
+      'with --guest nixos, what it is installed from: iso, netboot, or the path of an official ISO image (default: iso)',
+    )
+    .option(
+      '--systems-flake <reference>',
+      'with --guest nixos, a flake to take the place of nix/ (default: that of this checkout)',
+    )
     .option('-j, --jobs <n>', 'most machines at the same time (default: one more than processors)')
     .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false);
 }
@@ -137,7 +156,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async (folder: string | undefined, options: LeaksOptions) => {
       exitCode = await leaks(folder, options, { environment, version: manifest.version });
     });
-  withVariantOptions(command('plan', 'show what a run would do, and do nothing'))
+  withGuest(withVariantOptions(command('plan', 'show what a run would do, and do nothing')))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
     .action(async (names: string[], options: Parameters<typeof plan>[1]) => {

@@ -9,6 +9,7 @@ import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent }
 import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
 import { prepareRun, runVariant } from '../run/index.js';
 import { readAvailableMemory } from '../host/index.js';
+import { chooseGuest, type GuestOptions, renderGuest } from './choose-guest.js';
 import type { HostOptions } from './options.js';
 import { runPool } from './pool.js';
 import { renderError } from './render-error.js';
@@ -16,7 +17,7 @@ import { type SelectOptions, selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
 
-export interface RunOptions extends HostOptions, SelectOptions {
+export interface RunOptions extends HostOptions, SelectOptions, GuestOptions {
   readonly tap: boolean;
   /** Most variants at the same time; default one for each processor. */
   readonly jobs?: string;
@@ -54,6 +55,8 @@ export async function run(
   // Before anything is started: a scenario with a mistake in it costs nobody a minute.
   const variants = await selectVariants(names, options);
   const jobs = readJobs(options.jobs);
+  const guest = chooseGuest(options);
+  const facts = { target: 'qemu', guest: guest.kind } as const;
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     await reapLeases(environment.workDir);
@@ -85,7 +88,10 @@ export async function run(
         accelerator: options.accel,
         signal,
         emit,
-        systems: variants.map(({ scenario }) => scenario.system),
+        guest,
+        scenarios: variants.flatMap((variant) =>
+          'skip' in planVariant(variant, { ...facts, memoryMiB: Infinity }) ? [] : [variant.scenario],
+        ),
       });
       const { availableMiB: memoryMiB } = await readAvailableMemory();
       await runPool(
@@ -94,8 +100,7 @@ export async function run(
         {
           memoryMiB: ({ scenario }) => scenario.machine.memoryMiB + MACHINE_OVERHEAD_MIB,
           signal,
-          work: (variant) =>
-            runPlan(planVariant(variant, { target: 'qemu', guests: ['debian'], memoryMiB }), folder),
+          work: (variant) => runPlan(planVariant(variant, { ...facts, memoryMiB }), folder),
         },
       );
       async function runPlan(plan: Plan, runFolder: string): Promise<void> {
@@ -105,7 +110,7 @@ export async function run(
           folder: path.join(runFolder, relativeFolder),
           relativeFolder,
           workDir: environment.workDir,
-          repeat: repeatCommand(plan),
+          repeat: repeatCommand(plan, options),
         };
         if ('skip' in plan) {
           const { scenario, axes } = plan.variant;
@@ -114,7 +119,7 @@ export async function run(
             variant: id,
             scenario: { name: scenario.name, title: scenario.title, file: scenario.file },
             axes,
-            guest: 'debian',
+            guest: guest.kind,
             target: 'qemu',
             folder: relativeFolder,
             repeat: place.repeat,
@@ -149,7 +154,8 @@ export async function run(
   });
 }
 
-function repeatCommand(plan: Plan): string {
+function repeatCommand(plan: Plan, options: GuestOptions): string {
   const { scenario, choices } = plan.variant;
-  return ['npx imperm run', scenario.file, ...choices.map((choice) => `--variant ${choice}`)].join(' ');
+  const variants = choices.map((choice) => `--variant ${choice}`);
+  return ['npx imperm run', scenario.file, ...renderGuest(options), ...variants].join(' ');
 }

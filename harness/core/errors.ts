@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'HOST_UNFIT'
   | 'TOOL_FAILED'
   | 'IMAGE_BUILD_FAILED'
+  | 'NIX_FAILED'
+  | 'SYSTEM_REFUSED'
   | 'MACHINE_DIED'
   | 'MACHINE_UNREACHABLE'
   | 'WRONG_MACHINE'

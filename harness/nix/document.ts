@@ -1,10 +1,11 @@
-import type {
-  Rollback,
-  Scenario,
-  ScenarioFile,
-  StageOneKind,
-  SystemModel,
-  Variant,
+import {
+  type Rollback,
+  type Scenario,
+  type ScenarioFile,
+  type StageOneKind,
+  type SystemModel,
+  type Variant,
+  whyNotNixos,
 } from '../scenario/index.js';
 
 /** Version of the form that nix/ reads. */
@@ -22,7 +23,7 @@ export interface NixDocument {
 }
 
 /** A system, its scripts as text. Names are those of the scenario's model. */
-interface NixSystem {
+export interface NixSystem {
   readonly stage1: StageOneKind;
   readonly hostName: string;
   readonly luks: readonly object[];
@@ -51,9 +52,6 @@ interface NixRollback {
 /** The axes that make another system; a disk's bus and sectors do not. */
 const SYSTEM_AXES = ['stage1', 'luks'] as const;
 
-const NO_SECURE_BOOT =
-  "NixOS has no Secure Boot of its own, and none of its boot loaders signs what it installs; lanzaboote is somebody else's module";
-
 /**
  * Names the system of every variant of a scenario.
  *
@@ -69,7 +67,12 @@ export function nixSystemNames(file: ScenarioFile): readonly (string | undefined
 }
 
 function isMapped({ scenario }: Variant): boolean {
-  return scenario.system.secureBoot === undefined;
+  return whyNotNixos(scenario.system) === undefined;
+}
+
+/** Makes a document of systems that belong to several scenarios. */
+export function collectSystems(systems: Readonly<Record<string, NixSystem>>): NixDocument {
+  return { imperm: VERSION, scenario: 'run', title: 'The systems of a run', systems, notMapped: {} };
 }
 
 /** Makes the document of a scenario. */
@@ -85,11 +88,17 @@ export function makeNixDocument(file: ScenarioFile): NixDocument {
     scenario: file.name,
     title: file.title,
     systems,
-    notMapped: file.variants.every(isMapped) ? {} : { 'firmware=secure-boot': NO_SECURE_BOOT },
+    notMapped: Object.fromEntries(
+      file.variants.flatMap(({ scenario }) => {
+        const reason = whyNotNixos(scenario.system);
+        return reason === undefined ? [] : [['firmware=secure-boot', reason]];
+      }),
+    ),
   };
 }
 
-function describeSystem({ system }: Scenario): NixSystem {
+/** A system as nix/ reads it. */
+export function describeSystem({ system }: Pick<Scenario, 'system'>): NixSystem {
   const { rollback, image } = system;
   return {
     stage1: system.stage1,

@@ -1,4 +1,15 @@
+export {
+  buildIso,
+  buildNetboot,
+  buildSystems,
+  type BuiltSystem,
+  ownFlake,
+  readGuestName,
+} from './build-systems.js';
+export { copyClosure, STORE_SERVER } from './copy-closure.js';
 export { makeNixDocument } from './document.js';
 export { evaluateMapping, nixEnvironment } from './evaluate.js';
+export { openHostNix, type HostNix } from './host-nix.js';
+export { type IsoKernel, openOfficialIso } from './official-iso.js';
 export { GOLDEN_DIR, summarizeMapping } from './golden.js';
 export { loadAllScenarios, renderNixDocument, writeFolder, writeNixDocuments } from './write.js';

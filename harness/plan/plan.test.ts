@@ -6,7 +6,7 @@ import { planVariant, renderPlan } from './plan.js';
 
 const [scenario] = await loadScenarios(['scenarios/btrfs-luks-rollback/scenario.yaml']);
 const variants = scenario?.variants ?? [];
-const facts = { target: 'qemu', guests: ['debian'], memoryMiB: 8192 } as const;
+const facts = { target: 'qemu', guest: 'debian', memoryMiB: 8192 } as const;
 
 function variantOf(luks: string): Variant {
   const found = variants.find(({ axes }) => axes.luks === luks);
@@ -59,9 +59,26 @@ void t.test('a firmware is given its keys once, in the first boot', (t) => {
 
 void t.test('what cannot run here is skipped with the reason', (t) => {
   const variant = variantOf('passphrase');
-  t.match(renderPlan(planVariant(variant, { ...facts, guests: [] })), /: skipped, it is for the guest/);
+  const only = { ...variant, scenario: { ...variant.scenario, guests: ['debian'] as const } };
+  t.match(
+    renderPlan(planVariant(only, { ...facts, guest: 'nixos' })),
+    /: skipped, it is for the guest debian, and the guest of this run is nixos/,
+  );
   t.match(renderPlan(planVariant(variant, { ...facts, memoryMiB: 512 })), /this host has 512 MiB left/);
   t.end();
+});
+
+void t.test('real NixOS has no Secure Boot of its own, and no images yet', async (t) => {
+  const nixos = { ...facts, guest: 'nixos' } as const;
+  const secure = variants.find(({ axes }) => axes.firmware === 'secure-boot');
+  if (secure === undefined) throw new Error('no variant with Secure Boot');
+  t.match(renderPlan(planVariant(secure, nixos)), /: skipped, NixOS has no Secure Boot of its own/);
+  t.notMatch(renderPlan(planVariant(variantOf('passphrase'), nixos)), /skipped/);
+  const [image] = (await loadScenarios(['scenarios/btrfs-image/scenario.yaml'])).flatMap(
+    (file) => file.variants,
+  );
+  if (image === undefined) throw new Error('no variant');
+  t.match(renderPlan(planVariant(image, nixos)), /: skipped, disk images are made of the guest debian alone/);
 });
 
 void t.test('an image is made where others are installed', async (t) => {

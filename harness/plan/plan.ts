@@ -1,11 +1,20 @@
 import { formatPlace, type Place } from '../core/index.js';
-import type { DiskImage, LuksDevice, Scenario, Script, SystemModel, Variant } from '../scenario/index.js';
+import {
+  type DiskImage,
+  type GuestKind,
+  type LuksDevice,
+  type Scenario,
+  type Script,
+  type SystemModel,
+  type Variant,
+  whyNotNixos,
+} from '../scenario/index.js';
 
 /** What the host and the target offer. */
 export interface TargetFacts {
   readonly target: 'qemu';
-  /** Guests that can be installed here. */
-  readonly guests: readonly string[];
+  /** What is to be installed. */
+  readonly guest: GuestKind;
   /** Memory that machines may take. */
   readonly memoryMiB: number;
 }
@@ -38,11 +47,16 @@ export type Plan =
 /** What will be done for a variant, or why it cannot be. Starts nothing and asks nothing. */
 export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   const { scenario } = variant;
-  if (!scenario.guests.some((guest) => facts.guests.includes(guest))) {
+  const { guest } = facts;
+  if (!scenario.guests.includes(guest)) {
     return {
       variant,
-      skip: `it is for the guest ${scenario.guests.join(', ')}, which cannot be installed here (here: ${facts.guests.join(', ')})`,
+      skip: `it is for the guest ${scenario.guests.join(', ')}, and the guest of this run is ${guest}`,
     };
+  }
+  if (guest === 'nixos') {
+    const skip = whyNotNixos(scenario.system) ?? whyNoImage(scenario.system);
+    if (skip !== undefined) return { variant, skip };
   }
   if (scenario.machine.memoryMiB > facts.memoryMiB) {
     return {
@@ -72,6 +86,11 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
     }
   }
   return { variant, steps: [...steps, { kind: 'inspect' }] };
+}
+
+/** What nobody has written for real NixOS yet. */
+function whyNoImage({ image }: SystemModel): string | undefined {
+  return image === undefined ? undefined : 'disk images are made of the guest debian alone';
 }
 
 /** How the disk is filled. */

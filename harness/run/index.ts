@@ -1,4 +1,4 @@
-export { prepareRun, type PrepareOptions } from './prepare.js';
+export { type GuestChoice, prepareRun, type PrepareOptions } from './prepare.js';
 export { runVariant, type RunVariantOptions } from './run-variant.js';
 export type { RunContext } from './context.js';
 export { openInstaller } from './installer.js';

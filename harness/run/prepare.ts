@@ -4,14 +4,18 @@ import { readFile } from 'node:fs/promises';
 import { Budget, type Environment, monotonicMs } from '../core/index.js';
 import { openToolbox } from '../host/index.js';
 import type { RunEvent } from '../record/index.js';
-import type { SystemModel } from '../scenario/index.js';
+import type { Scenario } from '../scenario/index.js';
 import { chooseAccelerator } from '../target/index.js';
 import type { RunContext } from './context.js';
 import { prepareDebianGuest } from './debian-guest.js';
+import { type NixosOptions, prepareNixosGuest } from './nixos-guest.js';
 import { PhaseClock } from './phase-clock.js';
 
 /** Building everything from nothing on a slow machine and a slow line. */
 const SET_UP_LIMIT_MS = 1_800_000;
+
+export type GuestChoice =
+  { readonly kind: 'debian' } | ({ readonly kind: 'nixos' } & Pick<NixosOptions, 'medium' | 'systemsFlake'>);
 
 export interface PrepareOptions {
   readonly environment: Environment;
@@ -19,8 +23,10 @@ export interface PrepareOptions {
   readonly accelerator: 'auto' | 'kvm' | 'tcg';
   readonly signal: AbortSignal;
   readonly emit: (event: RunEvent) => void;
-  /** Those that will be installed: images are made ready for them. Default none: only what all have in common. */
-  readonly systems?: readonly SystemModel[];
+  /** Default `debian`. */
+  readonly guest?: GuestChoice;
+  /** Those that will be run: everything is made ready for them. Default none: only what all have in common. */
+  readonly scenarios?: readonly Scenario[];
 }
 
 /**
@@ -73,7 +79,11 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
   }
   const host = { toolbox, accelerator, workDir };
   const preparation = { host, phases, budget, signal, emit, note, onWait };
-  const guest = await prepareDebianGuest(preparation, options);
+  const { scenarios = [], guest: choice = { kind: 'debian' } } = options;
+  const guest =
+    choice.kind === 'debian'
+      ? await prepareDebianGuest(preparation, { environment, systems: scenarios.map(({ system }) => system) })
+      : await prepareNixosGuest(preparation, { ...choice, environment, scenarios });
   return { host, guest, signal, timeScale: accelerator.timeScale, emit };
 }
 

@@ -127,6 +127,17 @@ export class VariantSession {
 
   /** An install that fails says nothing of a layout, except of one that is known to fail there. */
   readonly #takeFailedInstall = (error: unknown): undefined => {
+    if (error instanceof HarnessError && error.code === 'SYSTEM_REFUSED') {
+      this.log.add({
+        id: 'evaluates',
+        title: 'NixOS takes the configuration',
+        status: 'fail',
+        found: error.message,
+        evidence: (error.details ?? '').split('\n'),
+        files: [],
+      });
+      return undefined;
+    }
     const isKnown = this.#scenario.knownBug?.broken.includes('installs') === true;
     if (!isKnown || !(error instanceof HarnessError) || error.code !== 'INSTALL_FAILED') throw error;
     this.log.add({

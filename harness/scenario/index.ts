@@ -9,3 +9,4 @@ export { scenarioJsonSchema } from './json-schema.js';
 export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';
 export { escapeUnitPath } from './unit-name.js';
 export type { AxisValues, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
+export { whyNotNixos } from './nixos-limits.js';

@@ -173,6 +173,16 @@ export class MachineShell {
     return result.stdout.toString('utf8');
   }
 
+  /**
+   * Starts a command that goes on until its standard input ends.
+   *
+   * @returns Its standard input and output; what it says on standard error is lost.
+   */
+  async stream(command: string, budget: Budget): Promise<Duplex> {
+    if (this.#ended !== undefined) throw this.#ended;
+    return budget.race(Promise.race([this.#start(command, (opened) => Promise.resolve(opened)), this.#end]));
+  }
+
   /** Says good-bye: the machine's end of the connection ends too. */
   async end(): Promise<void> {
     this.#client.end();

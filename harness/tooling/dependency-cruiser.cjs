@@ -12,7 +12,7 @@ const LAYERS = {
   target: ['core', 'scenario', 'host'],
   probe: ['core', 'scenario', 'host'],
   record: ['core', 'scenario', 'host'],
-  run: ['core', 'scenario', 'host', 'plan', 'guest', 'target', 'probe', 'record'],
+  run: ['core', 'scenario', 'host', 'plan', 'guest', 'nix', 'target', 'probe', 'record'],
   report: ['core', 'record'],
   cli: ['core', 'scenario', 'host', 'plan', 'guest', 'nix', 'target', 'probe', 'record', 'run', 'report'],
   tooling: ['core', 'bin'],

@@ -1,0 +1,48 @@
+import path from 'node:path';
+
+import { HarnessError } from '../core/index.js';
+import type { GuestChoice } from '../run/index.js';
+
+export interface GuestOptions {
+  readonly guest: 'debian' | 'nixos';
+  /** `iso`, `netboot`, or the path of an ISO image. */
+  readonly medium?: string;
+  /** Default nix/ of this checkout. */
+  readonly systemsFlake?: string;
+}
+
+/**
+ * The guest that was asked for.
+ *
+ * @throws {HarnessError} USAGE when something is asked of the guest debian that only NixOS has.
+ */
+export function chooseGuest({ guest, medium, systemsFlake }: GuestOptions): GuestChoice {
+  if (guest === 'debian') {
+    if (medium !== undefined || systemsFlake !== undefined)
+      throw new HarnessError('USAGE', '--medium and --systems-flake are for --guest nixos');
+    return { kind: 'debian' };
+  }
+  return {
+    kind: 'nixos',
+    medium: readMedium(medium),
+    ...(systemsFlake === undefined ? {} : { systemsFlake }),
+  };
+}
+
+function readMedium(text: string | undefined): Extract<GuestChoice, { kind: 'nixos' }>['medium'] {
+  if (text === undefined || text === 'iso') return 'iso';
+  if (text === 'netboot') return 'netboot';
+  if (!text.endsWith('.iso'))
+    throw new HarnessError('USAGE', `--medium takes iso, netboot or the path of an ISO image, not "${text}"`);
+  return { officialIso: path.resolve(text) };
+}
+
+/** The same, as words of a command line. */
+export function renderGuest({ guest, medium, systemsFlake }: GuestOptions): string[] {
+  if (guest === 'debian') return [];
+  return [
+    '--guest nixos',
+    ...(medium === undefined ? [] : [`--medium ${medium}`]),
+    ...(systemsFlake === undefined ? [] : [`--systems-flake ${systemsFlake}`]),
+  ];
+}
