@@ -1,78 +1,13 @@
 // The real command line on real machines: the correct layout passes, each broken one fails for its reason, and
 // nothing is left behind however a run ends.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import os from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import t from 'tap';
 
 import { repositoryRoot } from '../core/index.js';
-import { readRecord, type RunRecord, type VariantRecord } from '../record/index.js';
-
-const BIN = path.join(repositoryRoot, 'harness/bin/imperm.mjs');
-
-interface CliResult {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-class Cli {
-  readonly child: ChildProcess;
-  readonly result: Promise<CliResult>;
-  #stderr = '';
-  readonly #waiters = new Set<() => void>();
-
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, [BIN, ...args], {
-      cwd: repositoryRoot,
-      env: { ...process.env, CI: 'true', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let stdout = '';
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stderr += text;
-      for (const wake of this.#waiters) wake();
-    });
-    this.result = once(this.child, 'close').then(() => ({
-      exitCode: this.child.exitCode,
-      stdout,
-      stderr: this.#stderr,
-    }));
-  }
-
-  /** Settles when standard error has shown the text. */
-  async sees(text: string): Promise<void> {
-    const seen = new Promise<void>((resolve) => {
-      const wake = (): void => {
-        if (this.#stderr.includes(text)) resolve();
-      };
-      this.#waiters.add(wake);
-      wake();
-    });
-    const ended = this.result.then(({ stderr }) => {
-      if (!stderr.includes(text)) throw new Error(`ended without "${text}":\n${stderr}`);
-    });
-    await Promise.race([seen, ended]);
-  }
-}
-
-async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
-  try {
-    await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function readOnlyRecord(reports: string): Promise<RunRecord> {
-  const [run = ''] = (await readdir(reports)).filter((name) => name !== 'latest');
-  return readRecord(path.join(reports, run, 'record.json'));
-}
+import type { VariantRecord } from '../record/index.js';
+import { Cli, readOnlyRecord, withFolder } from './cli-process.js';
 
 /** Ids of the promises that were broken, and everything said about them. */
 function brokenBy(variant: VariantRecord | undefined): { ids: string[]; said: string } {

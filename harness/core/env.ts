@@ -10,6 +10,8 @@ export interface Environment {
   readonly cacheDir: string;
   /** Disks and sockets of running machines. `IMPERM_WORK`, default a folder of this user's in /var/tmp: on disk, short path. */
   readonly workDir: string;
+  /** Store for `--guest nixos`, `IMPERM_NIX_STORE`: Nix of our own is then used, whatever the host has. Absent: the host's. */
+  readonly nixStore: string | undefined;
   /** Debian mirror, `IMPERM_DEBIAN_MIRROR`; absent: the host's own, else mmdebstrap's default. */
   readonly debianMirror: string | undefined;
   /** GitHub Actions understands annotations. */
@@ -31,6 +33,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     ),
     // /tmp is often in memory and XDG_RUNTIME_DIR always is: disks do not belong there. Unix socket paths end at 107 bytes.
     workDir: path.resolve(value('IMPERM_WORK') ?? `/var/tmp/imperm-${String(os.userInfo().uid)}`),
+    nixStore: value('IMPERM_NIX_STORE'),
     debianMirror: value('IMPERM_DEBIAN_MIRROR'),
     githubActions: value('GITHUB_ACTIONS') === 'true',
   };

@@ -188,7 +188,7 @@ async function build(out: string, needs: ImageNeeds, options: SetOptions): Promi
 }
 
 /** Names and contents of all files that decide what the images hold. */
-async function readSources(folder: string): Promise<string[]> {
+export async function readSources(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
   const files = entries
     .filter((entry) => !entry.isDirectory())

@@ -15,7 +15,9 @@ const TOOL_PACKAGES = [
   'ovmf',
   'qemu-system-x86',
   'qemu-utils',
+  'squashfs-tools',
   'swtpm',
+  'xorriso',
 ];
 const SUITE = 'trixie';
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu';

@@ -1,6 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { mkdir, readdir, stat } from 'node:fs/promises';
 
 import { type Budget, digestOf, HarnessError, repositoryRoot } from '../core/index.js';
 import type { Scenario } from '../scenario/index.js';
@@ -34,6 +33,11 @@ export async function ownFlake(): Promise<string> {
   return `${isCheckout ? 'git+file' : 'path'}://${encodeURI(repositoryRoot)}?dir=nix`;
 }
 
+/** What the system of a scenario is called in the document of a run. */
+export function nameSystem(scenario: Scenario): string {
+  return `${scenario.name}-${digestOf(JSON.stringify(describeSystem(scenario))).slice(0, 8)}`;
+}
+
 /** What a flake's systems are, as reports name it: `nixos` for real ones. */
 export function readGuestName(flake: string, nix: HostNix, budget: Budget): Promise<string> {
   return nix.run(['eval', '--impure', '--raw', '--expr', `${getFlake(flake)}.lib.guest`], budget);
@@ -53,9 +57,8 @@ export async function buildSystems(
   const systems: Record<string, NixSystem> = {};
   const names = new Map<Scenario, string>();
   for (const scenario of scenarios) {
-    const system = describeSystem(scenario);
-    const name = `${scenario.name}-${digestOf(JSON.stringify(system)).slice(0, 8)}`;
-    systems[name] = system;
+    const name = nameSystem(scenario);
+    systems[name] = describeSystem(scenario);
     names.set(scenario, name);
   }
   const document = `${JSON.stringify(collectSystems(systems))}\n`;

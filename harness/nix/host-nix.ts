@@ -31,10 +31,15 @@ const FLAKES = ['--extra-experimental-features', 'nix-command flakes'];
 export async function openHostNix(options: {
   readonly toolbox: Toolbox;
   readonly cacheDir: string;
+  /** A store that was asked for. */
+  readonly store: string | undefined;
   readonly budget: Budget;
 }): Promise<HostNix> {
-  const { toolbox, cacheDir, budget } = options;
-  const own = await runProgram('nix', ['--version'], { budget }).catch(() => undefined);
+  const { toolbox, cacheDir, budget, store = path.join(cacheDir, 'nix') } = options;
+  const own =
+    options.store === undefined
+      ? await runProgram('nix', ['--version'], { budget }).catch(() => undefined)
+      : undefined;
   if (own !== undefined) {
     return {
       version: own.stdout.trim(),
@@ -44,7 +49,6 @@ export async function openHostNix(options: {
       realPath: (storePath) => storePath,
     };
   }
-  const store = path.join(cacheDir, 'nix');
   await mkdir(store, { recursive: true });
   const env = { ...nixEnvironment(store), NIX_CONFIG: 'build-users-group =' };
   return {

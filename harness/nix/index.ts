@@ -6,6 +6,7 @@ export {
   ownFlake,
   readGuestName,
 } from './build-systems.js';
+export { type Contract, makeContract, type MakeContractOptions } from './contract/index.js';
 export { copyClosure, STORE_SERVER } from './copy-closure.js';
 export { makeNixDocument } from './document.js';
 export { evaluateMapping, nixEnvironment } from './evaluate.js';

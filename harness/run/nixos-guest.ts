@@ -19,6 +19,7 @@ import {
 import type { Scenario } from '../scenario/index.js';
 import type { CommandResult, MachineShell } from '../target/index.js';
 import { bringAgent } from './bring-agent.js';
+import { EMULATED_KERNEL } from './budgets.js';
 import type { PreparationContext } from './context.js';
 import type { Guest, PreparedSystem } from './guest.js';
 import { type InstallerBoot, prepareInstaller } from './installer.js';
@@ -42,8 +43,8 @@ const LUKS_KEY = '/mnt/nix/imperm/crypto_keyfile.bin';
 /** Real NixOS, made by Nix on the host. */
 export async function prepareNixosGuest(context: PreparationContext, options: NixosOptions): Promise<Guest> {
   const { host, phases, budget, note } = context;
-  const { cacheDir } = options.environment;
-  const nix = await openHostNix({ toolbox: host.toolbox, cacheDir, budget });
+  const { cacheDir, nixStore } = options.environment;
+  const nix = await openHostNix({ toolbox: host.toolbox, cacheDir, store: nixStore, budget });
   const flake = options.systemsFlake ?? (await ownFlake());
   const { name, systems } = await phases.run('systems', async () => {
     const guestName = await readGuestName(flake, nix, budget);
@@ -95,6 +96,7 @@ async function prepareMedium(
   const { cacheDir } = environment;
   const build = { ...context, cacheDir };
   const console = 'console=tty0 console=ttyS0,115200';
+  const fast = host.accelerator.timeScale > 1 ? [EMULATED_KERNEL] : [];
   if (typeof medium !== 'string') {
     const iso = medium.officialIso;
     const { kernel, initrd, commandLine } = await phases.run('medium', () =>
@@ -105,7 +107,11 @@ async function prepareMedium(
     return {
       from: 'medium',
       cdrom: iso,
-      kernel: { kernel, initrd, commandLine: `${commandLine} ${console} live.nixos.passwd=${password}` },
+      kernel: {
+        kernel,
+        initrd,
+        commandLine: [commandLine, console, ...fast, `live.nixos.passwd=${password}`].join(' '),
+      },
       memoryMiB: MEDIUM_MEMORY_MIB,
       bringAgent: (machine, keys, part) => bringAgent(machine, keys, { password, budget: part }),
     };

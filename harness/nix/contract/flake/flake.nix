@@ -1,0 +1,22 @@
+# The outputs of nix/ that the driver asks for, of Debian packages: contract.json says where they lie in the store.
+{
+  description = "What nix/ offers the driver, without NixOS";
+  outputs =
+    _:
+    let
+      contract = builtins.fromJSON (builtins.readFile ./contract.json);
+    in
+    {
+      lib = {
+        guest = "debian with NixOS's interface";
+        mkSystems =
+          { document, lane }:
+          builtins.mapAttrs (name: _: {
+            config.system.build.toplevel = builtins.storePath (
+              contract.toplevels.${name} or (throw "the contract has no system ${name} in the lane ${lane}")
+            );
+          }) document.systems;
+        mkIso = _: builtins.storePath contract.medium;
+      };
+    };
+}

@@ -1,0 +1,1 @@
+export { type Contract, makeContract, type MakeContractOptions } from './contract.js';
