@@ -115,7 +115,8 @@ async function buildMedium(kind: 'mkIso' | 'mkNetboot', options: BuildMediumOpti
   );
 }
 
-async function build(
+/** Builds an attribute of an expression, and keeps a link to it. @returns Its store path. */
+export async function build(
   nix: HostNix,
   options: {
     readonly expression: string;
@@ -138,7 +139,8 @@ async function build(
 /** What NixOS says before the assertions that a configuration does not meet. */
 const FAILED_ASSERTIONS = /Failed assertions:\n([\s\S]*)/;
 
-function refusalOf(name: string, error: HarnessError): HarnessError {
+/** The same error; as SYSTEM_REFUSED where NixOS itself declines the configuration. */
+export function refusalOf(name: string, error: HarnessError): HarnessError {
   const refused = FAILED_ASSERTIONS.exec(error.details ?? '')?.[1];
   if (refused === undefined) return error;
   return new HarnessError('SYSTEM_REFUSED', `NixOS declines the configuration of ${name}`, {
@@ -147,11 +149,12 @@ function refusalOf(name: string, error: HarnessError): HarnessError {
   });
 }
 
-function getFlake(reference: string): string {
+/** A flake as an expression. */
+export function getFlake(reference: string): string {
   return `(builtins.getFlake ${quoteNix(reference)})`;
 }
 
 /** As a string of the Nix language. */
-function quoteNix(text: string): string {
+export function quoteNix(text: string): string {
   return `"${text.replaceAll(/["\\]/g, '\\$&').replaceAll('${', '\\${')}"`;
 }

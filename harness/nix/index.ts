@@ -10,6 +10,7 @@ export { type Contract, makeContract, type MakeContractOptions } from './contrac
 export { copyClosure, STORE_SERVER } from './copy-closure.js';
 export { makeNixDocument } from './document.js';
 export { evaluateMapping, nixEnvironment } from './evaluate.js';
+export * from './host/index.js';
 export { openHostNix, type HostNix } from './host-nix.js';
 export { type IsoKernel, openOfficialIso } from './official-iso.js';
 export { GOLDEN_DIR, summarizeMapping } from './golden.js';
