@@ -21,7 +21,7 @@ const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMir
 const folder = await mkdtemp('/var/tmp/imperm-contract-');
 t.teardown(async () => {
   await runProgram('chmod', ['-R', 'u+w', folder]);
-  await rm(folder, { recursive: true, force: true });
+  if (process.env['KEEP'] === undefined) await rm(folder, { recursive: true, force: true });
 });
 const scenarios = await Promise.all(
   LAYOUTS.map((name) => loadScenario(path.join(repositoryRoot, 'scenarios', name, 'scenario.yaml'))),

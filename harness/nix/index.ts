@@ -2,7 +2,7 @@ export {
   buildIso,
   buildNetboot,
   buildSystems,
-  type BuiltSystem,
+  nameSystem,
   ownFlake,
   readGuestName,
 } from './build-systems.js';

@@ -10,6 +10,7 @@ import {
   buildSystems,
   copyClosure,
   type HostNix,
+  nameSystem,
   openHostNix,
   openOfficialIso,
   ownFlake,
@@ -61,9 +62,7 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
     });
     return { name: guestName, systems: built };
   });
-  const contents = [...systems.values()].flatMap((each) =>
-    each instanceof HarnessError ? [] : [each.toplevel],
-  );
+  const contents = [...systems.values()].flatMap((each) => (each instanceof HarnessError ? [] : [each]));
   const installer = await prepareMedium(
     { ...context, nix, flake, contents: [...new Set(contents)] },
     options,
@@ -72,14 +71,12 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
     name,
     installer,
     prepareSystem: (scenario, { workDir, luksKey }) => {
-      const built = systems.get(scenario);
+      const built = systems.get(nameSystem(scenario));
       if (built === undefined)
         return Promise.reject(new HarnessError('INTERNAL', 'Internal error: this system was not built'));
       if (built instanceof HarnessError) return Promise.reject(built);
       const key = scenario.system.luks.some(({ unlock }) => unlock === 'key-file') ? luksKey : undefined;
-      return Promise.resolve(
-        makeSystem(built.toplevel, { nix, workDir, ...(key === undefined ? {} : { key }) }),
-      );
+      return Promise.resolve(makeSystem(built, { nix, workDir, ...(key === undefined ? {} : { key }) }));
     },
   };
 }

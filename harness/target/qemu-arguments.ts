@@ -104,7 +104,7 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
       `pcie-root-port,id=disk${String(slot)},slot=${String(slot + 1)},chassis=${String(slot + 1)}`,
     ]).flat(),
     ...diskArguments(spec.disks),
-    ...(spec.cdrom === undefined ? [] : cdromArguments(spec.cdrom)),
+    ...(spec.cdrom === undefined ? [] : cdromArguments(spec.cdrom, spec.boot.from === 'disk')),
     ...options.firmwareStrings.flatMap((file) => ['-smbios', `type=11,path=${escapeOption(file)}`]),
     ...(spec.boot.from === 'disk'
       ? []
@@ -147,14 +147,19 @@ function namespaceArguments(disk: MachineDisk, slot: number, others: readonly Ma
   return ['-device', JSON.stringify(controller), '-device', JSON.stringify(first), ...between];
 }
 
-function cdromArguments(file: string): string[] {
+function cdromArguments(file: string, isBooted: boolean): string[] {
   const node = {
     driver: 'raw',
     'node-name': 'node-cdrom',
     'read-only': true,
     file: { driver: 'file', filename: file },
   };
-  const drive = { driver: 'scsi-cd', bus: 'scsi.0', drive: node['node-name'], bootindex: 0 };
+  const drive = {
+    driver: 'scsi-cd',
+    bus: 'scsi.0',
+    drive: node['node-name'],
+    ...(isBooted ? { bootindex: 0 } : {}),
+  };
   return [
     ...['-device', 'virtio-scsi-pci,id=scsi'],
     ...['-blockdev', JSON.stringify(node)],
