@@ -130,6 +130,14 @@ void t.test('what nobody has asked for in two weeks goes when something is built
   );
 });
 
+void t.test('what was built just now stays, whatever time its folder was given', async (t) => {
+  const cacheDir = newFolder();
+  const old = { ...options(cacheDir, (part) => utimes(part, 1, 1)), key: digestOf('old') };
+  const { dir } = await cachedFolder(old);
+  await cachedFolder({ ...options(cacheDir, () => Promise.resolve()), key: digestOf('next') });
+  t.strictSame(await cachedFolder(old), { dir, built: false });
+});
+
 void t.test('a failing build leaves nothing, and the next caller builds', async (t) => {
   const cacheDir = newFolder();
   await t.rejects(

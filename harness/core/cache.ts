@@ -46,6 +46,8 @@ export async function cachedFolder(options: CachedOptions): Promise<{ dir: strin
     await mkdir(part);
     try {
       await options.build(part);
+      // Its time says when it was last wanted. What an archive is unpacked to has that of the archive, years ago.
+      await isThere(part);
       await rename(part, dir);
     } catch (error) {
       await rm(part, { recursive: true, force: true });
