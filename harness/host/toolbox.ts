@@ -60,19 +60,20 @@ export async function openToolbox(options: OpenToolboxOptions): Promise<Toolbox>
 }
 
 async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox> {
-  const { dir, libraries, words } = await openToolsTree({
+  const tree = await openToolsTree({
     ...options,
     name: 'tools',
     packages: TOOL_PACKAGES,
     libraryFolders: ['swtpm'],
   });
+  const { dir } = tree;
   const command = (program: string, args: readonly string[] = []): ToolCommand => {
     const data = program.startsWith('qemu-system')
       ? ['-L', path.join(dir, 'usr/share/qemu'), '-L', path.join(dir, 'usr/share/seabios')]
       : [];
     return {
-      args: [...words(program), ...data, ...args],
-      env: { QEMU_MODULE_DIR: path.join(libraries, 'qemu') },
+      args: [...tree.words(program), ...data, ...args],
+      env: { QEMU_MODULE_DIR: path.join(tree.libraries, 'qemu') },
     };
   };
   const changes = gunzipSync(
