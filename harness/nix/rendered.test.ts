@@ -21,6 +21,8 @@ const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMir
 const tools = await openCheckTools(budget);
 const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-nix-'));
 t.teardown(() => rm(folder, { recursive: true, force: true }));
+const root = path.join(folder, 'root');
+await makeStageOneRoot(root, tools);
 
 const mapping = await evaluateMapping((program, args) =>
   toolbox.run(program, args, budget, { env: nixEnvironment(folder) }),
@@ -111,8 +113,6 @@ void t.test('shellcheck finds nothing in any script but what is known', async (t
 
 const PROGRAM = '/nix/store/unit-script-rollback-start';
 const ROLLBACK = 'rollback.service';
-const root = path.join(folder, 'root');
-await makeStageOneRoot(root, tools);
 
 /** Every stage 1 by systemd: different ones only, with the names of the systems that have it. */
 const trees = new Map<
