@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import { formatPlace, type Place } from '../core/index.js';
 import type { DiskImage, LuksDevice, Scenario, Script, SystemModel, Variant } from '../scenario/index.js';
 
@@ -44,6 +46,8 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       skip: `it is for the guest ${scenario.guests.join(', ')}, which cannot be installed here (here: ${facts.guests.join(', ')})`,
     };
   }
+  const noNix = explainNoNix(scenario, facts.guests);
+  if (noNix !== undefined) return { variant, skip: noNix };
   if (scenario.machine.memoryMiB > facts.memoryMiB) {
     return {
       variant,
@@ -72,6 +76,14 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
     }
   }
   return { variant, steps: [...steps, { kind: 'inspect' }] };
+}
+
+/** Why a scenario's own Nix modules keep it from the guest that is here: without them it would be another system. */
+function explainNoNix({ system }: Scenario, guests: readonly string[]): string | undefined {
+  if (system.nixModules.length === 0 || !guests.includes('debian')) return undefined;
+  const names = system.nixModules.map(({ file }) => path.basename(file)).join(', ');
+  const them = system.nixModules.length === 1 ? 'a Nix module' : 'Nix modules';
+  return `it has ${them} of its own (${names}), which the guest debian, made of Debian packages, cannot evaluate; where there is Nix, \`imperm run --guest nixos\` runs it`;
 }
 
 /** How the disk is filled. */
