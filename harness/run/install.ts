@@ -8,7 +8,7 @@ import type { Scenario, Script } from '../scenario/index.js';
 import type { MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { isBootedAnew, openInstaller } from './installer.js';
+import { openInstaller } from './installer.js';
 import { makeBoundary } from './boundary.js';
 import type { MachineParts } from './machine-parts.js';
 import { addKeyFile } from './unlock.js';
@@ -37,12 +37,11 @@ export async function installSystem(
   // The namespaces of a controller cannot be plugged in one by one: the installer is booted with them.
   const isFixed = parts.disks.some(({ namespace }) => namespace !== undefined);
   const fixedDisks = isFixed ? parts.disks : undefined;
-  const isAnew = isBootedAnew(guest.installer, fixedDisks);
-  const limitMs = isAnew ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
-  const { machine, shell } = await phases.run(isAnew ? 'boot-installer' : 'restore-installer', async () => {
+  const limitMs = isFixed ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
+  const { machine, shell } = await phases.run(isFixed ? 'boot-installer' : 'restore-installer', async () => {
     const opened = await openInstaller({
       host,
-      boot: guest.installer,
+      installer: guest.installer,
       budget: budget.part('the installer to be ready', limitMs * scale),
       redactor: context.redactor,
       nvramFile: parts.nvramFile,

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -23,7 +22,7 @@ import { bringAgent } from './bring-agent.js';
 import { EMULATED_KERNEL } from './budgets.js';
 import type { PreparationContext } from './context.js';
 import type { Guest, PreparedSystem } from './guest.js';
-import { type InstallerBoot, prepareInstaller } from './installer.js';
+import { type InstallerMedium, prepareInstaller } from './installer.js';
 
 /** What the system is installed from: media of our own, or the ISO image of a release, by its path. */
 export type MediumChoice = 'iso' | 'netboot' | { readonly officialIso: string };
@@ -63,10 +62,11 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
     return { name: guestName, systems: built };
   });
   const contents = [...systems.values()].flatMap((each) => (each instanceof HarnessError ? [] : [each]));
-  const installer = await prepareMedium(
-    { ...context, nix, flake, contents: [...new Set(contents)] },
-    options,
-  );
+  const medium = await phases.run('medium', () => {
+    note('Making the medium to install from.');
+    return openMedium({ ...context, nix, flake, contents: [...new Set(contents)] }, options);
+  });
+  const installer = await prepareInstaller(medium, { ...context, cacheDir });
   return {
     name,
     installer,
@@ -81,60 +81,65 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
   };
 }
 
-async function prepareMedium(
+/** Whoever installs from a medium by hand has these, too. */
+const PRELOAD = `modprobe -a qemu_fw_cfg efivarfs
+mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+`;
+
+async function openMedium(
   context: PreparationContext & {
     readonly nix: HostNix;
     readonly flake: string;
     readonly contents: readonly string[];
   },
   { medium, environment }: NixosOptions,
-): Promise<InstallerBoot> {
-  const { phases, budget, host, note } = context;
+): Promise<InstallerMedium> {
+  const { budget, host } = context;
   const { cacheDir } = environment;
   const build = { ...context, cacheDir };
-  const console = 'console=tty0 console=ttyS0,115200';
-  const fast = host.accelerator.timeScale > 1 ? [EMULATED_KERNEL] : [];
-  if (typeof medium !== 'string') {
-    const iso = medium.officialIso;
-    const { kernel, initrd, commandLine } = await phases.run('medium', () =>
-      openOfficialIso(iso, { toolbox: host.toolbox, cacheDir, budget }),
+  const shared = { memoryMiB: MEDIUM_MEMORY_MIB, preload: PRELOAD };
+  const consoles = 'console=tty0 console=ttyS0,115200';
+  if (medium === 'iso') {
+    const iso = await buildIso(build);
+    return { ...shared, boot: { from: 'disk' }, cdrom: iso, key: await identify(iso) };
+  }
+  if (medium === 'netboot') {
+    const folder = await buildNetboot(build);
+    const [kernel = '', initrd = '', words = ''] = ['kernel', 'initrd', 'command-line'].map((name) =>
+      path.join(folder, name),
     );
-    // Only asked for where nobody is logged in on the console.
-    const password = randomBytes(12).toString('hex');
+    const commandLine = `${(await readFile(words, 'utf8')).trim()} ${consoles}`;
+    // The initrd twice, packed and in the file system that is made of it.
+    const memoryMiB = MEDIUM_MEMORY_MIB + 2 * Math.ceil((await stat(initrd)).size / 2 ** 20);
     return {
-      from: 'medium',
-      cdrom: iso,
-      kernel: {
-        kernel,
-        initrd,
-        commandLine: [commandLine, console, ...fast, `live.nixos.passwd=${password}`].join(' '),
-      },
-      memoryMiB: MEDIUM_MEMORY_MIB,
-      bringAgent: (machine, keys, part) => bringAgent(machine, keys, { password, budget: part }),
+      ...shared,
+      boot: { from: 'kernel', kernel, initrd, commandLine },
+      memoryMiB,
+      key: await identify(initrd),
     };
   }
-  note('Building the medium to install from.');
-  if (medium === 'iso')
-    return {
-      from: 'medium',
-      cdrom: await phases.run('medium', () => buildIso(build)),
-      memoryMiB: MEDIUM_MEMORY_MIB,
-    };
-  const folder = await phases.run('medium', () => buildNetboot(build));
-  const file = (name: string): string => path.join(folder, name);
-  const initrd = await stat(file('initrd'));
-  return prepareInstaller(
-    {
-      kernel: file('kernel'),
-      initrd: file('initrd'),
-      commandLine: `${(await readFile(file('command-line'), 'utf8')).trim()} ${console}`,
-      // The initrd twice, packed and in the file system that is made of it.
-      memoryMiB: MEDIUM_MEMORY_MIB + 2 * Math.ceil(initrd.size / 2 ** 20),
-      key: digestOf(folder),
-      preload: 'modprobe -a qemu_fw_cfg efivarfs\n',
-    },
-    { ...context, cacheDir },
-  );
+  const { kernel, initrd, commandLine } = await openOfficialIso(medium.officialIso, {
+    toolbox: host.toolbox,
+    cacheDir,
+    budget,
+  });
+  // Only asked for where nobody is logged in on the console. The medium is no secret, and is gone with its machine.
+  const password = 'imperm';
+  const fast = host.accelerator.timeScale > 1 ? [EMULATED_KERNEL] : [];
+  const words = [commandLine, consoles, ...fast, `live.nixos.passwd=${password}`];
+  return {
+    ...shared,
+    boot: { from: 'kernel', kernel, initrd, commandLine: words.join(' ') },
+    cdrom: medium.officialIso,
+    key: await identify(medium.officialIso),
+    bringAgent: (machine, keys, part) => bringAgent(machine, keys, { password, budget: part }),
+  };
+}
+
+/** What tells a file from another without reading gigabytes of it. */
+async function identify(file: string): Promise<string> {
+  const { size, mtimeMs } = await stat(file);
+  return digestOf(file, String(size), String(mtimeMs));
 }
 
 function makeSystem(
