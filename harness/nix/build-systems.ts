@@ -126,14 +126,16 @@ async function build(
   return output.trim();
 }
 
-/** What NixOS says before the assertions that a configuration does not meet. */
-const FAILED_ASSERTIONS = /Failed assertions:\n([\s\S]*)/;
+/** What NixOS says before the assertions that a configuration does not meet. Nix also shows the line that says it. */
+const FAILED_ASSERTIONS = 'Failed assertions:\n';
 
 function refusalOf(name: string, error: HarnessError): HarnessError {
-  const refused = FAILED_ASSERTIONS.exec(error.details ?? '')?.[1];
-  if (refused === undefined) return error;
+  const details = error.details ?? '';
+  const start = details.lastIndexOf(FAILED_ASSERTIONS);
+  if (start < 0) return error;
+  const lines = details.slice(start + FAILED_ASSERTIONS.length).split('\n');
   return new HarnessError('SYSTEM_REFUSED', `NixOS declines the configuration of ${name}`, {
-    details: refused.trim(),
+    details: lines.map((line) => line.trim()).join('\n'),
     cause: error,
   });
 }
