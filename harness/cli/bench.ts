@@ -107,7 +107,7 @@ async function measureCommands(context: RunContext, folder: string): Promise<num
   );
   const { machine, shell } = await openInstaller({
     host: context.host,
-    boot: context.guest.installer,
+    installer: context.guest.installer,
     budget,
     redactor: new Redactor(),
     consoleFile: path.join(folder, 'console.log'),

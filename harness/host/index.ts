@@ -5,5 +5,6 @@ export { runGenericChecks, type GenericCheckOptions } from './doctor.js';
 export { runMmdebstrap, type MmdebstrapOptions } from './mmdebstrap.js';
 export { findMissing, hostNeeds, type HostNeed } from './needs.js';
 export { ensurePackages, installCommand, type EnsurePackagesOptions } from './packages.js';
-export { openToolbox, type OpenToolboxOptions, type ToolCommand, type Toolbox } from './toolbox.js';
+export { openToolbox, type OpenToolboxOptions, type Toolbox } from './toolbox.js';
+export { openToolsTree, type OpenToolsTreeOptions, type ToolCommand, type ToolsTree } from './tools-tree.js';
 export { readAvailableMemory } from './memory.js';

@@ -2,10 +2,10 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
-import { type Budget, cachedFolder, digestOf, HarnessError, runProgram } from '../core/index.js';
-import { runMmdebstrap } from './mmdebstrap.js';
+import { type Budget, HarnessError, runProgram } from '../core/index.js';
+import { openToolsTree, type ToolCommand } from './tools-tree.js';
 
-/** Packages of the private tools tree; unpacked, never configured. */
+/** Packages of the private tools tree. */
 const TOOL_PACKAGES = [
   'btrfs-progs',
   'dosfstools',
@@ -19,14 +19,6 @@ const TOOL_PACKAGES = [
   'swtpm',
   'xorriso',
 ];
-const SUITE = 'trixie';
-const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
-
-/** How a program of the toolbox is started. */
-export interface ToolCommand {
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
 
 /** QEMU, its firmware and the other tools a run needs on the host. */
 export interface Toolbox {
@@ -60,9 +52,8 @@ export interface OpenToolboxOptions {
 }
 
 /**
- * The private toolbox is a tree of Debian packages in the cache: the same versions on every host. Its programs are
- * started by the tree's own loader, so neither root nor a namespace is needed. The host's own tools are used instead
- * when asked for (a NixOS shell, say).
+ * The private toolbox is a tree of Debian packages in the cache. The host's own tools are used instead when asked for (a
+ * NixOS shell, say).
  *
  * @throws {HarnessError} TOOL_FAILED when the tree cannot be unpacked; HOST_UNFIT when the host lacks a tool.
  */
@@ -71,40 +62,20 @@ export async function openToolbox(options: OpenToolboxOptions): Promise<Toolbox>
 }
 
 async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox> {
-  const { dir } = await cachedFolder({
-    cacheDir: options.cacheDir,
+  const tree = await openToolsTree({
+    ...options,
     name: 'tools',
-    key: digestOf('1', SUITE, ...TOOL_PACKAGES),
-    budget: options.budget,
-    build: async (part) => {
-      options.onBuild?.();
-      await runMmdebstrap({
-        args: [
-          '--quiet',
-          '--variant=extract',
-          '--format=directory',
-          `--include=${TOOL_PACKAGES.join(',')}`,
-          SUITE,
-          part,
-        ],
-        mirror: options.mirror,
-        budget: options.budget,
-      });
-    },
+    packages: TOOL_PACKAGES,
+    libraryFolders: ['swtpm'],
   });
-  const loader = path.join(dir, 'usr/lib64/ld-linux-x86-64.so.2');
-  const libraries = path.join(dir, LIBRARIES);
-  // swtpm keeps a library of its own in a folder of its own.
-  const libraryPath = [libraries, path.join(libraries, 'swtpm')].join(':');
-  const administrative = new Set(await readdir(path.join(dir, 'usr/sbin')));
+  const { dir } = tree;
   const command = (program: string, args: readonly string[] = []): ToolCommand => {
-    const file = path.join(dir, administrative.has(program) ? 'usr/sbin' : 'usr/bin', program);
     const data = program.startsWith('qemu-system')
       ? ['-L', path.join(dir, 'usr/share/qemu'), '-L', path.join(dir, 'usr/share/seabios')]
       : [];
     return {
-      args: [loader, '--library-path', libraryPath, file, ...data, ...args],
-      env: { QEMU_MODULE_DIR: path.join(libraries, 'qemu') },
+      args: [...tree.words(program), ...data, ...args],
+      env: { QEMU_MODULE_DIR: path.join(tree.libraries, 'qemu') },
     };
   };
   const changes = gunzipSync(

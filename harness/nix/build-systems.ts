@@ -6,11 +6,8 @@ import type { Scenario } from '../scenario/index.js';
 import { collectSystems, describeSystem, type NixSystem } from './document.js';
 import type { HostNix } from './host-nix.js';
 
-/** A system in the host's store. */
-export interface BuiltSystem {
-  /** `/nix/store/<hash>-nixos-system-…` */
-  readonly toplevel: string;
-}
+/** `/nix/store/<hash>-nixos-system-…` in the host's store, by what `nameSystem` says; or why Nix did not make it. */
+export type BuiltSystems = ReadonlyMap<string, string | HarnessError>;
 
 export interface BuildSystemsOptions {
   readonly nix: HostNix;
@@ -46,28 +43,23 @@ export function readGuestName(flake: string, nix: HostNix, budget: Budget): Prom
 /**
  * Builds the systems of scenarios, each once.
  *
- * @returns By scenario: the system, or why Nix did not make it (SYSTEM_REFUSED when NixOS itself declines the
- * configuration, NIX_FAILED for everything else).
+ * @returns The errors among them are SYSTEM_REFUSED when NixOS itself declines the configuration, NIX_FAILED for
+ * everything else.
  */
 export async function buildSystems(
   scenarios: readonly Scenario[],
   options: BuildSystemsOptions,
-): Promise<ReadonlyMap<Scenario, BuiltSystem | HarnessError>> {
+): Promise<BuiltSystems> {
   const { nix, budget } = options;
   const systems: Record<string, NixSystem> = {};
-  const names = new Map<Scenario, string>();
-  for (const scenario of scenarios) {
-    const name = nameSystem(scenario);
-    systems[name] = describeSystem(scenario);
-    names.set(scenario, name);
-  }
+  for (const scenario of scenarios) systems[nameSystem(scenario)] = describeSystem(scenario);
   const document = `${JSON.stringify(collectSystems(systems))}\n`;
   const folder = path.join(options.cacheDir, 'nix-roots');
   await mkdir(folder, { recursive: true });
   const file = path.join(folder, `${digestOf(document)}.json`);
   await writeFile(file, document);
   const expression = `${getFlake(options.flake)}.lib.mkSystems { document = builtins.fromJSON (builtins.readFile ${quoteNix(file)}); lane = ${quoteNix(options.lane)}; }`;
-  const built = new Map<string, BuiltSystem | HarnessError>();
+  const built = new Map<string, string | HarnessError>();
   for (const name of Object.keys(systems)) {
     options.onBuild(name);
     const made = await build(nix, {
@@ -79,10 +71,9 @@ export async function buildSystems(
       if (error instanceof HarnessError && error.code === 'NIX_FAILED') return refusalOf(name, error);
       throw error;
     });
-    built.set(name, made instanceof HarnessError ? made : { toplevel: made });
+    built.set(name, made);
   }
-  const missing = new HarnessError('INTERNAL', 'Internal error: a system was not built');
-  return new Map([...names].map(([scenario, name]) => [scenario, built.get(name) ?? missing]));
+  return built;
 }
 
 export interface BuildMediumOptions extends Omit<BuildSystemsOptions, 'lane' | 'onBuild'> {
@@ -136,15 +127,17 @@ export async function build(
   return output.trim();
 }
 
-/** What NixOS says before the assertions that a configuration does not meet. */
-const FAILED_ASSERTIONS = /Failed assertions:\n([\s\S]*)/;
+/** What NixOS says before the assertions that a configuration does not meet. Nix also shows the line that says it. */
+const FAILED_ASSERTIONS = 'Failed assertions:\n';
 
 /** The same error; as SYSTEM_REFUSED where NixOS itself declines the configuration. */
 export function refusalOf(name: string, error: HarnessError): HarnessError {
-  const refused = FAILED_ASSERTIONS.exec(error.details ?? '')?.[1];
-  if (refused === undefined) return error;
+  const details = error.details ?? '';
+  const start = details.lastIndexOf(FAILED_ASSERTIONS);
+  if (start < 0) return error;
+  const lines = details.slice(start + FAILED_ASSERTIONS.length).split('\n');
   return new HarnessError('SYSTEM_REFUSED', `NixOS declines the configuration of ${name}`, {
-    details: refused.trim(),
+    details: lines.map((line) => line.trim()).join('\n'),
     cause: error,
   });
 }

@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import {
   type Rollback,
   type Scenario,
@@ -38,6 +40,8 @@ export interface NixSystem {
   readonly etc: readonly { readonly path: string; readonly source: string }[];
   readonly tmpfiles: readonly string[];
   readonly services: SystemModel['services'];
+  /** Modules of the scenario's own: the name of each file, and what is in it. */
+  readonly nixModules?: readonly { readonly name: string; readonly text: string }[];
   /** It comes as a disk image, which its first boot completes. */
   readonly image?: true;
 }
@@ -146,6 +150,11 @@ export function describeSystem({ system }: Pick<Scenario, 'system'>): NixSystem 
       .map(({ path, source }) => ({ path: path.slice('/etc/'.length), source })),
     tmpfiles: system.tmpfiles,
     services: system.services,
+    ...(system.nixModules.length === 0
+      ? {}
+      : {
+          nixModules: system.nixModules.map(({ file, text }) => ({ name: path.basename(file), text })),
+        }),
     ...(image === undefined ? {} : { image: true }),
   };
 }

@@ -2,12 +2,12 @@ export {
   buildIso,
   buildNetboot,
   buildSystems,
-  type BuiltSystem,
+  nameSystem,
   ownFlake,
   readGuestName,
 } from './build-systems.js';
 export { type Contract, makeContract, type MakeContractOptions } from './contract/index.js';
-export { copyClosure, STORE_SERVER } from './copy-closure.js';
+export { copyClosure, INSTALLER_STORE_SERVER, STORE_SERVER } from './copy-closure.js';
 export { makeNixDocument } from './document.js';
 export { evaluateMapping, nixEnvironment } from './evaluate.js';
 export * from './host/index.js';

@@ -1,5 +1,5 @@
 // nix/ as far as it can be checked without nixpkgs: by real Nix, against reviewed files, and against what the debian guest
-// has on its disk. What nixpkgs would say of it is for a machine that has it (`nix flake check ./nix`).
+// has on its disk. Its texts are read by the programs they are for in rendered.test.ts. What nixpkgs would say of it is for a machine that has it (`nix flake check ./nix`).
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -10,10 +10,10 @@ import t, { type Test } from 'tap';
 import { Budget, HarnessError, readEnvironment, repositoryRoot, runProgram } from '../core/index.js';
 import { makeStageOneTree, makeSystemTree, type Tree } from '../guest/index.js';
 import { openToolbox } from '../host/index.js';
-import { nixSystemNames } from './document.js';
-import { evaluateMapping, type MappedSystem, NIX_DIR, nixEnvironment } from './evaluate.js';
+import { evaluateMapping, NIX_DIR, nixEnvironment } from './evaluate.js';
 import { GOLDEN_DIR, summarizeMapping } from './golden.js';
 import { makeNixDocument, renderNixDocument } from './index.js';
+import { pairWithMapping } from './mapped-systems.js';
 import { loadAllScenarios, NIX_SCENARIOS_DIR } from './write.js';
 
 const LIMIT_MS = 110_000;
@@ -37,19 +37,8 @@ const skipWithout = (program: string, ...args: string[]): string | false =>
 
 const scenarios = await loadAllScenarios();
 const mapping = await evaluateMapping(nix);
-const REPORT_SCRIPT = await readFile(path.join(NIX_DIR, 'report.sh'), 'utf8');
 
-/** Every system once, with what the mapping makes of it. */
-const systems = scenarios.flatMap((scenario) => {
-  const names = nixSystemNames(scenario);
-  return scenario.variants.flatMap(({ scenario: { system } }, index) => {
-    const name = names[index];
-    if (name === undefined) return [];
-    const mapped = mapping[scenario.name]?.[name];
-    if (mapped === undefined) throw new Error(`the mapping has no ${name}`);
-    return names.indexOf(name) === index ? [{ name, system, mapped }] : [];
-  });
-});
+const systems = pairWithMapping(scenarios, mapping);
 type Each = (typeof systems)[number];
 
 async function filesBelow(root: string, ending: string): Promise<string[]> {
@@ -210,77 +199,6 @@ void t.test('what NixOS writes for stage 1 is, byte by byte, what the debian gue
   t.end();
 });
 
-// ---- the rendered texts, by the programs that read them --------------------------------------------------------------
-
-const services = (mapped: MappedSystem): { name: string; script: string; unit: string; program: string }[] =>
-  Object.entries(mapped.rendered.services).map(([name, rest]) => ({ name, ...rest }));
-const distinct = (texts: readonly string[]): string[] => [...new Set(texts)];
-const SERVICE_SCRIPTS = distinct(
-  systems.flatMap(({ mapped }) => services(mapped).map(({ script }) => script)),
-);
-const HOOK_SCRIPTS = distinct(
-  systems.flatMap(({ mapped }) => Object.values(mapped.rendered.hooks).map(({ content }) => content)),
-);
-
-/** Fails for every text with which the program is not content, and when it is content with a broken one. */
-async function checkEach(t: Test, texts: readonly string[], words: readonly string[]): Promise<void> {
-  const file = path.join(folder, 'script');
-  const [program = '', ...args] = words;
-  const check = async (text: string): Promise<unknown> => {
-    await writeFile(file, text);
-    return runProgram(program, [...args, file], { budget });
-  };
-  t.ok(texts.length > 2, `${String(texts.length)} different scripts`);
-  for (const text of texts) await t.resolves(check(text), text.split('\n').slice(0, 4).join('\n'));
-  await t.rejects(check('if true; then\n'), { code: 'TOOL_FAILED' }, 'the check can fail');
-}
-
-void t.test('bash reads every script of a service', async (t) => {
-  await checkEach(t, [...SERVICE_SCRIPTS, REPORT_SCRIPT], ['bash', '-n']);
-});
-
-const noBusybox = skipWithout('busybox', 'true');
-void t.test('busybox reads every hook of scripted stage 1', { skip: noBusybox }, async (t) => {
-  await checkEach(t, HOOK_SCRIPTS, ['busybox', 'ash', '-n']);
-});
-
-const noShellcheck = skipWithout('shellcheck', '--version');
-void t.test('shellcheck finds no error in any script', { skip: noShellcheck }, async (t) => {
-  const words = ['shellcheck', '--severity=error', '--shell=bash'];
-  await checkEach(t, [...SERVICE_SCRIPTS, ...HOOK_SCRIPTS, REPORT_SCRIPT], words);
-});
-
-const noAnalyze = skipWithout('systemd-analyze', '--version');
-void t.test('systemd reads every unit of a rollback without complaint', { skip: noAnalyze }, async (t) => {
-  const units = new Map(
-    systems.flatMap(({ mapped }) => services(mapped).map((each) => [each.unit, each] as const)),
-  );
-  t.ok(units.size > 2, `${String(units.size)} different units`);
-  const place = path.join(folder, 'units');
-  const verify = async (
-    text: string,
-    { name, program, script }: { name: string; program: string; script: string },
-  ) => {
-    await rm(place, { recursive: true, force: true });
-    await mkdir(path.join(place, 'bin'), { recursive: true });
-    await writeFile(path.join(place, program), `#!/bin/bash\n${script}`, { mode: 0o755 });
-    const file = path.join(place, `${name}.service`);
-    await writeFile(file, text.replace(PROGRAM, place));
-    const { stderr } = await runProgram(
-      'systemd-analyze',
-      ['verify', '--man=no', '--recursive-errors=no', file],
-      {
-        budget,
-      },
-    );
-    return stderr.split('\n').filter((line) => line.includes(place));
-  };
-  for (const [text, each] of units) t.strictSame(await verify(text, each), [], text);
-  const [[text, each] = ['', { name: '', program: '', script: '' }]] = units;
-  const wrong = verify(text.replace('Type=oneshot', 'Type=onceshot'), each).catch(() => ['refused']);
-  t.not((await wrong).length, 0, 'the check can fail');
-});
-
 // ---- the flake -------------------------------------------------------------------------------------------------------
 
 interface Lock {
@@ -359,7 +277,6 @@ void t.test('the flake has the outputs that flakes have, with stubs for its inpu
   const stubs = Object.keys(lock.nodes)
     .filter((name) => name !== lock.root)
     .flatMap((name) => ['--override-input', name, `path:${name.startsWith('nixpkgs') ? stub : empty}`]);
-  await nix('nix', ['flake', 'check', '--no-build', ...store, '--no-write-lock-file', ...stubs, flake]);
   const evaluate = async (attribute: string, apply = 'all: all'): Promise<unknown> =>
     JSON.parse(
       await nix('nix', [
@@ -367,6 +284,16 @@ void t.test('the flake has the outputs that flakes have, with stubs for its inpu
         ...['--apply', apply, `${flake}#${attribute}`],
       ]),
     ) as unknown;
+  t.match(
+    await evaluate(
+      'nixosConfigurations.machine-id-in-etc.config',
+      'all: { inherit (all.services.dbus) implementation; inherit (all.environment.etc.machine-id) source; }',
+    ),
+    { implementation: 'broker', source: '/persist/etc/machine-id' },
+    "a scenario's own module is part of its system, in a flake, which may read nothing but what it was given",
+  );
+  // After that, because `--no-build` only reads: by itself it writes no module of a scenario's own to the store.
+  await nix('nix', ['flake', 'check', '--no-build', ...store, '--no-write-lock-file', ...stubs, flake]);
   t.strictSame(
     await evaluate('nixosConfigurations', 'builtins.attrNames'),
     systems.map(({ name }) => name).sort(),

@@ -8,9 +8,11 @@ import { makeNixDocument, type NixDocument } from './document.js';
 /** Where a flake can read them: it sees only files that git knows, and no YAML. */
 export const NIX_SCENARIOS_DIR = path.join(repositoryRoot, 'nix/scenarios');
 
-/** All scenarios of this repository, those that must fail included. */
+/** All scenarios of this repository, those that must fail and those of bug reports included. */
 export async function loadAllScenarios(): Promise<readonly ScenarioFile[]> {
-  const folders = ['scenarios', 'scenarios/broken'].map((folder) => path.join(repositoryRoot, folder));
+  const folders = ['scenarios', 'scenarios/broken', 'scenarios/bugs'].map((folder) =>
+    path.join(repositoryRoot, folder),
+  );
   return loadScenarios((await Promise.all(folders.map(findScenarios))).flat());
 }
 

@@ -81,6 +81,19 @@ void t.test('real NixOS has no Secure Boot of its own, and no images yet', async
   t.match(renderPlan(planVariant(image, nixos)), /: skipped, disk images are made of the guest debian alone/);
 });
 
+void t.test('who has Nix modules of its own is not run without them', async (t) => {
+  const [file] = await loadScenarios(['scenarios/bugs/machine-id-in-etc/scenario.yaml']);
+  const [variant] = file?.variants ?? [];
+  if (variant === undefined) throw new Error('no variant');
+  t.equal(
+    renderPlan(planVariant(variant, facts)),
+    'machine-id-in-etc[stage1=systemd,disk=virtio,sectorSize=512]: skipped, it has a Nix module of its own ' +
+      '(dbus-broker.nix), which the guest debian, made of Debian packages, cannot evaluate; where there is Nix, ' +
+      '`imperm run --guest nixos` runs it\n',
+  );
+  t.ok('steps' in planVariant(variant, { ...facts, guest: 'nixos' }), 'the other guest can');
+});
+
 void t.test('an image is made where others are installed', async (t) => {
   const files = ['btrfs-image', 'btrfs-image-as-published', 'btrfs-luks-rollback'];
   const loaded = await loadScenarios(files.map((name) => `scenarios/${name}/scenario.yaml`));

@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import { formatPlace, type Place } from '../core/index.js';
 import {
   type DiskImage,
@@ -54,10 +56,11 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       skip: `it is for the guest ${scenario.guests.join(', ')}, and the guest of this run is ${guest}`,
     };
   }
-  if (guest === 'nixos') {
-    const skip = whyNotNixos(scenario.system) ?? whyNoImage(scenario.system);
-    if (skip !== undefined) return { variant, skip };
-  }
+  const skip =
+    guest === 'nixos'
+      ? (whyNotNixos(scenario.system) ?? whyNoImage(scenario.system))
+      : whyNoNix(scenario.system);
+  if (skip !== undefined) return { variant, skip };
   if (scenario.machine.memoryMiB > facts.memoryMiB) {
     return {
       variant,
@@ -91,6 +94,14 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
 /** What nobody has written for real NixOS yet. */
 function whyNoImage({ image }: SystemModel): string | undefined {
   return image === undefined ? undefined : 'disk images are made of the guest debian alone';
+}
+
+/** Why a scenario's own Nix modules keep it from the guest that is here: without them it would be another system. */
+function whyNoNix({ nixModules }: SystemModel): string | undefined {
+  if (nixModules.length === 0) return undefined;
+  const names = nixModules.map(({ file }) => path.basename(file)).join(', ');
+  const them = nixModules.length === 1 ? 'a Nix module' : 'Nix modules';
+  return `it has ${them} of its own (${names}), which the guest debian, made of Debian packages, cannot evaluate; where there is Nix, \`imperm run --guest nixos\` runs it`;
 }
 
 /** How the disk is filled. */

@@ -7,6 +7,7 @@ import { checkGone, checkRootWiped } from './check-root.js';
 import {
   checkEspPrivate,
   checkFailedUnits,
+  checkGeneration,
   checkHostKeys,
   checkMachineId,
   checkMounted,
@@ -51,6 +52,8 @@ function checkPromise(
       return checkRollbackOrder(promise, context);
     case 'no-failed-units':
       return checkFailedUnits(promise, context);
+    case 'generation':
+      return checkGeneration(context);
     case 'esp-private':
       return checkEspPrivate(promise, context);
     case 'swap-active':

@@ -171,6 +171,29 @@ export function checkFailedUnits(_promise: Of<'no-failed-units'>, context: BootC
   return { status: 'pass', found: 'systemd says "running"' };
 }
 
+export function checkGeneration({ evidence: { links } }: BootContext): Outcome {
+  const { generation, profile, current, booted } = links;
+  const of = (storePath: string): string => (storePath === '' ? 'nothing' : storePath);
+  const expected = `the system profile, the running and the booted system are ${of(profile)}`;
+  if (!/^system-\d+-link$/.test(generation))
+    return {
+      status: 'fail',
+      expected: 'the system profile is a link to a generation',
+      found: `it leads to ${of(generation)}`,
+      cause:
+        '/nix/var/nix/profiles was not kept, or nothing was installed there: the next switch begins with generation 1, and what is old cannot be booted any more.',
+    };
+  if (profile === '' || profile !== current || current !== booted)
+    return {
+      status: 'fail',
+      expected,
+      found: `the running system is ${of(current)}, the booted one ${of(booted)}`,
+      cause:
+        'The boot loader started another generation than the newest: its entries on the EFI system partition were not written, or not kept.',
+    };
+  return { status: 'pass', found: `${generation.replace(/-link$/, '')}: ${profile}` };
+}
+
 export function checkEspPrivate(promise: Of<'esp-private'>, context: BootContext): Outcome {
   const facts = context.evidence.paths.get(promise.mountPoint);
   const mode = facts?.mode.padStart(4, '0') ?? 'none';

@@ -378,6 +378,23 @@ const BREAKAGES: readonly Breakage[] = [
     ids: ['no-failed-units'],
     says: /x\.service/,
   },
+  {
+    title: 'an older generation was booted',
+    change: { links: { ...GOOD.links, current: 'o', booted: 'o' } },
+    ids: ['generation'],
+    says: /the running system is o, the booted one o.*another generation than the newest/s,
+  },
+  {
+    title: 'it was switched to another system behind our back',
+    change: { links: { ...GOOD.links, booted: 'o' } },
+    ids: ['generation'],
+  },
+  {
+    title: 'there is no system profile',
+    change: { links: { ...GOOD.links, generation: '', profile: '' } },
+    ids: ['generation'],
+    says: /it leads to nothing.*was not kept/s,
+  },
   { title: 'systemd is not done', change: { state: 'starting' }, ids: ['no-failed-units'] },
   {
     title: 'everybody can read the ESP',

@@ -238,6 +238,15 @@ void t.test('a subvolume has the same path wherever the file system was asked', 
   t.end();
 });
 
+void t.test('a system profile that is not there leaves the other links in their places', (t) => {
+  const collection = collectBootEvidence(scenario, 2, { canaryFolders: [], boundary: BOUNDARY });
+  const { links } = collection.parse(
+    answer(collection.script, { links: '\n\n/nix/store/x\n/nix/store/y\n' }),
+  );
+  t.strictSame(links, { generation: '', profile: '', current: '/nix/store/x', booted: '/nix/store/y' });
+  t.end();
+});
+
 void t.test('the evidence of a boot is read', (t) => {
   const [key = ''] = scenario.system.openssh.hostKeys.map(({ path: file }) => file);
   const line = (fields: Readonly<Record<string, unknown>>): string => JSON.stringify(fields);

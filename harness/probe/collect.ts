@@ -198,7 +198,10 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
   const startup = journal.find(({ messageId }) => messageId === STARTUP_FINISHED);
   const devices = lines(results, 'devices');
   const rootSubvolume = parseRootSubvolume(text(results, 'root'));
-  const [generation = '', profile = '', current = '', booted = ''] = text(results, 'links').split('\n');
+  // Lines that may be empty.
+  const [generation = '', profile = '', current = '', booted = ''] = bytes(results, 'links')
+    .toString('utf8')
+    .split('\n');
   return {
     boot,
     bootId: text(results, 'boot-id'),

@@ -79,8 +79,9 @@ function describeMachines(record: RunRecord): string {
   if (host === undefined) return `${took}. Ended before it was known what the machines would run on.`;
   const accelerator = host.accelerator === 'kvm' ? 'KVM' : 'TCG, which is emulation and slow';
   const cpuMs = record.variants.reduce((sum, variant) => sum + variant.machineCpuMs, 0);
+  const guests = [...new Set(record.variants.map(({ guest }) => guest))].sort();
   return (
-    `${took}; the machines used ${formatDuration(cpuMs)} of processor time. ` +
+    `Guest: ${guests.join(', ')}. ${took}; the machines used ${formatDuration(cpuMs)} of processor time. ` +
     `They ran on ${accelerator} (${host.acceleratorReason}), QEMU ${host.qemu}, firmware ${host.firmware}, ` +
     `host with ${countOf(host.cpus, 'CPU')}.`
   );

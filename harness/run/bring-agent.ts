@@ -91,7 +91,7 @@ SSHD=$(readlink -f "$(command -v sshd)") || fail 'there is no sshd'
 export SSHD
 mkdir -p /run/sshd
 chmod 0755 /run/sshd
-systemd-run --quiet --collect --unit=imperm-agent --property=Restart=always --property=RestartSec=50ms \\
+systemd-run --quiet --collect --unit=imperm-brought-agent --property=Restart=always --property=RestartSec=50ms \\
   --property=SendSIGHUP=yes --property=StandardInput=file:"$port" --property=StandardOutput=file:"$port" \\
   --setenv=SSHD --setenv=PATH "$(command -v bash)" ${FOLDER}/agent || fail 'systemd does not start it'
 echo imperm-agent-is-''there

@@ -11,6 +11,7 @@ import {
   renderInstallScript,
 } from '../guest/index.js';
 import type { Scenario, SystemModel } from '../scenario/index.js';
+import { EMULATED_KERNEL } from './budgets.js';
 import type { PreparationContext } from './context.js';
 import type { Guest, PreparedSystem, PrepareSystemOptions } from './guest.js';
 import { prepareInstaller } from './installer.js';
@@ -60,12 +61,11 @@ export async function prepareDebianGuest(
     }
     return { base, sets };
   });
+  const { kernel, initrd, key } = images.base.installer;
+  const fast = host.accelerator.timeScale > 1 ? ` ${EMULATED_KERNEL}` : '';
+  const commandLine = `console=ttyS0 rdinit=/usr/lib/systemd/systemd systemd.show_status=1${fast}`;
   const installer = await prepareInstaller(
-    {
-      ...images.base.installer,
-      commandLine: 'console=ttyS0 rdinit=/usr/lib/systemd/systemd systemd.show_status=1',
-      preload: PRELOAD,
-    },
+    { boot: { from: 'kernel', kernel, initrd, commandLine }, key, preload: PRELOAD },
     { ...context, cacheDir },
   );
   const imagesFor = (system: SystemModel): GuestImages => {

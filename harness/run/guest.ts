@@ -3,7 +3,7 @@ import type { listForeignOwners } from '../guest/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { DiskImage, Scenario, SystemModel } from '../scenario/index.js';
 import type { CommandResult, MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
-import type { InstallerBoot } from './installer.js';
+import type { Installer } from './installer.js';
 
 export interface PrepareSystemOptions {
   readonly toolbox: Toolbox;
@@ -18,6 +18,15 @@ export interface PrepareSystemOptions {
 export interface PreparedSystem {
   /** Plugged into the installer after the scenario's own disks. */
   readonly disks: readonly MachineDisk[];
+  /**
+   * Brings what the install script needs into the installer. Absent: it needs nothing.
+   *
+   * @returns Variables for the script.
+   */
+  bringTools?(
+    installer: { readonly machine: QemuMachine; readonly shell: MachineShell },
+    budget: Budget,
+  ): Promise<Readonly<Record<string, string>>>;
   /**
    * Puts the system on the disk that the install script has left mounted below /mnt, boot loader included.
    *
@@ -36,7 +45,7 @@ export interface Guest {
   /** As records and reports name it. */
   readonly name: string;
   /** What the installer is started from, and the machine that looks into powered-off disks. */
-  readonly installer: InstallerBoot;
+  readonly installer: Installer;
   /** Makes the system of a scenario ready. */
   prepareSystem(scenario: Scenario, options: PrepareSystemOptions): Promise<PreparedSystem>;
   /** Absent: it has no disk images, and no scenario with one is planned for it. */

@@ -42,7 +42,7 @@ export async function lookInInspector<T>(
   const part = budget.part(options.label, LIMITS_MS.inspect * timeScale);
   const { machine, shell } = await openInstaller({
     host,
-    boot: context.guest.installer,
+    installer: context.guest.installer,
     budget: part,
     redactor: context.redactor,
     consoleFile: path.join(context.folder, 'inspector-console.log'),

@@ -8,7 +8,7 @@ import type { Scenario, Script } from '../scenario/index.js';
 import type { MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { isBootedAnew, openInstaller } from './installer.js';
+import { openInstaller } from './installer.js';
 import { makeBoundary } from './boundary.js';
 import type { MachineParts } from './machine-parts.js';
 import { addKeyFile } from './unlock.js';
@@ -37,12 +37,11 @@ export async function installSystem(
   // The namespaces of a controller cannot be plugged in one by one: the installer is booted with them.
   const isFixed = parts.disks.some(({ namespace }) => namespace !== undefined);
   const fixedDisks = isFixed ? parts.disks : undefined;
-  const isAnew = isBootedAnew(guest.installer, fixedDisks);
-  const limitMs = isAnew ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
-  const { machine, shell } = await phases.run(isAnew ? 'boot-installer' : 'restore-installer', async () => {
+  const limitMs = isFixed ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
+  const { machine, shell } = await phases.run(isFixed ? 'boot-installer' : 'restore-installer', async () => {
     const opened = await openInstaller({
       host,
-      boot: guest.installer,
+      installer: guest.installer,
       budget: budget.part('the installer to be ready', limitMs * scale),
       redactor: context.redactor,
       nvramFile: parts.nvramFile,
@@ -78,12 +77,14 @@ export async function installSystem(
     await shell.run(`cat >${INSTALLER_DIR}/install; chmod +x ${INSTALLER_DIR}/install`, part, {
       input: scenario.install.text,
     });
+    const tools = (await system.bringTools?.({ machine: running, shell }, part)) ?? {};
     const variables = [
       `DISK=${names[0] ?? ''}`,
       `LUKS=${scenario.system.luks[0]?.unlock ?? 'none'}`,
       `LUKS_PASSPHRASE_FILE=${PASSPHRASE_FILE}`,
       `PASSWORD_FILE=${PASSWORD_FILE}`,
       'LC_ALL=C.UTF-8',
+      ...Object.entries(tools).map(([name, value]) => `${name}=${value}`),
       ...parts.disks.map(
         ({ name }, index) => `DISK_${name.toUpperCase().replaceAll('-', '_')}=${names[index] ?? ''}`,
       ),

@@ -14,6 +14,7 @@ import {
 import type { RunEvent } from '../record/index.js';
 import {
   type BootSource,
+  type ColdBoot,
   type ConsoleLine,
   type MachineDisk,
   type MachineKeys,
@@ -30,39 +31,27 @@ import type { PhaseClock } from './phase-clock.js';
 
 const MEMORY_MIB = 2048;
 
-/** A kernel with the whole installer in its memory. */
-export interface InstallerKernel {
-  readonly kernel: string;
-  readonly initrd: string;
-  readonly commandLine: string;
+/** A medium that boots into root's shell, with everything in its memory or on a CD. */
+export interface InstallerMedium {
+  readonly boot: ColdBoot;
+  readonly cdrom?: string;
   /** Default 2048. */
   readonly memoryMiB?: number;
   /** Digest of what decides what the files hold. */
   readonly key: string;
-  /** Run once, before the state is saved: every copy has it. */
+  /** Run once it is up, before its state is saved: every copy has it. */
   readonly preload: string;
+  /** Brings the agent into a medium that has none. */
+  readonly bringAgent?: (machine: QemuMachine, keys: MachineKeys, budget: Budget) => Promise<void>;
 }
 
-/** What the installer is started from, every time with other disks. */
-export type InstallerBoot =
-  /** The booted installer as a file: restored in a moment, as often as wanted. */
-  | {
-      readonly from: 'state';
-      readonly boot: Extract<BootSource, { from: 'state' }>;
-      readonly memoryMiB: number;
-      readonly keys: MachineKeys;
-      readonly preload: string;
-    }
-  /** A CD, started anew every time. */
-  | {
-      readonly from: 'medium';
-      readonly cdrom: string;
-      /** Absent: the firmware starts the boot loader of the CD. */
-      readonly kernel?: { readonly kernel: string; readonly initrd: string; readonly commandLine: string };
-      readonly memoryMiB: number;
-      /** Brings the agent into a medium that has none. */
-      readonly bringAgent?: (machine: QemuMachine, keys: MachineKeys, budget: Budget) => Promise<void>;
-    };
+/** The booted installer as a file: restored in a moment, as often as wanted, each time with other disks. */
+export interface Installer {
+  readonly medium: InstallerMedium;
+  readonly stateFile: string;
+  /** Of the saved agent. */
+  readonly keys: MachineKeys;
+}
 
 export interface PrepareInstallerOptions {
   readonly host: QemuHost;
@@ -75,26 +64,23 @@ export interface PrepareInstallerOptions {
 }
 
 /**
- * The saved state from the cache, made by booting the installer once when there is none for this kernel, this QEMU and
- * this accelerator.
+ * The saved state from the cache, made by booting the medium once when there is none for it, this QEMU and this
+ * accelerator.
  */
 export async function prepareInstaller(
-  source: InstallerKernel,
+  medium: InstallerMedium,
   options: PrepareInstallerOptions,
-): Promise<InstallerBoot> {
+): Promise<Installer> {
   const { host } = options;
-  const { kernel, initrd, preload, memoryMiB = MEMORY_MIB } = source;
   const scale = host.accelerator.timeScale;
-  const commandLine = `${source.commandLine}${scale > 1 ? ` ${EMULATED_KERNEL}` : ''}`;
-  const cold = { kernel, initrd, commandLine };
-  const spec: MachineSpec = { memoryMiB, boot: { from: 'kernel', ...cold }, disks: [], nonce: makeNonce() };
+  const spec = machineSpec(medium, medium.boot);
   const key = digestOf(
-    '2',
-    source.key,
+    '3',
+    medium.key,
     host.toolbox.qemuVersion,
     host.toolbox.firmwareVersion,
     os.cpus()[0]?.model ?? '',
-    preload,
+    medium.preload,
     machineShape(spec, host.accelerator),
   );
   const budget = Budget.start('the installer to boot', LIMITS_MS.coldInstaller * scale, options.signal);
@@ -123,9 +109,10 @@ export async function prepareInstaller(
         });
         const step = (label: string): Budget =>
           budget.part(label, budget.remainingMs, { lastSeen: () => machine.console.tail() });
+        await medium.bringAgent?.(machine, keys, step('the medium to log its user in'));
         await machine.waitForAgent(step('the installer to boot'));
         const shell = await machine.openShell(step('the installer to answer'));
-        await machine.until(shell.run(preload, budget), step('the installer to load its modules'));
+        await machine.until(shell.run(medium.preload, budget), step('the installer to load its modules'));
         await machine.closeShell(step('the installer to wait again'));
         await machine.saveState(path.join(part, 'state'), step('the state of the installer to be saved'));
         await writeFile(path.join(part, 'keys.json'), JSON.stringify(keys), { mode: 0o600 });
@@ -133,17 +120,20 @@ export async function prepareInstaller(
     }),
   );
   return {
-    from: 'state',
-    boot: { from: 'state', ...cold, stateFile: path.join(dir, 'state') },
-    memoryMiB,
+    medium,
+    stateFile: path.join(dir, 'state'),
     keys: JSON.parse(await readFile(path.join(dir, 'keys.json'), 'utf8')) as MachineKeys,
-    preload,
   };
+}
+
+function machineSpec(medium: InstallerMedium, boot: BootSource): MachineSpec {
+  const { cdrom, memoryMiB = MEMORY_MIB } = medium;
+  return { memoryMiB, boot, disks: [], nonce: makeNonce(), ...(cdrom === undefined ? {} : { cdrom }) };
 }
 
 export interface OpenInstallerOptions {
   readonly host: QemuHost;
-  readonly boot: InstallerBoot;
+  readonly installer: Installer;
   readonly budget: Budget;
   readonly redactor: Redactor;
   readonly nvramFile?: string;
@@ -155,31 +145,28 @@ export interface OpenInstallerOptions {
   readonly onCleanupError: (what: string, error: unknown) => void;
 }
 
-/** Whether the installer is booted, and not restored from a file, when it gets these disks. */
-export function isBootedAnew(boot: InstallerBoot, fixedDisks: readonly MachineDisk[] | undefined): boolean {
-  return boot.from === 'medium' || fixedDisks !== undefined;
-}
-
 /** A running copy of the installer and root's shell in it. */
 export async function openInstaller(
   options: OpenInstallerOptions,
 ): Promise<{ machine: QemuMachine; shell: MachineShell }> {
-  const { boot, budget, fixedDisks } = options;
-  const isAnew = isBootedAnew(boot, fixedDisks);
+  const { budget, fixedDisks } = options;
+  const { medium, stateFile, keys } = options.installer;
   const spec: MachineSpec = {
-    memoryMiB: boot.memoryMiB,
-    disks: fixedDisks ?? [],
-    nonce: makeNonce(),
-    ...describeBoot(boot, isAnew),
+    ...machineSpec(
+      medium,
+      fixedDisks === undefined ? { from: 'state', stateFile, began: medium.boot } : medium.boot,
+    ),
+    ...(fixedDisks === undefined ? {} : { disks: fixedDisks }),
     ...(options.nvramFile === undefined ? {} : { nvramFile: options.nvramFile }),
   };
-  const keys = boot.from === 'state' ? boot.keys : makeMachineKeys();
   const machine = await QemuMachine.start(options.host, spec, { ...options, keys });
   try {
-    if (boot.from === 'medium') await boot.bringAgent?.(machine, keys, budget);
-    if (isAnew) await machine.waitForAgent(budget);
+    if (fixedDisks !== undefined) {
+      await medium.bringAgent?.(machine, keys, budget);
+      await machine.waitForAgent(budget);
+    }
     const shell = await machine.openShell(budget);
-    if (isAnew) await shell.run(boot.from === 'state' ? boot.preload : MEDIUM_PRELOAD, budget);
+    if (fixedDisks !== undefined) await shell.run(medium.preload, budget);
     // The saved clock stands still, and all copies hold the same host key: the nonce tells them apart.
     const nonce = await shell.run(
       `date -s @${String(Math.round((performance.timeOrigin + monotonicMs()) / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,
@@ -192,15 +179,4 @@ export async function openInstaller(
     await machine.stop();
     throw error;
   }
-}
-
-/** Whoever installs from a medium by hand has these, too. */
-const MEDIUM_PRELOAD = `modprobe -a qemu_fw_cfg efivarfs
-mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
-`;
-
-function describeBoot(boot: InstallerBoot, isAnew: boolean): Pick<MachineSpec, 'boot' | 'cdrom'> {
-  if (boot.from === 'state') return { boot: isAnew ? { ...boot.boot, from: 'kernel' } : boot.boot };
-  const { cdrom, kernel } = boot;
-  return { cdrom, boot: kernel === undefined ? { from: 'disk' } : { from: 'kernel', ...kernel } };
 }

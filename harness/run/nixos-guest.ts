@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-import { digestOf, type Environment, HarnessError, quote } from '../core/index.js';
+import { type Budget, digestOf, type Environment, HarnessError, quote } from '../core/index.js';
 import { INSTALLER_DIR } from '../guest/index.js';
 import {
   buildIso,
@@ -10,6 +9,7 @@ import {
   buildSystems,
   copyClosure,
   type HostNix,
+  nameSystem,
   openHostNix,
   openOfficialIso,
   ownFlake,
@@ -17,12 +17,12 @@ import {
   STORE_SERVER,
 } from '../nix/index.js';
 import type { Scenario } from '../scenario/index.js';
-import type { CommandResult, MachineShell } from '../target/index.js';
+import type { CommandResult } from '../target/index.js';
 import { bringAgent } from './bring-agent.js';
 import { EMULATED_KERNEL } from './budgets.js';
 import type { PreparationContext } from './context.js';
 import type { Guest, PreparedSystem } from './guest.js';
-import { type InstallerBoot, prepareInstaller } from './installer.js';
+import { type Installer, type InstallerMedium, prepareInstaller } from './installer.js';
 
 /** What the system is installed from: media of our own, or the ISO image of a release, by its path. */
 export type MediumChoice = 'iso' | 'netboot' | { readonly officialIso: string };
@@ -61,86 +61,99 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
     });
     return { name: guestName, systems: built };
   });
-  const contents = [...systems.values()].flatMap((each) =>
-    each instanceof HarnessError ? [] : [each.toplevel],
-  );
-  const installer = await prepareMedium(
-    { ...context, nix, flake, contents: [...new Set(contents)] },
-    options,
-  );
+  const contents = [...systems.values()].flatMap((each) => (each instanceof HarnessError ? [] : [each]));
   return {
     name,
-    installer,
+    installer: await prepareMedium({ ...context, nix, flake, contents: [...new Set(contents)] }, options),
     prepareSystem: (scenario, { workDir, luksKey }) => {
-      const built = systems.get(scenario);
+      const built = systems.get(nameSystem(scenario));
       if (built === undefined)
         return Promise.reject(new HarnessError('INTERNAL', 'Internal error: this system was not built'));
       if (built instanceof HarnessError) return Promise.reject(built);
       const key = scenario.system.luks.some(({ unlock }) => unlock === 'key-file') ? luksKey : undefined;
-      return Promise.resolve(
-        makeSystem(built.toplevel, { nix, workDir, ...(key === undefined ? {} : { key }) }),
-      );
+      return Promise.resolve(makeSystem(built, { nix, workDir, ...(key === undefined ? {} : { key }) }));
     },
   };
 }
 
-async function prepareMedium(
-  context: PreparationContext & {
-    readonly nix: HostNix;
-    readonly flake: string;
-    readonly contents: readonly string[];
-  },
-  { medium, environment }: NixosOptions,
-): Promise<InstallerBoot> {
-  const { phases, budget, host, note } = context;
-  const { cacheDir } = environment;
-  const build = { ...context, cacheDir };
-  const console = 'console=tty0 console=ttyS0,115200';
-  const fast = host.accelerator.timeScale > 1 ? [EMULATED_KERNEL] : [];
-  if (typeof medium !== 'string') {
-    const iso = medium.officialIso;
-    const { kernel, initrd, commandLine } = await phases.run('medium', () =>
-      openOfficialIso(iso, { toolbox: host.toolbox, cacheDir, budget }),
-    );
-    // Only asked for where nobody is logged in on the console.
-    const password = randomBytes(12).toString('hex');
-    return {
-      from: 'medium',
-      cdrom: iso,
-      kernel: {
-        kernel,
-        initrd,
-        commandLine: [commandLine, console, ...fast, `live.nixos.passwd=${password}`].join(' '),
-      },
-      memoryMiB: MEDIUM_MEMORY_MIB,
-      bringAgent: (machine, keys, part) => bringAgent(machine, keys, { password, budget: part }),
-    };
-  }
-  note('Building the medium to install from.');
-  if (medium === 'iso')
-    return {
-      from: 'medium',
-      cdrom: await phases.run('medium', () => buildIso(build)),
-      memoryMiB: MEDIUM_MEMORY_MIB,
-    };
-  const folder = await phases.run('medium', () => buildNetboot(build));
-  const file = (name: string): string => path.join(folder, name);
-  const initrd = await stat(file('initrd'));
-  return prepareInstaller(
-    {
-      kernel: file('kernel'),
-      initrd: file('initrd'),
-      commandLine: `${(await readFile(file('command-line'), 'utf8')).trim()} ${console}`,
-      // The initrd twice, packed and in the file system that is made of it.
-      memoryMiB: MEDIUM_MEMORY_MIB + 2 * Math.ceil(initrd.size / 2 ** 20),
-      key: digestOf(folder),
-      preload: 'modprobe -a qemu_fw_cfg efivarfs\n',
-    },
-    { ...context, cacheDir },
-  );
+/** Whoever installs from a medium by hand has these, too. */
+const PRELOAD = `modprobe -a qemu_fw_cfg efivarfs
+mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+`;
+
+export interface MediumContext extends PreparationContext {
+  readonly nix: HostNix;
+  readonly flake: string;
+  /** Store paths that a medium of our own holds. */
+  readonly contents: readonly string[];
 }
 
-function makeSystem(
+/** Makes the medium to install from, and boots it once. */
+export async function prepareMedium(
+  context: MediumContext,
+  options: Pick<NixosOptions, 'medium' | 'environment'>,
+): Promise<Installer> {
+  const medium = await context.phases.run('medium', () => {
+    context.note('Making the medium to install from.');
+    return openMedium(context, options);
+  });
+  return prepareInstaller(medium, { ...context, cacheDir: options.environment.cacheDir });
+}
+
+async function openMedium(
+  context: MediumContext,
+  { medium, environment }: Pick<NixosOptions, 'medium' | 'environment'>,
+): Promise<InstallerMedium> {
+  const { budget, host } = context;
+  const { cacheDir } = environment;
+  const build = { ...context, cacheDir };
+  const shared = { memoryMiB: MEDIUM_MEMORY_MIB, preload: PRELOAD };
+  const consoles = 'console=tty0 console=ttyS0,115200';
+  if (medium === 'iso') {
+    const iso = await buildIso(build);
+    return { ...shared, boot: { from: 'disk' }, cdrom: iso, key: await identify(iso) };
+  }
+  if (medium === 'netboot') {
+    const folder = await buildNetboot(build);
+    const [kernel = '', initrd = '', words = ''] = ['kernel', 'initrd', 'command-line'].map((name) =>
+      path.join(folder, name),
+    );
+    const commandLine = `${(await readFile(words, 'utf8')).trim()} ${consoles}`;
+    // The initrd twice, packed and in the file system that is made of it.
+    const memoryMiB = MEDIUM_MEMORY_MIB + 2 * Math.ceil((await stat(initrd)).size / 2 ** 20);
+    return {
+      ...shared,
+      boot: { from: 'kernel', kernel, initrd, commandLine },
+      memoryMiB,
+      key: await identify(initrd),
+    };
+  }
+  const { kernel, initrd, commandLine } = await openOfficialIso(medium.officialIso, {
+    toolbox: host.toolbox,
+    cacheDir,
+    budget,
+  });
+  // Only asked for where nobody is logged in on the console. The medium is no secret, and is gone with its machine.
+  const password = 'imperm';
+  const fast = host.accelerator.timeScale > 1 ? [EMULATED_KERNEL] : [];
+  const words = [commandLine, consoles, ...fast, `live.nixos.passwd=${password}`];
+  return {
+    ...shared,
+    boot: { from: 'kernel', kernel, initrd, commandLine: words.join(' ') },
+    cdrom: medium.officialIso,
+    key: await identify(medium.officialIso),
+    bringAgent: (machine, keys, part) => bringAgent(machine, keys, { password, budget: part }),
+  };
+}
+
+/** What tells a file from another without reading gigabytes of it. */
+async function identify(file: string): Promise<string> {
+  const { size, mtimeMs } = await stat(file);
+  return digestOf(file, String(size), String(mtimeMs));
+}
+
+/** What `nixos-install` puts on the disk. */
+export function makeSystem(
   toplevel: string,
   options: { readonly nix: HostNix; readonly workDir: string; readonly key?: string },
 ): PreparedSystem {
@@ -148,17 +161,7 @@ function makeSystem(
   return {
     disks: [],
     install: async ({ machine, shell }, budget): Promise<CommandResult> => {
-      if (!(await isThere(toplevel, shell, budget))) {
-        await machine.until(
-          copyClosure([toplevel], {
-            nix,
-            socket: path.join(workDir, 'nix.sock'),
-            openServer: () => shell.stream(STORE_SERVER, budget),
-            budget,
-          }),
-          budget,
-        );
-      }
+      await bringPath(toplevel, { machine, shell }, { nix, workDir, server: STORE_SERVER, budget });
       if (key !== undefined)
         await shell.run(`umask 077; mkdir -p "$(dirname ${LUKS_KEY})"; cat >${LUKS_KEY}`, budget, {
           input: key,
@@ -174,11 +177,26 @@ function makeSystem(
   };
 }
 
-/** The medium's own store has it, and `nixos-install` copies from there. */
-async function isThere(
-  toplevel: string,
-  shell: MachineShell,
-  budget: Parameters<MachineShell['execute']>[1],
-): Promise<boolean> {
-  return (await shell.execute(`nix-store --check-validity ${quote(toplevel)}`, budget)).exitCode === 0;
+/** Copies a store path into the machine, where the medium's own store does not have it: `nixos-install` copies from there. */
+export async function bringPath(
+  storePath: string,
+  { machine, shell }: Parameters<PreparedSystem['install']>[0],
+  options: {
+    readonly nix: HostNix;
+    readonly workDir: string;
+    /** What takes it in the machine. */
+    readonly server: string;
+    readonly budget: Budget;
+  },
+): Promise<void> {
+  const { nix, workDir, server, budget } = options;
+  const check = await shell.execute(`nix-store --check-validity ${quote(storePath)}`, budget);
+  if (check.exitCode === 0) return;
+  const copied = copyClosure([storePath], {
+    nix,
+    socket: path.join(workDir, 'nix.sock'),
+    openServer: () => shell.stream(server, budget),
+    budget,
+  });
+  await machine.until(copied, budget);
 }

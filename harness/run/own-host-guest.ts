@@ -1,58 +1,49 @@
-import { type Budget, quote } from '../core/index.js';
 import {
   buildOwnHost,
-  copyClosure,
-  type HostNix,
+  INSTALLER_STORE_SERVER,
   openHostNix,
   ownFlake,
   type OwnHost,
   readGuestName,
-  STORE_SERVER,
 } from '../nix/index.js';
 import type { PreparationContext } from './context.js';
-import type { Guest, PreparedSystem } from './guest.js';
-import { isThere, makeSystem, type NixosOptions, prepareMedium } from './nixos-guest.js';
+import type { Guest } from './guest.js';
+import { bringPath, makeSystem, type NixosOptions, prepareMedium } from './nixos-guest.js';
 
-export type OwnHostOptions = Omit<NixosOptions, 'scenarios'> & { readonly host: OwnHost };
-
-/** A host of somebody's own flake: it is installed whatever the scenario says, and the scenario says what it has to be. */
+/** A host of somebody's own flake. It is installed as it is; the scenario only says what it has to be like. */
 export async function prepareOwnHostGuest(
   context: PreparationContext,
-  options: OwnHostOptions,
+  options: Omit<NixosOptions, 'scenarios'> & { readonly host: OwnHost },
 ): Promise<Guest> {
-  const { host: machineHost, phases, budget, note } = context;
-  const { environment, host } = options;
-  const { cacheDir, nixStore } = environment;
-  const nix = await openHostNix({ toolbox: machineHost.toolbox, cacheDir, store: nixStore, budget });
+  const { phases, budget, note } = context;
+  const { host } = options;
+  const { cacheDir, nixStore } = options.environment;
+  const nix = await openHostNix({ toolbox: context.host.toolbox, cacheDir, store: nixStore, budget });
   const flake = options.systemsFlake ?? (await ownFlake());
-  const { name, built } = await phases.run('systems', async () => {
-    const guestName = await readGuestName(flake, nix, budget);
+  const name = await phases.run('systems', () => readGuestName(flake, nix, budget));
+  const { toplevel, diskoScript } = await phases.run('systems', () => {
     note(`Building ${host.name} of ${host.flake}.`);
-    return {
-      name: guestName,
-      built: await buildOwnHost(host, { nix, systemsFlake: flake, cacheDir, budget }),
-    };
+    return buildOwnHost(host, { nix, systemsFlake: flake, cacheDir, budget });
   });
-  const { toplevel, diskoScript } = built;
-  const contents = diskoScript === undefined ? [toplevel] : [toplevel, diskoScript];
-  const installer = await prepareMedium({ ...context, nix, flake, contents }, options);
+  const contents = [toplevel, ...(diskoScript === undefined ? [] : [diskoScript])];
   return {
     name,
-    installer,
-    prepareSystem: (scenario, { workDir }) => {
+    installer: await prepareMedium({ ...context, nix, flake, contents }, options),
+    prepareSystem: (_scenario, { workDir }) => {
       const system = makeSystem(toplevel, { nix, workDir });
-      return Promise.resolve(
-        diskoScript === undefined
-          ? system
-          : { ...system, openInstall: (installerShell, part) => openDisko(installerShell, part) },
-      );
-      async function openDisko(
-        { machine, shell }: Parameters<PreparedSystem['install']>[0],
-        part: Budget,
-      ): Promise<Readonly<Record<string, string>>> {
-        if (diskoScript === undefined) return {};
-        return { DISKO_SCRIPT: diskoScript };
-      }
+      if (diskoScript === undefined) return Promise.resolve(system);
+      return Promise.resolve({
+        ...system,
+        bringTools: async (installer, part) => {
+          await bringPath(diskoScript, installer, {
+            nix,
+            workDir,
+            server: INSTALLER_STORE_SERVER,
+            budget: part,
+          });
+          return { DISKO_SCRIPT: diskoScript };
+        },
+      });
     },
   };
 }

@@ -19,6 +19,7 @@ export function checkScenario(input: Partial<ScenarioInput>, context: RuleContex
   checkDisks(input.disks ?? {}, context);
   checkHibernation(input, context);
   checkSecureBoot(input, context);
+  checkNixModules(input, context);
   if (input.timeout !== undefined) checkTimeout(input.timeout, context);
   if (input.system !== undefined) checkSystem(input.system, context);
   if (input.promises !== undefined) checkPromises(input.promises, input.system, context);
@@ -132,6 +133,19 @@ function checkSecureBoot({ matrix, steps }: Partial<ScenarioInput>, context: Rul
     ['matrix', 'firmware'],
     "matrix.firmware has secure-boot, and steps hibernate: the guest's kernel, which is Debian's, refuses to " +
       'hibernate under Secure Boot. In a file that extends another write "firmware: null".',
+  );
+}
+
+/** The other guest would be another system than the scenario's. */
+function checkNixModules({ system, guests }: Partial<ScenarioInput>, context: RuleContext): void {
+  const path = ['system', 'nixModules'];
+  const files = system?.nixModules ?? [];
+  checkDistinct(path, files, context);
+  if (files.length === 0 || guests === undefined || guests.includes('nixos')) return;
+  if (!context.isWhole(['guests'])) return;
+  context.report(
+    path,
+    `system.nixModules needs the guest nixos, and guests has only ${guests.join(', ')}: nothing could evaluate them`,
   );
 }
 

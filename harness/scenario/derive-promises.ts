@@ -54,6 +54,12 @@ export function derivePromises(
   stated: ReadonlyMap<string, StatedOwnership>,
 ): readonly ScenarioPromise[] {
   const kept = deriveKept(system, explicit.kept, stated);
+  const always = <Kind extends string>(kind: Kind, title: string) => ({
+    kind,
+    id: kind,
+    title,
+    place: explicit.place,
+  });
   return [
     ...deriveWiped(system, explicit),
     ...kept,
@@ -62,14 +68,10 @@ export function derivePromises(
     ...deriveIdentity(system, kept),
     ...deriveRollback(system, explicit),
     ...deriveImage(system),
-    { kind: 'no-failed-units', id: 'no-failed-units', title: 'no unit has failed', place: explicit.place },
+    always('generation', 'what runs is the newest generation of the system profile'),
+    always('no-failed-units', 'no unit has failed'),
     ...deriveDevices(system),
-    {
-      kind: 'unmounted-cleanly',
-      id: 'unmounted-cleanly',
-      title: 'a reboot leaves every file system unmounted',
-      place: explicit.place,
-    },
+    always('unmounted-cleanly', 'a reboot leaves every file system unmounted'),
     ...(explicit.hibernatesAt === undefined ? [] : [promiseResumed(explicit.hibernatesAt)]),
     ...deriveLogins(system),
     ...explicit.checks.map(({ name, ...rest }) => ({ kind: 'check' as const, id: `check:${name}`, ...rest })),

@@ -194,6 +194,7 @@ t.test('promises follow from what the recipe declares', async (t) => {
     'ssh-host-keys-stable',
     'rollback-log',
     'rollback-order',
+    'generation',
     'no-failed-units',
     'unlocked',
     'esp-private:/boot',

@@ -185,6 +185,8 @@ export interface SystemModel {
   /** The image that the system comes as. Absent when it is installed. */
   readonly image?: DiskImage;
   readonly services: Services;
+  /** NixOS modules of the scenario's own. Nobody reads them but Nix, where a system is made with it. */
+  readonly nixModules: readonly Script[];
 }
 
 export interface Disk {

@@ -116,6 +116,11 @@ export interface NoFailedUnitsPromise extends PromiseBase {
   readonly kind: 'no-failed-units';
 }
 
+/** The system that runs is the one that was booted, and the newest generation of the system profile. */
+export interface GenerationPromise extends PromiseBase {
+  readonly kind: 'generation';
+}
+
 /** Only root can look into the EFI system partition. */
 export interface EspPrivatePromise extends PromiseBase {
   readonly kind: 'esp-private';
@@ -228,6 +233,7 @@ export type ScenarioPromise =
   | RollbackLogPromise
   | RollbackOrderPromise
   | NoFailedUnitsPromise
+  | GenerationPromise
   | EspPrivatePromise
   | SwapActivePromise
   | UnlockedPromise

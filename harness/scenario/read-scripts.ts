@@ -6,7 +6,7 @@ import type { RollbackScripts } from './resolve-system.js';
 import type { RuleContext } from './rule-context.js';
 import type { ScenarioInput, ScriptInput } from './schema.js';
 
-/** Every script that a scenario names. */
+/** Every script that a scenario names, and every other text. */
 export interface ScenarioScripts {
   /** Absent when it is not named, or cannot be read. */
   readonly install?: Script;
@@ -15,6 +15,8 @@ export interface ScenarioScripts {
   readonly steps: readonly Step[];
   /** Those of `promises.checks`, in their order. */
   readonly checks: readonly Script[];
+  /** The texts of `system.nixModules`. */
+  readonly nixModules: readonly Script[];
 }
 
 /** Reads all scripts of a scenario. Those that cannot be read are problems in `rules`, and are left out. */
@@ -58,11 +60,17 @@ export async function readScripts(
     const script = await take(['promises', 'checks', index, 'script'], check.script);
     if (script !== undefined) checks.push(script);
   }
+  const nixModules: Script[] = [];
+  for (const [index, file] of (input.system?.nixModules ?? []).entries()) {
+    const text = await take(['system', 'nixModules', index], file);
+    if (text !== undefined) nixModules.push(text);
+  }
   return {
     ...(install === undefined ? {} : { install }),
     ...(service === undefined ? {} : { rollback: { service, hook: hook ?? service } }),
     steps,
     checks,
+    nixModules,
   };
 }
 

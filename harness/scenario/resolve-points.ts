@@ -53,6 +53,7 @@ export function resolvePoints(
     const bare = resolveSystem(input.system, {
       placeAt: (at) => placeOf(root, at),
       rollback: scripts.rollback,
+      nixModules: scripts.nixModules,
       axes: values,
     });
     const system: SystemModel =

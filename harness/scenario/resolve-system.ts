@@ -25,6 +25,7 @@ export interface RollbackScripts {
  * @param input `system` as written.
  * @param options.placeAt Where things are written.
  * @param options.rollback The scripts of the rollback; needed when there is a rollback.
+ * @param options.nixModules What the files of `nixModules` hold.
  * @param options.axes The point of the matrix.
  */
 export function resolveSystem(
@@ -32,6 +33,7 @@ export function resolveSystem(
   options: {
     readonly placeAt: PlaceFinder;
     readonly rollback: RollbackScripts | undefined;
+    readonly nixModules: readonly Script[];
     readonly axes: Pick<AxisValues, 'stage1' | 'luks' | 'firmware'>;
   },
 ): SystemModel {
@@ -83,6 +85,7 @@ export function resolveSystem(
       coredump: input.coredump,
       sudo: input.sudo,
     },
+    nixModules: options.nixModules,
   };
 }
 

@@ -25,6 +25,14 @@ export const units = z.array(unitName);
 /** Name of a user or group. */
 export const account = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be the name of a user or group');
 
+/** A file of Nix, by its path. A store path has to be able to have its name. */
+export const nixFile = z
+  .string()
+  .regex(
+    /^([^\r\n]*\/)?[A-Za-z0-9_][A-Za-z0-9_+.-]{0,99}\.nix$/,
+    'must be the path of a .nix file, relative to this one, whose name is made of letters, digits, "_", "+", "." and "-"',
+  );
+
 /** A script: the path of its file, or its text. */
 export const script = z.union([
   line.meta({ description: 'Path of the script, relative to this file.' }),

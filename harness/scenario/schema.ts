@@ -4,7 +4,7 @@ import { DISK_BUSES, FIRMWARE_KINDS, LUKS_KINDS, SECTOR_SIZES, STAGE1_KINDS } fr
 import { image } from './image-schema.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
 import { rollback } from './rollback-schema.js';
-import { absolutePath, account, devicePath, fstabPath, line, script } from './schema-parts.js';
+import { absolutePath, account, devicePath, fstabPath, line, nixFile, script } from './schema-parts.js';
 import { SERVICES_SHAPE } from './services-schema.js';
 
 const ETC_PATH = /^(?!\.{1,2}(\/|$))[^\s/]+(\/(?!\.{1,2}(\/|$))[^\s/]+)*$/;
@@ -123,6 +123,10 @@ const system = z.strictObject({
     .default({})
     .meta({ description: 'environment.etc, by the path below /etc: links by way of /etc/static.' }),
   ...SERVICES_SHAPE,
+  nixModules: z.array(nixFile).default([]).meta({
+    description:
+      'NixOS modules for what this format has no word for, in the words of who wrote them: files beside this one, each complete in itself. Only the guest nixos can evaluate them.',
+  }),
 });
 
 const promises = z.strictObject({

@@ -1,6 +1,13 @@
 export { chooseAccelerator, type Accelerator, type ChooseAcceleratorOptions } from './accelerator.js';
 export type { ConsoleLine, MachineConsole } from './console.js';
-export type { BootSource, ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './machine.js';
+export type {
+  BootSource,
+  ColdBoot,
+  ConsoleJudge,
+  MachineDisk,
+  MachineFault,
+  MachineSpec,
+} from './machine.js';
 export { makeNonce } from './nonce.js';
 export { machineShape } from './qemu-arguments.js';
 export { QemuMachine, type QemuHost, type StartOptions } from './qemu.js';

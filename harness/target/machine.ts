@@ -16,23 +16,22 @@ export interface MachineDisk {
   readonly bootIndex?: number;
 }
 
-/** What the machine starts. */
-export type BootSource =
+/** What a machine begins with. */
+export type ColdBoot =
+  /** The firmware looks for something to boot: on a CD, then on the disks. */
   | { readonly from: 'disk' }
   | {
       readonly from: 'kernel';
       readonly kernel: string;
       readonly initrd: string;
       readonly commandLine: string;
-    }
-  /** A state saved by `saveState` of a machine with the same specification. */
-  | {
-      readonly from: 'state';
-      readonly kernel: string;
-      readonly initrd: string;
-      readonly commandLine: string;
-      readonly stateFile: string;
     };
+
+/** What the machine starts. */
+export type BootSource =
+  | ColdBoot
+  /** A state saved by `saveState` of a machine with the same specification, which began with `began`. */
+  | { readonly from: 'state'; readonly stateFile: string; readonly began: ColdBoot };
 
 export interface MachineSpec {
   readonly memoryMiB: number;

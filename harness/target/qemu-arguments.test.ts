@@ -38,6 +38,22 @@ t.test('a disk is a device of its own, with sectors as wanted', (t) => {
   t.end();
 });
 
+t.test(
+  'a CD comes first for the firmware, and is only there for a kernel that is started without it',
+  (t) => {
+    const drive = (boot: MachineSpec['boot']): unknown =>
+      argumentsOf({ boot, cdrom: '/cd.iso' }).find((each) => each.includes('"scsi-cd"'));
+    t.match(drive({ from: 'disk' }), /"bootindex":0/);
+    // QEMU itself gives the first place to the kernel.
+    t.notMatch(drive({ from: 'kernel', kernel: '/k', initrd: '/i', commandLine: '' }), /bootindex/);
+    t.notOk(
+      argumentsOf({}).some((each) => each.includes('scsi')),
+      'no drive without a CD',
+    );
+    t.end();
+  },
+);
+
 t.test('an emulated machine has one processor, unless somebody wants more', (t) => {
   const smp = (kind: 'kvm' | 'tcg', cpus?: number): string | undefined => {
     const args = argumentsOf(cpus === undefined ? {} : { cpus }, kind);

@@ -33,6 +33,7 @@ export function escapeOption(text: string): string {
 /** The machine: q35, UEFI, one serial console, a console for the journal, the agent's port, no network, no host devices. */
 export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): string[] {
   const kvm = options.accelerator.kind === 'kvm';
+  const began = spec.boot.from === 'state' ? spec.boot.began : spec.boot;
   const socket = (id: string, path: string): string[] => [
     '-chardev',
     `socket,id=${id},path=${escapeOption(path)}`,
@@ -104,11 +105,11 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
       `pcie-root-port,id=disk${String(slot)},slot=${String(slot + 1)},chassis=${String(slot + 1)}`,
     ]).flat(),
     ...diskArguments(spec.disks),
-    ...(spec.cdrom === undefined ? [] : cdromArguments(spec.cdrom)),
+    ...(spec.cdrom === undefined ? [] : cdromArguments(spec.cdrom, began.from === 'disk')),
     ...options.firmwareStrings.flatMap((file) => ['-smbios', `type=11,path=${escapeOption(file)}`]),
-    ...(spec.boot.from === 'disk'
+    ...(began.from === 'disk'
       ? []
-      : ['-kernel', spec.boot.kernel, '-initrd', spec.boot.initrd, '-append', spec.boot.commandLine]),
+      : ['-kernel', began.kernel, '-initrd', began.initrd, '-append', began.commandLine]),
     ...(spec.boot.from === 'state' ? ['-incoming', 'defer'] : []),
   ];
 }
@@ -147,14 +148,19 @@ function namespaceArguments(disk: MachineDisk, slot: number, others: readonly Ma
   return ['-device', JSON.stringify(controller), '-device', JSON.stringify(first), ...between];
 }
 
-function cdromArguments(file: string): string[] {
+function cdromArguments(file: string, isBooted: boolean): string[] {
   const node = {
     driver: 'raw',
     'node-name': 'node-cdrom',
     'read-only': true,
     file: { driver: 'file', filename: file },
   };
-  const drive = { driver: 'scsi-cd', bus: 'scsi.0', drive: node['node-name'], bootindex: 0 };
+  const drive = {
+    driver: 'scsi-cd',
+    bus: 'scsi.0',
+    drive: node['node-name'],
+    ...(isBooted ? { bootindex: 0 } : {}),
+  };
   return [
     ...['-device', 'virtio-scsi-pci,id=scsi'],
     ...['-blockdev', JSON.stringify(node)],

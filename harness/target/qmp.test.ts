@@ -333,7 +333,7 @@ void t.test('no machine has a network, whatever it boots', async (t) => {
   for (const boot of [
     { from: 'disk' },
     { from: 'kernel', ...KERNEL },
-    { from: 'state', ...KERNEL, stateFile: '/state' },
+    { from: 'state', began: { from: 'kernel', ...KERNEL }, stateFile: '/state' },
   ] as const) {
     for (const kind of ['kvm', 'tcg'] as const) {
       const args = argumentsOf({ ...SPEC, boot }, kind);

@@ -8,4 +8,5 @@ lane.modules
   ../modules/agent.nix
   ../modules/guards.nix
 ]
+++ import ./user-modules.nix system
 ++ (if system ? image then [ ../modules/image.nix ] else [ ])

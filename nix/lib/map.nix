@@ -19,6 +19,7 @@ let
     "etc"
     "tmpfiles"
     "services"
+    "nixModules" # user-modules.nix
     "image"
   ] system;
 

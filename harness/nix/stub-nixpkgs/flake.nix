@@ -1,6 +1,6 @@
 # Stands for nixpkgs where there is none: enough of it to look at the shape of our outputs. Nothing of NixOS is evaluated
-# with it: its nixosSystem merges the options that a module gives as they are, and reads no module that is a function. Of
-# all assertions it has one, to see it expected.
+# with it: its nixosSystem merges the options that a module gives as they are, and of files only a scenario's own; it reads no
+# module that is a function. Of all assertions it has one, to see it expected.
 {
   description = "A stub of nixpkgs for imperm's tests";
 
@@ -80,7 +80,11 @@
         nixosSystem =
           { modules }:
           let
-            given = foldl' merged { } (map (module: module.config or { }) (filter isAttrs modules));
+            # A scenario's own module is a file alone in the store.
+            isOwn = module: builtins.isString module && builtins.match "/nix/store/[^/]+" module != null;
+            given = foldl' merged { } (
+              map (module: module.config or { }) (filter isAttrs modules) ++ map import (filter isOwn modules)
+            );
             services = mapAttrs (
               name: service:
               service

@@ -1,0 +1,88 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { type Budget, cachedFolder, digestOf } from '../core/index.js';
+import { runMmdebstrap } from './mmdebstrap.js';
+
+const SUITE = 'trixie';
+const LOADER = 'usr/lib64/ld-linux-x86-64.so.2';
+const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
+
+/** How a program of a tree is started. */
+export interface ToolCommand {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Debian packages in the cache, whose programs run on any host. */
+export interface ToolsTree {
+  readonly dir: string;
+  /** Where its libraries lie. */
+  readonly libraries: string;
+  /**
+   * The words to start a program with.
+   *
+   * @param program A name, or a path below the tree: `usr/lib/systemd/systemd-fsck`.
+   */
+  words(program: string): readonly string[];
+}
+
+export interface OpenToolsTreeOptions {
+  /** Name of its folder in the cache. */
+  readonly name: string;
+  /** Unpacked with all they depend on, never configured. */
+  readonly packages: readonly string[];
+  /** Folders of libraries that a package has for itself, below the common one. */
+  readonly libraryFolders: readonly string[];
+  readonly cacheDir: string;
+  readonly mirror: string | undefined;
+  readonly budget: Budget;
+  readonly onBuild?: () => void;
+}
+
+/**
+ * Opens a tree of Debian packages: the same versions on every host. Programs are started by the tree's own loader, so
+ * neither root nor a namespace is needed. It is unpacked when it is not in the cache.
+ *
+ * @throws {HarnessError} TOOL_FAILED when it cannot be unpacked.
+ */
+export async function openToolsTree(options: OpenToolsTreeOptions): Promise<ToolsTree> {
+  const { dir } = await cachedFolder({
+    cacheDir: options.cacheDir,
+    name: options.name,
+    key: digestOf('1', SUITE, ...options.packages),
+    budget: options.budget,
+    build: async (part) => {
+      options.onBuild?.();
+      await runMmdebstrap({
+        args: [
+          '--quiet',
+          '--variant=extract',
+          '--format=directory',
+          `--include=${options.packages.join(',')}`,
+          SUITE,
+          part,
+        ],
+        mirror: options.mirror,
+        budget: options.budget,
+      });
+    },
+  });
+  const libraries = path.join(dir, LIBRARIES);
+  const libraryPath = ['', ...options.libraryFolders].map((folder) => path.join(libraries, folder)).join(':');
+  const administrative = new Set(await readdir(path.join(dir, 'usr/sbin')));
+  const find = (program: string): string => {
+    if (program.includes('/')) return program;
+    return path.join(administrative.has(program) ? 'usr/sbin' : 'usr/bin', program);
+  };
+  return {
+    dir,
+    libraries,
+    words: (program) => [
+      path.join(dir, LOADER),
+      '--library-path',
+      libraryPath,
+      path.join(dir, find(program)),
+    ],
+  };
+}
