@@ -42,7 +42,7 @@ const store = z.strictObject({
   /** Something of it is needed in stage 1. */
   inStageOne: z.boolean(),
   directories: z.array(z.strictObject({ path: text, user: text, group: text, mode: text, how })),
-  files: z.array(z.strictObject({ path: text, how })),
+  files: z.array(z.strictObject({ path: text, user: text, how })),
 });
 
 const disk = z.strictObject({

@@ -21,9 +21,13 @@ export function renderInstall(
 ): readonly string[] {
   const { own, name } = options;
   if (own === undefined && host.disks.length === 0)
-    throw new HarnessError('USAGE', `${name} has no disko configuration, so nothing says how its disk is made`, {
-      hint: 'Write down how, as a script that partitions $DISK and leaves everything mounted below /mnt, and name it: --install ./install.sh',
-    });
+    throw new HarnessError(
+      'USAGE',
+      `${name} has no disko configuration, so nothing says how its disk is made`,
+      {
+        hint: 'Write down how, as a script that partitions $DISK and leaves everything mounted below /mnt, and name it: --install ./install.sh',
+      },
+    );
   return [own?.text ?? renderDisko(host), ...renderAfterwards(host, options.accounts)];
 }
 

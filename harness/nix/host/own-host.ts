@@ -44,7 +44,8 @@ export async function findOwnHost(
     budget,
   );
   const [only, ...others] = names;
-  if (only === undefined) throw new HarnessError('USAGE', `The flake ${reference} has no nixosConfigurations`);
+  if (only === undefined)
+    throw new HarnessError('USAGE', `The flake ${reference} has no nixosConfigurations`);
   if (host !== undefined && names.includes(host)) return { flake, name: host };
   if (host === undefined && others.length === 0) return { flake, name: only };
   const known = `It has: ${names.join(', ')}.`;

@@ -1,5 +1,6 @@
 import { findHolder } from '../../scenario/index.js';
 import type { HostDescription } from './description.js';
+import type { PersistedFile } from './render-files.js';
 
 type Store = HostDescription['persistence'][number];
 type Directory = Store['directories'][number];
@@ -11,6 +12,8 @@ export interface Persisted {
   readonly kept: { directory: string }[];
   /** Links that a module makes. */
   readonly tmpfiles: string[];
+  /** Files of `persistence`. */
+  readonly files: PersistedFile[];
   readonly warnings: string[];
 }
 
@@ -26,7 +29,7 @@ export function renderPersistence(
   stores: HostDescription['persistence'],
   mountPoints: ReadonlyMap<string, { readonly inStageOne: boolean }>,
 ): Persisted {
-  const found: Persisted = { persistence: {}, kept: [], tmpfiles: [], warnings: [] };
+  const found: Persisted = { persistence: {}, kept: [], tmpfiles: [], files: [], warnings: [] };
   const owners = new Map<string, string>();
   const takes = (given: string, root: string): string | undefined => {
     const path = given.replaceAll(/\/+/g, '/').replace(/(?<=.)\/$/, '');
@@ -53,8 +56,7 @@ export function renderPersistence(
   for (const store of stores) {
     const { root, files, directories, hideMounts } = store;
     const holder = findHolder(root, [...mountPoints.keys()]);
-    const isLate =
-      !store.inStageOne && holder !== undefined && mountPoints.get(holder)?.inStageOne === false;
+    const isLate = !store.inStageOne && holder !== undefined && mountPoints.get(holder)?.inStageOne === false;
     if (isLate)
       found.warnings.push(
         `${root} is mounted after stage 1: its directories are looked at, but not whether they are bound from there; its files are not looked at.`,
@@ -68,10 +70,11 @@ export function renderPersistence(
       else (into.directories ??= []).push(renderDirectory({ ...directory, path }, found.warnings));
       if (directory.how === 'symlink') found.tmpfiles.push(`L ${path} - - - - ${root}${path}`);
     }
-    for (const { path: given, how } of files) {
+    for (const { path: given, user, how } of files) {
       const path = isLate ? undefined : takes(given, root);
-      if (path !== undefined)
-        (into.files ??= []).push(how === 'symlink' ? { file: path, method: 'symlink' } : path);
+      if (path === undefined) continue;
+      (into.files ??= []).push(how === 'symlink' ? { file: path, method: 'symlink' } : path);
+      found.files.push({ path, source: `${root}${path}`, user });
     }
     if (into.directories === undefined && into.files === undefined) delete found.persistence[root];
   }

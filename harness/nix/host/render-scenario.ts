@@ -5,6 +5,7 @@ import { findHolder } from '../../scenario/index.js';
 import type { HostDescription } from './description.js';
 import { renderInstall, isInStore, type OwnInstall } from './install-script.js';
 import { renderPersistence } from './persisted.js';
+import { renderFileRules } from './render-files.js';
 import { renderDisks } from './render-disks.js';
 import { renderFileSystems } from './render-file-systems.js';
 import { renderRollback } from './render-rollback.js';
@@ -81,6 +82,10 @@ export function renderHostScenario(host: HostDescription, options: RenderHostOpt
     ...host.tmpfiles.filter((rule) => linksTo(rule.trim().split(/\s+/).at(-1) ?? '')),
   ];
   const etc = host.etc.filter(({ source }) => linksTo(source));
+  const fileRules = renderFileRules(
+    persisted.files,
+    host.hostKeys.map(({ path }) => path),
+  );
   const hostKeys = host.hostKeys.filter(({ type }) => type === 'ed25519' || type === 'rsa');
   const scenario = {
     imperm: 1,
@@ -124,7 +129,10 @@ export function renderHostScenario(host: HostDescription, options: RenderHostOpt
       kept: persisted.kept,
       // Whoever keeps state wants the rest to be forgotten: it is promised even where nothing forgets.
       gone: forgets ? [] : ['/'],
+      checks: fileRules.checks,
+      without: fileRules.without,
     },
+    steps: fileRules.steps,
     timeout: TIMEOUT,
   };
   if (!forgets)

@@ -51,6 +51,7 @@ let
       { home, files, ... }:
       map (each: {
         path = filePath home each;
+        user = each.parentDirectory.user or "root";
         how = if each.method or "auto" == "symlink" then "symlink" else "bindmount";
       }) files
     ) (partsOf store);
@@ -77,6 +78,7 @@ let
       { home, files, ... }:
       map (each: {
         path = filePath home each;
+        user = each.user or "root";
         inherit (each) how;
       }) files
     ) (partsOf store);
