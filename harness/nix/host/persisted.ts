@@ -7,7 +7,7 @@ type Directory = Store['directories'][number];
 
 /** What persists, in the words of a scenario. */
 export interface Persisted {
-  readonly persistence: Record<string, { hideMounts?: true; directories?: unknown[]; files?: unknown[] }>;
+  readonly persistence: Record<string, { hideMounts?: boolean; directories?: unknown[]; files?: unknown[] }>;
   /** What is kept in a way that `persistence` has no word for. */
   readonly kept: { directory: string }[];
   /** Links that a module makes. */
@@ -61,8 +61,7 @@ export function renderPersistence(
       found.warnings.push(
         `${root} is mounted after stage 1: its directories are looked at, but not whether they are bound from there; its files are not looked at.`,
       );
-    const into = (found.persistence[root] ??= {});
-    if (hideMounts) into.hideMounts = true;
+    const into = found.persistence[root] ?? (hideMounts ? { hideMounts } : {});
     for (const directory of directories) {
       const path = takes(directory.path, root);
       if (path === undefined) continue;
@@ -76,7 +75,7 @@ export function renderPersistence(
       (into.files ??= []).push(how === 'symlink' ? { file: path, method: 'symlink' } : path);
       found.files.push({ path, source: `${root}${path}`, user });
     }
-    if (into.directories === undefined && into.files === undefined) delete found.persistence[root];
+    if (into.directories !== undefined || into.files !== undefined) found.persistence[root] = into;
   }
   return found;
 }
@@ -103,8 +102,8 @@ function toOctal(mode: string): string | undefined {
     const [, who, bits] = /^([ugoa]+)=([rwx]*)$/.exec(part) ?? [];
     if (who === undefined || bits === undefined) return undefined;
     const value = [...new Set(bits)].reduce((sum, bit) => sum + (BITS[bit] ?? 0), 0);
-    for (const each of who === 'a' ? 'ugo' : who) classes.set(each, value);
+    for (const each of who.includes('a') ? 'ugo' : who) classes.set(each, value);
   }
-  const digits = [...'ugo'].map((each) => classes.get(each));
+  const digits = ['u', 'g', 'o'].map((each) => classes.get(each));
   return digits.includes(undefined) ? undefined : `0${digits.join('')}`;
 }

@@ -172,8 +172,7 @@ function withoutEmpty(value: unknown): unknown {
       .map(([key, each]) => [key, withoutEmpty(each)] as const)
       .filter(
         ([, each]) =>
-          each !== undefined &&
-          (typeof each !== 'object' || each === null || Object.keys(each as object).length > 0),
+          each !== undefined && (typeof each !== 'object' || each === null || Object.keys(each).length > 0),
       ),
   );
 }
