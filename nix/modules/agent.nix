@@ -25,6 +25,13 @@ let
       ]
       (text "/usr/lib/imperm/agent")
   );
+
+  inherit (config.users.users) root;
+  hasNoPassword =
+    root.hashedPasswordFile == null
+    && root.password == null
+    && root.initialPassword == null
+    && root.initialHashedPassword == null;
 in
 {
   services.udev.extraRules = text "/usr/lib/udev/rules.d/99-imperm-agent.rules";
@@ -34,9 +41,7 @@ in
 
   # An account without any password is locked, and this sshd, which asks no PAM, lets nobody into a locked one; "*" refuses
   # passwords alone. Weaker than whatever the configuration says.
-  users.users.root.hashedPassword = lib.mkIf (
-    config.users.users.root.hashedPasswordFile == null
-  ) (lib.mkOverride 1400 "*");
+  users.users.root.hashedPassword = lib.mkIf hasNoPassword (lib.mkOverride 1400 "*");
 
   systemd.services.imperm-agent = {
     description = "Test harness channel";

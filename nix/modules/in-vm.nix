@@ -1,7 +1,12 @@
 # What is changed in somebody's own configuration so that it can be tested in a virtual machine: no more than this and
 # what ./machine.nix, ./agent.nix and lib/describe-host.nix add, because their machine is what is tested.
 # `nix/test-your-own-flake.md` lists it for people: keep both the same.
-{ lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   # lib.mkForce is 50.
   overrule = lib.mkOverride 45;
@@ -24,6 +29,8 @@ in
   # There is no network, so nothing waits for it.
   systemd.network.wait-online.enable = overrule false;
   boot.initrd.systemd.network.wait-online.enable = overrule false;
-  systemd.services.NetworkManager-wait-online.enable = overrule false;
+  systemd.services = lib.mkIf config.networking.networkmanager.enable {
+    NetworkManager-wait-online.enable = overrule false;
+  };
   nix.settings.substituters = overrule [ ];
 }

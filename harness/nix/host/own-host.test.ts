@@ -250,7 +250,7 @@ t.test('what cannot be tested is refused with the reason', async (t) => {
   const refuse = (name: string, install?: typeof INSTALL): Promise<HarnessError> =>
     errorOf(describe(name).then((description) => convert(description, name, install)));
   t.match(await refuse('kept'), { code: 'USAGE', message: /kept has no disko/, hint: /--install/ });
-  t.match(await refuse('zfs', INSTALL), { code: 'USAGE', message: /cannot test zfs: \/ is zfs$/ });
+  t.match(await refuse('zfs', INSTALL), { code: 'USAGE', message: /^zfs cannot be tested: its \/ is zfs$/ });
   t.match(await refuse('pi', INSTALL), { code: 'USAGE', message: /pi is for aarch64-linux/ });
 });
 

@@ -39,8 +39,8 @@ export function renderFileSystems(
     const why = whyNot({ ...each, fsType, options });
     if (why !== undefined) {
       if (ESSENTIAL.includes(mountPoint))
-        throw new HarnessError('USAGE', `imperm cannot test ${name}: ${mountPoint} ${why}`, {
-          hint: `It can judge ${TYPES.slice(0, -1).join(', ')} and bind mounts.`,
+        throw new HarnessError('USAGE', `${name} cannot be tested: its ${mountPoint} ${why}`, {
+          hint: `imperm can judge ${TYPES.slice(0, -1).join(', ')} and bind mounts.`,
         });
       warnings.push(`${mountPoint} ${why}: it is not looked at.`);
       return [];
