@@ -156,6 +156,29 @@ t.test('what a host does not say is not promised', async (t) => {
   t.strictSame(await gone({ luks: [], fileSystems: description.fileSystems.map(onPartition) }), ['unlocked']);
 });
 
+t.test(
+  "only what nobody makes is written in the first boot: the server's keys, wherever they lie, are made",
+  async (t) => {
+    const description = await describe('tmpfs');
+    const [store] = description.persistence;
+    if (store === undefined) throw new Error('nothing persists');
+    const files = ['/etc/keys/host', '/etc/keys/host.pub'].map((path) => ({
+      path,
+      user: 'root',
+      how: 'bindmount' as const,
+    }));
+    const persistence = [{ ...store, files }];
+    const plain = await convert({ ...description, persistence }, 'tmpfs', INSTALL);
+    t.ok(plain.ids.includes('check:persisted-files'));
+    t.notOk(plain.ids.includes('kept:/etc/keys/host'));
+    const hostKeys = [{ path: '/etc/keys/host', type: 'ed25519', bits: null }];
+    const server = await convert({ ...description, persistence, hostKeys }, 'tmpfs', INSTALL);
+    t.notOk(server.ids.includes('check:persisted-files'));
+    t.ok(server.ids.includes('kept:/etc/keys/host'));
+    t.ok(server.ids.includes('ssh-host-keys-stable'));
+  },
+);
+
 function onPartition(each: HostDescription['fileSystems'][number]): typeof each {
   return { ...each, device: each.device.replace('/dev/mapper/', '/dev/disk/by-partlabel/') };
 }
