@@ -1,4 +1,4 @@
-import { appendFile, copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, cachedFolder, digestOf, quote, repositoryRoot, runProgram } from '../../core/index.js';
@@ -73,21 +73,26 @@ export async function makeContract(options: MakeContractOptions): Promise<Contra
     const images = await buildImages({ ...options, needs: imageNeeds(scenario.system) });
     toplevels[nameSystem(scenario)] = await addSystem(scenario, { images, paths, store, options });
   }
-  const media = { base, parts, options };
-  const own = path.join(folder, 'own/iso/imperm-installer.iso');
-  await makeIso(own, {
+  const media = { base, initrd: await joinInitrds(base, parts), parts, options };
+  const full = await makeSquashfs(path.join(folder, 'full.squashfs'), { paths, store, options });
+  const serial = 'console=tty0 console=ttyS0,115200';
+  await makeIso(path.join(folder, 'own/iso/imperm-installer.iso'), {
     ...media,
     label: 'imperm-installer',
-    parameters: 'console=tty0 console=ttyS0,115200',
-    paths,
-    store,
+    parameters: serial,
+    squashfs: full,
   });
+  await makeNetboot(path.join(folder, 'netboot'), { ...media, squashfs: full });
   const officialIso = path.join(folder, `nixos-minimal-${RELEASE}-x86_64-linux.iso`);
-  // What the driver has to bring, NixOS's media do not have.
-  const parameters = 'systemd.mask=imperm-agent.service';
-  const label = `nixos-minimal-${RELEASE}-x86_64`;
-  await makeIso(officialIso, { ...media, label, parameters, paths: new Map(), store });
-  const medium = await addPath(path.join(folder, 'own'), [], { paths, store, options });
+  await makeIso(officialIso, {
+    ...media,
+    label: `nixos-minimal-${RELEASE}-x86_64`,
+    // What the driver has to bring, NixOS's media do not have.
+    parameters: 'systemd.mask=imperm-agent.service',
+    squashfs: await makeSquashfs(path.join(folder, 'empty.squashfs'), { paths: new Map(), store, options }),
+  });
+  const iso = await addPath(path.join(folder, 'own'), [], { paths, store, options });
+  const netboot = await addPath(path.join(folder, 'netboot'), [], { paths, store, options });
   const input = renderRegistration([...paths.values()]);
   await toolbox.run('nix-store', ['--store', store, '--load-db'], budget, {
     env: nixEnvironment(folder),
@@ -95,7 +100,10 @@ export async function makeContract(options: MakeContractOptions): Promise<Contra
   });
   const flake = path.join(folder, 'flake');
   await cp(path.join(SOURCES, 'flake'), flake, { recursive: true });
-  await writeFile(path.join(flake, 'contract.json'), JSON.stringify({ toplevels, medium: medium.path }));
+  await writeFile(
+    path.join(flake, 'contract.json'),
+    JSON.stringify({ toplevels, iso: iso.path, netboot: netboot.path }),
+  );
   return { flake: `path:${flake}`, store, officialIso };
 }
 
@@ -138,10 +146,9 @@ async function addSystem(
   }
   const initrdFolder = path.join(scratch, `initrd-linux-${images.kernelRelease}`);
   await mkdir(initrdFolder, { recursive: true });
-  const initrdFile = path.join(initrdFolder, 'initrd');
-  await copyFile(path.join(base, 'boot', stageOneImage(system)), initrdFile);
-  await padToWord(initrdFile);
-  await appendFile(initrdFile, makeCpio(makeStageOneTree(system, references[1])));
+  const generic = await readFile(path.join(base, 'boot', stageOneImage(system)));
+  const own = makeCpio(makeStageOneTree(system, references[1]));
+  await writeFile(path.join(initrdFolder, 'initrd'), Buffer.concat([...padded(generic), own]));
   const initrd = (await addPath(initrdFolder, [], place)).path;
   const name = `nixos-system-${system.hostName}-${RELEASE}.contract`;
   const toplevel = path.join(scratch, name);
@@ -190,9 +197,8 @@ function renderBootspec(
 }
 
 /** The kernel looks for the next archive at a multiple of four. */
-async function padToWord(file: string): Promise<void> {
-  const { length } = await readFile(file);
-  await appendFile(file, Buffer.alloc((4 - (length % 4)) % 4));
+function padded(archive: Buffer): readonly Buffer[] {
+  return [archive, Buffer.alloc((4 - (archive.length % 4)) % 4)];
 }
 
 /** What all media have in common. @returns A folder with `overlay.cpio.zst` and `efi.img`. */
@@ -227,21 +233,53 @@ async function buildParts(base: GuestImages, options: MakeContractOptions): Prom
   return dir;
 }
 
+/** The installer and what makes a medium of NixOS's shape of it, as one initrd. */
+async function joinInitrds(base: GuestImages, parts: string): Promise<Buffer> {
+  const installer = await readFile(base.installer.initrd);
+  const overlay = await readFile(path.join(parts, 'overlay.cpio.zst'));
+  return Buffer.concat([...padded(installer), ...padded(overlay)]);
+}
+
+/** The store of a medium: paths with all that Nix has to know of them. */
+async function makeSquashfs(file: string, { paths, store, options }: Place): Promise<string> {
+  const registration = path.join(options.folder, 'nix-path-registration');
+  await writeFile(registration, renderRegistration([...paths.values()]));
+  const sources = [...[...paths.keys()].map((each) => path.join(store, each)), registration];
+  const words = ['-all-root', '-no-progress', '-quiet', '-keep-as-directory'];
+  const packed = ['-comp', 'zstd', '-Xcompression-level', '1'];
+  await options.toolbox.run('mksquashfs', [...sources, file, ...words, ...packed], options.budget);
+  return file;
+}
+
+interface Medium {
+  readonly base: GuestImages;
+  readonly initrd: Buffer;
+  readonly parts: string;
+  readonly options: MakeContractOptions;
+  readonly squashfs: string;
+}
+
+/** Makes kernel, initrd with the store in it, and command line, as nix/ offers them. */
+async function makeNetboot(folder: string, { base, initrd, squashfs }: Medium): Promise<void> {
+  await mkdir(folder);
+  await copyFile(base.installer.kernel, path.join(folder, 'kernel'));
+  const content = await readFile(squashfs);
+  const store = makeCpio(new Map([['/nix-store.squashfs', { kind: 'file', content }]]));
+  await writeFile(path.join(folder, 'initrd'), Buffer.concat([initrd, store]));
+  await writeFile(path.join(folder, 'command-line'), `init=${toplevelOf('netboot')}/init loglevel=4\n`);
+}
+
+/** A store path as media have it on their command line; there is nothing at it. */
+function toplevelOf(label: string): string {
+  return `/nix/store/${digestOf(label).padEnd(32, '0')}-nixos-system-nixos-${RELEASE}`;
+}
+
 /** Makes an ISO image with the layout of NixOS's: GRUB, kernel and initrd below boot/nix/store, the store as a squashfs. */
 async function makeIso(
   file: string,
-  medium: {
-    readonly base: GuestImages;
-    readonly parts: string;
-    readonly options: MakeContractOptions;
-    readonly label: string;
-    readonly parameters: string;
-    /** What the medium's store holds. */
-    readonly paths: ReadonlyMap<string, StorePath>;
-    readonly store: string;
-  },
+  medium: Medium & { readonly label: string; readonly parameters: string },
 ): Promise<void> {
-  const { base, parts, label, paths, store } = medium;
+  const { base, label } = medium;
   const { folder, toolbox, budget } = medium.options;
   const tree = path.join(folder, 'medium');
   const hash = digestOf(label).padEnd(32, '0');
@@ -256,7 +294,7 @@ set timeout=1
 menuentry 'NixOS ${RELEASE} Installer' --class installer {
   # The firmware's console.
   terminal_output console
-  linux ${kernel} \${isoboot} init=/nix/store/${hash}-nixos-system-nixos-${RELEASE}/init root=LABEL=${label} boot.shell_on_fail nohibernate loglevel=4 ${medium.parameters}
+  linux ${kernel} \${isoboot} init=${toplevelOf(label)}/init root=LABEL=${label} boot.shell_on_fail nohibernate loglevel=4 ${medium.parameters}
   initrd ${initrd}
 }
 `;
@@ -264,57 +302,18 @@ menuentry 'NixOS ${RELEASE} Installer' --class installer {
   await put('EFI/BOOT/grub.cfg', grub);
   await put('version.txt', RELEASE);
   await put(kernel, await readFile(base.installer.kernel));
-  await put(
-    initrd,
-    Buffer.concat([
-      await readFile(base.installer.initrd),
-      Buffer.alloc((4 - ((await readFile(base.installer.initrd)).length % 4)) % 4),
-      await readFile(path.join(parts, 'overlay.cpio.zst')),
-    ]),
-  );
-  await put('boot/efi.img', await readFile(path.join(parts, 'efi.img')));
-  await toolbox.run(
-    'mcopy',
-    ['-i', path.join(tree, 'boot/efi.img'), path.join(tree, 'EFI/BOOT/grub.cfg'), '::EFI/BOOT/grub.cfg'],
-    budget,
-  );
-  const registration = path.join(folder, 'nix-path-registration');
-  await writeFile(registration, renderRegistration([...paths.values()]));
-  await toolbox.run(
-    'mksquashfs',
-    [
-      ...[...paths.keys()].map((each) => path.join(store, each)),
-      ...[registration, path.join(tree, 'nix-store.squashfs')],
-      ...[
-        '-all-root',
-        '-no-progress',
-        '-quiet',
-        '-comp',
-        'zstd',
-        '-Xcompression-level',
-        '1',
-        '-keep-as-directory',
-      ],
-    ],
-    budget,
-  );
+  await put(initrd, medium.initrd);
+  await put('boot/efi.img', await readFile(path.join(medium.parts, 'efi.img')));
+  await copyFile(medium.squashfs, path.join(tree, 'nix-store.squashfs'));
+  const [image, config] = ['boot/efi.img', 'EFI/BOOT/grub.cfg'].map((name) => path.join(tree, name));
+  await toolbox.run('mcopy', ['-i', image ?? '', config ?? '', '::EFI/BOOT/grub.cfg'], budget);
   await mkdir(path.dirname(file), { recursive: true });
   await toolbox.run(
     'xorriso',
     [
-      ...[
-        '-as',
-        'mkisofs',
-        '-quiet',
-        '-iso-level',
-        '3',
-        '-volid',
-        label,
-        '-joliet',
-        '-joliet-long',
-        '-rational-rock',
-      ],
-      ...['-eltorito-alt-boot', '-e', 'boot/efi.img', '-no-emul-boot', '-output', file, tree],
+      ...['-as', 'mkisofs', '-quiet', '-iso-level', '3', '-volid', label, '-joliet', '-joliet-long'],
+      ...['-rational-rock', '-eltorito-alt-boot', '-e', 'boot/efi.img', '-no-emul-boot'],
+      ...['-output', file, tree],
     ],
     budget,
   );

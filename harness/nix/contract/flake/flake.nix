@@ -16,7 +16,8 @@
               contract.toplevels.${name} or (throw "the contract has no system ${name} in the lane ${lane}")
             );
           }) document.systems;
-        mkIso = _: builtins.storePath contract.medium;
+        mkIso = _: builtins.storePath contract.iso;
+        mkNetboot = _: builtins.storePath contract.netboot;
       };
     };
 }
