@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { Cleanup, describeFailure, HarnessError, monotonicMs, takeLease } from '../core/index.js';
+import { Cleanup, describeFailure, monotonicMs, takeLease } from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
 import {
   type BootEvidence,
