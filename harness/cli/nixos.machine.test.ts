@@ -13,7 +13,6 @@ import type { VariantRecord } from '../record/index.js';
 import { Cli, readOnlyRecord } from './cli-process.js';
 
 const LIMIT_MS = 1_200_000;
-const LAYOUTS = ['btrfs-luks-rollback', 'tmpfs-luks-ext4'];
 const NAME = "debian with NixOS's interface";
 
 const { cacheDir, debianMirror } = readEnvironment();
@@ -25,19 +24,38 @@ t.teardown(async () => {
   await runProgram('chmod', ['-R', 'u+w', folder]);
   await rm(folder, { recursive: true, force: true });
 });
-const fileOf = (name: string): string => path.join(repositoryRoot, 'scenarios', name, 'scenario.yaml');
-/** The other kind of stage 1, with its other prompt and its other evidence; two boots show them. */
-const SCRIPTED = path.join(folder, 'scripted.yaml');
-await writeFile(
-  SCRIPTED,
-  `imperm: 1
-title: Rolled back in scripted stage 1, installed from an official medium
-extends: ${path.relative(folder, fileOf('btrfs-luks-rollback'))}
-matrix: { stage1: [scripted], disk: [nvme], sectorSize: [512], luks: [passphrase], firmware: [uefi] }
+/** What each medium installs. The layouts themselves are proved elsewhere; two boots show that the driver did its work. */
+const LAYOUTS = {
+  iso: { of: 'btrfs-luks-rollback', stage1: 'systemd', disk: 'virtio' },
+  netboot: { of: 'tmpfs-luks-ext4', stage1: 'systemd', disk: 'nvme' },
+  // The other kind of stage 1, with its other prompt and its other evidence.
+  official: { of: 'btrfs-luks-rollback', stage1: 'scripted', disk: 'nvme' },
+} as const;
+type Medium = keyof typeof LAYOUTS;
+
+/** The scenario's file: one variant of a layout, in two boots. */
+async function writeScenario(name: Medium): Promise<string> {
+  const { of, stage1, disk } = LAYOUTS[name];
+  const base = path.join(repositoryRoot, 'scenarios', of, 'scenario.yaml');
+  const file = path.join(folder, `${name}.yaml`);
+  await writeFile(
+    file,
+    `imperm: 1
+title: ${of}, installed from the medium ${name}
+extends: ${path.relative(folder, base)}
+matrix: { stage1: [${stage1}], disk: [${disk}], sectorSize: [512], luks: [passphrase], firmware: null }
 steps: [boot, reboot, power-off]
 `,
-);
-const scenarios = await Promise.all([...LAYOUTS.map(fileOf), SCRIPTED].map((file) => loadScenario(file)));
+  );
+  return file;
+}
+
+const files = {
+  iso: await writeScenario('iso'),
+  netboot: await writeScenario('netboot'),
+  official: await writeScenario('official'),
+};
+const scenarios = await Promise.all(Object.values(files).map((file) => loadScenario(file)));
 const contract = await makeContract({ toolbox, cacheDir, mirror: debianMirror, folder, scenarios, budget });
 
 // What is kept of these media is of no use to anybody, and goes with them.
@@ -46,7 +64,7 @@ await mkdir(ownCache);
 for (const name of await readdir(cacheDir))
   if (!name.endsWith('.lock')) await symlink(path.join(cacheDir, name), path.join(ownCache, name));
 
-function startRun(name: string, words: readonly string[]): Cli['result'] {
+function startRun(name: Medium, words: readonly string[]): Cli['result'] {
   const reports = path.join(folder, name);
   return new Cli(
     ['run', ...words, '--once', '--guest', 'nixos', '--systems-flake', contract.flake, '--reports', reports],
@@ -56,15 +74,13 @@ function startRun(name: string, words: readonly string[]): Cli['result'] {
 
 // All at once: each waits for its machine a good part of the time.
 const runs = {
-  iso: startRun('iso', ['btrfs-luks-rollback']),
-  netboot: startRun('netboot', ['tmpfs-luks-ext4', '--medium', 'netboot']),
-  official: startRun('official', [SCRIPTED, '--medium', contract.officialIso]),
+  iso: startRun('iso', [files.iso]),
+  netboot: startRun('netboot', [files.netboot, '--medium', 'netboot']),
+  official: startRun('official', [files.official, '--medium', contract.officialIso]),
 };
 
 /** The only variant of a run, and what was said when the system was installed. */
-async function readRun(
-  name: keyof typeof runs,
-): Promise<{ variant: VariantRecord; log: string; stdout: string }> {
+async function readRun(name: Medium): Promise<{ variant: VariantRecord; log: string; stdout: string }> {
   const { exitCode, stderr, stdout } = await runs[name];
   const reports = path.join(folder, name);
   const [variant] = (await readOnlyRecord(reports)).variants;
