@@ -43,7 +43,7 @@ async function writeScenario(name: Medium): Promise<string> {
     `imperm: 1
 title: ${of}, installed from the medium ${name}
 extends: ${path.relative(folder, base)}
-matrix: { stage1: [${stage1}], disk: [${disk}], sectorSize: [512], luks: [passphrase], firmware: null }
+matrix: { stage1: [${stage1}], disk: [${disk}], sectorSize: [512], luks: [passphrase], firmware: [uefi] }
 steps: [boot, reboot, power-off]
 `,
   );
