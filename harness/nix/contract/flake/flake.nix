@@ -9,6 +9,7 @@
     {
       lib = {
         guest = "debian with NixOS's interface";
+        describeHost = import ./nix/lib/describe-host.nix;
         mkSystems =
           { document, lane }:
           builtins.mapAttrs (name: _: {
