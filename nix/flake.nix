@@ -105,6 +105,8 @@
         guest = "nixos";
         inherit documents mkSystems;
         inherit (installers) mkIso mkNetboot;
+        # { host = nixosConfigurations.<name>; } → { description, vm }: a host of somebody's own flake.
+        describeHost = import ./lib/describe-host.nix;
         # For report.sh.
         laneNames = lib.attrNames lanes;
         systemNames = lib.mapAttrs (lane: _: lib.attrNames (systemsOf lane)) lanes;

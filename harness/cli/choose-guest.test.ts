@@ -18,6 +18,11 @@ t.test('the guest, what it is installed from, and the same again as a command li
     '--medium my.iso',
     '--systems-flake f',
   ]);
+  t.strictSame(chooseGuest({ guest: 'debian', flake: '.#laptop' }), { kind: 'nixos', medium: 'iso' });
+  t.strictSame(renderGuest({ guest: 'debian', flake: '.#laptop', medium: 'netboot' }), [
+    '--flake .#laptop',
+    '--medium netboot',
+  ]);
   t.throws(() => chooseGuest({ guest: 'nixos', medium: 'dvd' }), { code: 'USAGE', message: /not "dvd"/ });
   t.throws(() => chooseGuest({ guest: 'debian', medium: 'iso' }), {
     code: 'USAGE',

@@ -9,6 +9,8 @@ export interface GuestOptions {
   readonly medium?: string;
   /** Default nix/ of this checkout. */
   readonly systemsFlake?: string;
+  /** `.#laptop`: a host of somebody's own, which can only be NixOS. */
+  readonly flake?: string;
 }
 
 /**
@@ -16,8 +18,8 @@ export interface GuestOptions {
  *
  * @throws {HarnessError} USAGE when something is asked of the guest debian that only NixOS has.
  */
-export function chooseGuest({ guest, medium, systemsFlake }: GuestOptions): GuestChoice {
-  if (guest === 'debian') {
+export function chooseGuest({ guest, medium, systemsFlake, flake }: GuestOptions): GuestChoice {
+  if (guest === 'debian' && flake === undefined) {
     if (medium !== undefined || systemsFlake !== undefined)
       throw new HarnessError('USAGE', '--medium and --systems-flake are for --guest nixos');
     return { kind: 'debian' };
@@ -38,10 +40,10 @@ function readMedium(text: string | undefined): Extract<GuestChoice, { kind: 'nix
 }
 
 /** The same, as words of a command line. */
-export function renderGuest({ guest, medium, systemsFlake }: GuestOptions): string[] {
-  if (guest === 'debian') return [];
+export function renderGuest({ guest, medium, systemsFlake, flake }: GuestOptions): string[] {
+  if (guest === 'debian' && flake === undefined) return [];
   return [
-    '--guest nixos',
+    flake === undefined ? '--guest nixos' : `--flake ${flake}`,
     ...(medium === undefined ? [] : [`--medium ${medium}`]),
     ...(systemsFlake === undefined ? [] : [`--systems-flake ${systemsFlake}`]),
   ];

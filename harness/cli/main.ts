@@ -76,6 +76,7 @@ Examples:
   imperm run --all                             every scenario and variant
   imperm run btrfs-luks-rollback --variant disk=nvme
   imperm run ./my-layout.yaml                  your own layout
+  imperm run --flake .#laptop                  a host of your own flake (nix/test-your-own-flake.md)
   imperm leaks                                 what the newest run found that no boot would keep
   imperm plan my-layout.yaml                   what would be done, without doing it
 
@@ -136,6 +137,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   withRunOptions(command('run', 'run scenarios: names below scenarios/, or files'))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
+    .option(
+      '--flake <flake#host>',
+      'a host of your own flake: its configuration and its disko file, as real NixOS (needs Nix and a binary cache)',
+    )
+    .option('--install <script>', 'with --flake, what fills the disk of a host that has no disko file')
     .addHelpText('after', EXAMPLES)
     .action(async (names: string[], options: Parameters<typeof run>[1]) => {
       exitCode = await run(names, options, {

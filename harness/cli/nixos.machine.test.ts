@@ -74,7 +74,7 @@ function startRun(name: Medium, words: readonly string[]): Cli['result'] {
 
 // All at once: each waits for its machine a good part of the time.
 const runs = {
-  iso: startRun('iso', [files.iso]),
+  iso: startRun('iso', ['--flake', contract.host]),
   netboot: startRun('netboot', [files.netboot, '--medium', 'netboot']),
   official: startRun('official', [files.official, '--medium', contract.officialIso]),
 };

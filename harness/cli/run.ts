@@ -11,13 +11,14 @@ import { prepareRun, runVariant } from '../run/index.js';
 import { readAvailableMemory } from '../host/index.js';
 import { chooseGuest, type GuestOptions, renderGuest } from './choose-guest.js';
 import type { HostOptions } from './options.js';
+import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
 import { runPool } from './pool.js';
 import { renderError } from './render-error.js';
 import { type SelectOptions, selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
 
-export interface RunOptions extends HostOptions, SelectOptions, GuestOptions {
+export interface RunOptions extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions {
   readonly tap: boolean;
   /** Most variants at the same time; default one for each processor. */
   readonly jobs?: string;
@@ -53,16 +54,27 @@ export async function run(
 ): Promise<number> {
   const { environment, version } = surroundings;
   // Before anything is started: a scenario with a mistake in it costs nobody a minute.
-  const variants = await selectVariants(names, options);
+  checkOwnHostOptions(names, options);
+  const { flake } = options;
+  const isOwn = flake !== undefined && names.length === 0;
+  const selected = isOwn ? [] : await selectVariants(names, options);
   const jobs = readJobs(options.jobs);
   const guest = chooseGuest(options);
   const facts = { target: 'qemu', guest: guest.kind } as const;
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     await reapLeases(environment.workDir);
+    const asked =
+      flake === undefined
+        ? undefined
+        : await askForHost({ ...options, flake, isScenarioGiven: !isOwn }, { environment, signal });
     const runId = `${new Date().toISOString().slice(0, 19).replaceAll(':', '').replace('T', '-')}-${randomBytes(2).toString('hex')}`;
     const folder = path.join(path.resolve(options.reports), runId);
     await mkdir(folder, { recursive: true });
+    const variants =
+      asked?.scenario === undefined
+        ? selected
+        : await selectVariants([await writeHostScenario(asked.scenario, folder)], options);
     const color = process.stderr.isTTY && !environment.noColor;
     const bus = createEventBus();
     const recorder = createRecorder({ version });
@@ -80,6 +92,7 @@ export async function run(
       bus.emit(event);
     };
     emit({ type: 'run-start', run: runId, command: ['imperm', ...surroundings.words].join(' '), folder });
+    for (const text of asked?.scenario?.warnings ?? []) emit({ type: 'note', level: 'warn', text });
     let failure: HarnessError | undefined;
     try {
       const context = await prepareRun({
@@ -88,7 +101,7 @@ export async function run(
         accelerator: options.accel,
         signal,
         emit,
-        guest,
+        guest: asked === undefined || guest.kind === 'debian' ? guest : { ...guest, host: asked.host },
         scenarios: variants.flatMap((variant) =>
           'skip' in planVariant(variant, { ...facts, memoryMiB: Infinity }) ? [] : [variant.scenario],
         ),

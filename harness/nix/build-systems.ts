@@ -106,7 +106,8 @@ async function buildMedium(kind: 'mkIso' | 'mkNetboot', options: BuildMediumOpti
   );
 }
 
-async function build(
+/** Builds an attribute of an expression, and keeps a link to it. @returns Its store path. */
+export async function build(
   nix: HostNix,
   options: {
     readonly expression: string;
@@ -129,7 +130,8 @@ async function build(
 /** What NixOS says before the assertions that a configuration does not meet. Nix also shows the line that says it. */
 const FAILED_ASSERTIONS = 'Failed assertions:\n';
 
-function refusalOf(name: string, error: HarnessError): HarnessError {
+/** The same error; as SYSTEM_REFUSED where NixOS itself declines the configuration. */
+export function refusalOf(name: string, error: HarnessError): HarnessError {
   const details = error.details ?? '';
   const start = details.lastIndexOf(FAILED_ASSERTIONS);
   if (start < 0) return error;
@@ -140,11 +142,12 @@ function refusalOf(name: string, error: HarnessError): HarnessError {
   });
 }
 
-function getFlake(reference: string): string {
+/** A flake as an expression. */
+export function getFlake(reference: string): string {
   return `(builtins.getFlake ${quoteNix(reference)})`;
 }
 
 /** As a string of the Nix language. */
-function quoteNix(text: string): string {
+export function quoteNix(text: string): string {
   return `"${text.replaceAll(/["\\]/g, '\\$&').replaceAll('${', '\\${')}"`;
 }

@@ -7,12 +7,15 @@ import type { HostNix } from './host-nix.js';
 /** In the machine: Nix's own server, for the store below /mnt, over standard input and output. */
 export const STORE_SERVER = "NIX_REMOTE='local?root=/mnt' nix-daemon --stdio";
 
+/** The same for the store of the installer itself: what is to run there. */
+export const INSTALLER_STORE_SERVER = 'NIX_REMOTE=local nix-daemon --stdio';
+
 /**
- * Copies store paths with all they need into the store of the disk that is mounted below /mnt in a machine: `nix copy` here
- * talks to `nix-daemon` there, through the machine's only channel.
+ * Copies store paths with all they need into a store in a machine: `nix copy` here talks to
+ * `nix-daemon` there, through the machine's only channel.
  *
  * @param socket Where to listen for Nix on the host: a path for a Unix socket, at most 107 bytes, gone afterwards.
- * @param openServer Starts `STORE_SERVER` in the machine.
+ * @param openServer Starts `STORE_SERVER` or `INSTALLER_STORE_SERVER` in the machine.
  */
 export async function copyClosure(
   paths: readonly string[],

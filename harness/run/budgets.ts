@@ -6,7 +6,7 @@ export const LIMITS_MS = {
   restoreInstaller: 30_000,
   coldInstaller: 60_000,
   installScript: 300_000,
-  deploy: 120_000,
+  deploy: 900_000,
   firmware: 60_000,
   kernel: 60_000,
   stage1: 90_000,

@@ -19,6 +19,15 @@ export interface PreparedSystem {
   /** Plugged into the installer after the scenario's own disks. */
   readonly disks: readonly MachineDisk[];
   /**
+   * Brings what the install script needs into the installer. Absent: it needs nothing.
+   *
+   * @returns Variables for the script.
+   */
+  bringTools?(
+    installer: { readonly machine: QemuMachine; readonly shell: MachineShell },
+    budget: Budget,
+  ): Promise<Readonly<Record<string, string>>>;
+  /**
    * Puts the system on the disk that the install script has left mounted below /mnt, boot loader included.
    *
    * @returns Output and exit code of what installs it.

@@ -77,12 +77,14 @@ export async function installSystem(
     await shell.run(`cat >${INSTALLER_DIR}/install; chmod +x ${INSTALLER_DIR}/install`, part, {
       input: scenario.install.text,
     });
+    const tools = (await system.bringTools?.({ machine: running, shell }, part)) ?? {};
     const variables = [
       `DISK=${names[0] ?? ''}`,
       `LUKS=${scenario.system.luks[0]?.unlock ?? 'none'}`,
       `LUKS_PASSPHRASE_FILE=${PASSPHRASE_FILE}`,
       `PASSWORD_FILE=${PASSWORD_FILE}`,
       'LC_ALL=C.UTF-8',
+      ...Object.entries(tools).map(([name, value]) => `${name}=${value}`),
       ...parts.disks.map(
         ({ name }, index) => `DISK_${name.toUpperCase().replaceAll('-', '_')}=${names[index] ?? ''}`,
       ),

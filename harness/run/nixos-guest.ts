@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-import { digestOf, type Environment, HarnessError, quote } from '../core/index.js';
+import { type Budget, digestOf, type Environment, HarnessError, quote } from '../core/index.js';
 import { INSTALLER_DIR } from '../guest/index.js';
 import {
   buildIso,
@@ -17,12 +17,12 @@ import {
   STORE_SERVER,
 } from '../nix/index.js';
 import type { Scenario } from '../scenario/index.js';
-import type { CommandResult, MachineShell } from '../target/index.js';
+import type { CommandResult } from '../target/index.js';
 import { bringAgent } from './bring-agent.js';
 import { EMULATED_KERNEL } from './budgets.js';
 import type { PreparationContext } from './context.js';
 import type { Guest, PreparedSystem } from './guest.js';
-import { type InstallerMedium, prepareInstaller } from './installer.js';
+import { type Installer, type InstallerMedium, prepareInstaller } from './installer.js';
 
 /** What the system is installed from: media of our own, or the ISO image of a release, by its path. */
 export type MediumChoice = 'iso' | 'netboot' | { readonly officialIso: string };
@@ -62,14 +62,9 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
     return { name: guestName, systems: built };
   });
   const contents = [...systems.values()].flatMap((each) => (each instanceof HarnessError ? [] : [each]));
-  const medium = await phases.run('medium', () => {
-    note('Making the medium to install from.');
-    return openMedium({ ...context, nix, flake, contents: [...new Set(contents)] }, options);
-  });
-  const installer = await prepareInstaller(medium, { ...context, cacheDir });
   return {
     name,
-    installer,
+    installer: await prepareMedium({ ...context, nix, flake, contents: [...new Set(contents)] }, options),
     prepareSystem: (scenario, { workDir, luksKey }) => {
       const built = systems.get(nameSystem(scenario));
       if (built === undefined)
@@ -86,13 +81,28 @@ const PRELOAD = `modprobe -a qemu_fw_cfg efivarfs
 mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 `;
 
+export interface MediumContext extends PreparationContext {
+  readonly nix: HostNix;
+  readonly flake: string;
+  /** Store paths that a medium of our own holds. */
+  readonly contents: readonly string[];
+}
+
+/** Makes the medium to install from, and boots it once. */
+export async function prepareMedium(
+  context: MediumContext,
+  options: Pick<NixosOptions, 'medium' | 'environment'>,
+): Promise<Installer> {
+  const medium = await context.phases.run('medium', () => {
+    context.note('Making the medium to install from.');
+    return openMedium(context, options);
+  });
+  return prepareInstaller(medium, { ...context, cacheDir: options.environment.cacheDir });
+}
+
 async function openMedium(
-  context: PreparationContext & {
-    readonly nix: HostNix;
-    readonly flake: string;
-    readonly contents: readonly string[];
-  },
-  { medium, environment }: NixosOptions,
+  context: MediumContext,
+  { medium, environment }: Pick<NixosOptions, 'medium' | 'environment'>,
 ): Promise<InstallerMedium> {
   const { budget, host } = context;
   const { cacheDir } = environment;
@@ -142,7 +152,8 @@ async function identify(file: string): Promise<string> {
   return digestOf(file, String(size), String(mtimeMs));
 }
 
-function makeSystem(
+/** What `nixos-install` puts on the disk. */
+export function makeSystem(
   toplevel: string,
   options: { readonly nix: HostNix; readonly workDir: string; readonly key?: string },
 ): PreparedSystem {
@@ -150,17 +161,7 @@ function makeSystem(
   return {
     disks: [],
     install: async ({ machine, shell }, budget): Promise<CommandResult> => {
-      if (!(await isThere(toplevel, shell, budget))) {
-        await machine.until(
-          copyClosure([toplevel], {
-            nix,
-            socket: path.join(workDir, 'nix.sock'),
-            openServer: () => shell.stream(STORE_SERVER, budget),
-            budget,
-          }),
-          budget,
-        );
-      }
+      await bringPath(toplevel, { machine, shell }, { nix, workDir, server: STORE_SERVER, budget });
       if (key !== undefined)
         await shell.run(`umask 077; mkdir -p "$(dirname ${LUKS_KEY})"; cat >${LUKS_KEY}`, budget, {
           input: key,
@@ -176,11 +177,26 @@ function makeSystem(
   };
 }
 
-/** The medium's own store has it, and `nixos-install` copies from there. */
-async function isThere(
-  toplevel: string,
-  shell: MachineShell,
-  budget: Parameters<MachineShell['execute']>[1],
-): Promise<boolean> {
-  return (await shell.execute(`nix-store --check-validity ${quote(toplevel)}`, budget)).exitCode === 0;
+/** Copies a store path into the machine, where the medium's own store does not have it: `nixos-install` copies from there. */
+export async function bringPath(
+  storePath: string,
+  { machine, shell }: Parameters<PreparedSystem['install']>[0],
+  options: {
+    readonly nix: HostNix;
+    readonly workDir: string;
+    /** What takes it in the machine. */
+    readonly server: string;
+    readonly budget: Budget;
+  },
+): Promise<void> {
+  const { nix, workDir, server, budget } = options;
+  const check = await shell.execute(`nix-store --check-validity ${quote(storePath)}`, budget);
+  if (check.exitCode === 0) return;
+  const copied = copyClosure([storePath], {
+    nix,
+    socket: path.join(workDir, 'nix.sock'),
+    openServer: () => shell.stream(server, budget),
+    budget,
+  });
+  await machine.until(copied, budget);
 }

@@ -3,19 +3,26 @@ import { readFile } from 'node:fs/promises';
 
 import { Budget, type Environment, monotonicMs } from '../core/index.js';
 import { openToolbox } from '../host/index.js';
+import type { OwnHost } from '../nix/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { chooseAccelerator } from '../target/index.js';
 import type { RunContext } from './context.js';
 import { prepareDebianGuest } from './debian-guest.js';
 import { type NixosOptions, prepareNixosGuest } from './nixos-guest.js';
+import { prepareOwnHostGuest } from './own-host-guest.js';
 import { PhaseClock } from './phase-clock.js';
 
 /** Building everything from nothing on a slow machine and a slow line. */
 const SET_UP_LIMIT_MS = 1_800_000;
 
 export type GuestChoice =
-  { readonly kind: 'debian' } | ({ readonly kind: 'nixos' } & Pick<NixosOptions, 'medium' | 'systemsFlake'>);
+  | { readonly kind: 'debian' }
+  | ({
+      readonly kind: 'nixos';
+      /** Installed whatever the scenarios say. Absent: systems are made of the scenarios. */
+      readonly host?: OwnHost;
+    } & Pick<NixosOptions, 'medium' | 'systemsFlake'>);
 
 export interface PrepareOptions {
   readonly environment: Environment;
@@ -83,7 +90,9 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
   const guest =
     choice.kind === 'debian'
       ? await prepareDebianGuest(preparation, { environment, systems: scenarios.map(({ system }) => system) })
-      : await prepareNixosGuest(preparation, { ...choice, environment, scenarios });
+      : choice.host === undefined
+        ? await prepareNixosGuest(preparation, { ...choice, environment, scenarios })
+        : await prepareOwnHostGuest(preparation, { ...choice, host: choice.host, environment });
   return { host, guest, signal, timeScale: accelerator.timeScale, emit };
 }
 

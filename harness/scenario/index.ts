@@ -3,7 +3,7 @@ export { CONSOLE_CLASS_NAMES, type ConsoleClassName } from './console-class.js';
 export type * from './promise.js';
 export type { Services } from './services-schema.js';
 export type { Script } from './script.js';
-export { findHolder, isAtOrBelow } from './mount-tree.js';
+export { findHolder, isAlwaysNeededForBoot, isAtOrBelow } from './mount-tree.js';
 export { findScenarios, loadScenario, loadScenarios } from './load.js';
 export { scenarioJsonSchema } from './json-schema.js';
 export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';

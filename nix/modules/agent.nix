@@ -1,6 +1,11 @@
 # The harness's channel into a machine, the same as in the other guest: SSH over a virtio port named imperm.agent. Its keys
 # come in by the firmware for one power-on.
-{ pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   overlay = ../../harness/guest/debian/overlay/agent;
   text = file: builtins.readFile (overlay + file);
@@ -24,12 +29,23 @@ let
       ]
       (text "/usr/lib/imperm/agent")
   );
+
+  inherit (config.users.users) root;
+  hasNoPassword =
+    root.hashedPasswordFile == null
+    && root.password == null
+    && root.initialPassword == null
+    && root.initialHashedPassword == null;
 in
 {
   services.udev.extraRules = text "/usr/lib/udev/rules.d/99-imperm-agent.rules";
 
   # For the user of its own to whom sshd gives up its rights.
   services.openssh.enable = true;
+
+  # An account without any password is locked, and this sshd, which asks no PAM, lets nobody into a locked one; "*" refuses
+  # passwords alone. Weaker than whatever the configuration says.
+  users.users.root.hashedPassword = lib.mkIf hasNoPassword (lib.mkOverride 1400 "*");
 
   systemd.services.imperm-agent = {
     description = "Test harness channel";
