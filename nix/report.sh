@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # What real NixOS makes of the scenarios, as a table to send back: evaluates every system in every lane, builds those of
-# the lane `main` and the media. Each is evaluated by a Nix of its own, or all of them would be in memory at once.
-# Usage, in a git checkout with Nix and a network:  nix run ./nix#report -- [--evaluate-only] [lane…]
+# the lane `main` and the media, installs those systems in virtual machines and boots them. Each is evaluated by a Nix of
+# its own, or all of them would be in memory at once.
+# Usage, in a git checkout with Nix and a network:  nix run ./nix#report -- [--evaluate-only | --build-only] [lane…]
 set -euo pipefail
 
 build=yes
+boot=yes
 lanes=()
 for word; do
   case $word in
-  --evaluate-only) build=no ;;
+  --evaluate-only) build=no boot=no ;;
+  --build-only) boot=no ;;
   -*)
-    echo "Usage: nix run ./nix#report -- [--evaluate-only] [lane…]" >&2
+    echo "Usage: nix run ./nix#report -- [--evaluate-only | --build-only] [lane…]" >&2
     exit 2
     ;;
   *) lanes+=("$word") ;;
@@ -70,8 +73,8 @@ cat >"$table" <<END
 - $(date --utc +%F), imperm $(git -C "$folder" describe --always --dirty), $(nix --version), $(uname -sm)
 $(sed 's/^/- /' <<<"$revisions")
 
-| lane | system | evaluated | built | installed | booted |
-| --- | --- | --- | --- | --- | --- |
+| lane | system | evaluated | built |
+| --- | --- | --- | --- |
 END
 for lane in "${lanes[@]}"; do
   names=$(read_list "systemNames.$lane") || fail
@@ -93,7 +96,7 @@ for lane in "${lanes[@]}"; do
       verdict="NO: $(last_error)"
       failed=1
     fi
-    write_row "$lane" "$system" "$(as_field <<<"$verdict")" "$built" 'not run' 'not run'
+    write_row "$lane" "$system" "$(as_field <<<"$verdict")" "$built"
   done <<<"$names"
 done
 
@@ -110,6 +113,28 @@ done
 result='not run'
 if [ "$build" = yes ]; then try checks.x86_64-linux.same-files; fi
 write_row 'fstab, crypttab and units of stage 1 as in the debian guest' "$result"
+
+{
+  echo
+  echo '## Installed and booted'
+  echo
+} >>"$table"
+summary=$folder/reports/nixos/latest/summary.txt
+rm -f "$summary"
+if [ "$boot" = yes ]; then
+  # Its progress is for whoever waits.
+  nix --extra-experimental-features 'nix-command flakes' run "$flake" -- \
+    run --all --guest nixos --reports "$folder/reports/nixos" </dev/null >/dev/null || failed=1
+fi
+if [ -s "$summary" ]; then
+  {
+    echo '```'
+    cat "$summary"
+    echo '```'
+  } >>"$table"
+else
+  echo 'not run' >>"$table"
+fi
 
 echo "Written: $table"
 exit "$failed"

@@ -17,6 +17,8 @@ let
     pkgs.OVMF.fd
     pkgs.swtpm
     pkgs.btrfs-progs
+    # Reads the ISO images of others.
+    pkgs.xorriso
   ];
 in
 pkgs.mkShell {

@@ -1,6 +1,6 @@
 // The driver for NixOS on real machines, as far as it can be seen without NixOS: everything that it meets has NixOS's
 // interface and is made of Debian packages. No line of the driver is left out; no system that it installs is NixOS.
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import t from 'tap';
@@ -9,10 +9,10 @@ import { Budget, readEnvironment, repositoryRoot, runProgram } from '../core/ind
 import { openToolbox } from '../host/index.js';
 import { makeContract } from '../nix/index.js';
 import { loadScenario } from '../scenario/index.js';
+import type { VariantRecord } from '../record/index.js';
 import { Cli, readOnlyRecord } from './cli-process.js';
 
 const LIMIT_MS = 1_200_000;
-const LAYOUTS = ['btrfs-luks-rollback', 'tmpfs-luks-ext4'];
 const NAME = "debian with NixOS's interface";
 
 const { cacheDir, debianMirror } = readEnvironment();
@@ -24,9 +24,38 @@ t.teardown(async () => {
   await runProgram('chmod', ['-R', 'u+w', folder]);
   await rm(folder, { recursive: true, force: true });
 });
-const scenarios = await Promise.all(
-  LAYOUTS.map((name) => loadScenario(path.join(repositoryRoot, 'scenarios', name, 'scenario.yaml'))),
-);
+/** What each medium installs. The layouts themselves are proved elsewhere; two boots show that the driver did its work. */
+const LAYOUTS = {
+  iso: { of: 'btrfs-luks-rollback', stage1: 'systemd', disk: 'virtio' },
+  netboot: { of: 'tmpfs-luks-ext4', stage1: 'systemd', disk: 'nvme' },
+  // The other kind of stage 1, with its other prompt and its other evidence.
+  official: { of: 'btrfs-luks-rollback', stage1: 'scripted', disk: 'nvme' },
+} as const;
+type Medium = keyof typeof LAYOUTS;
+
+/** The scenario's file: one variant of a layout, in two boots. */
+async function writeScenario(name: Medium): Promise<string> {
+  const { of, stage1, disk } = LAYOUTS[name];
+  const base = path.join(repositoryRoot, 'scenarios', of, 'scenario.yaml');
+  const file = path.join(folder, `${name}.yaml`);
+  await writeFile(
+    file,
+    `imperm: 1
+title: ${of}, installed from the medium ${name}
+extends: ${path.relative(folder, base)}
+matrix: { stage1: [${stage1}], disk: [${disk}], sectorSize: [512], luks: [passphrase], firmware: [uefi] }
+steps: [boot, reboot, power-off]
+`,
+  );
+  return file;
+}
+
+const files = {
+  iso: await writeScenario('iso'),
+  netboot: await writeScenario('netboot'),
+  official: await writeScenario('official'),
+};
+const scenarios = await Promise.all(Object.values(files).map((file) => loadScenario(file)));
 const contract = await makeContract({ toolbox, cacheDir, mirror: debianMirror, folder, scenarios, budget });
 
 // What is kept of these media is of no use to anybody, and goes with them.
@@ -35,42 +64,52 @@ await mkdir(ownCache);
 for (const name of await readdir(cacheDir))
   if (!name.endsWith('.lock')) await symlink(path.join(cacheDir, name), path.join(ownCache, name));
 
-function startRun(reports: string, words: readonly string[]): Cli['result'] {
+function startRun(name: Medium, words: readonly string[]): Cli['result'] {
+  const reports = path.join(folder, name);
   return new Cli(
     ['run', ...words, '--once', '--guest', 'nixos', '--systems-flake', contract.flake, '--reports', reports],
     { IMPERM_NIX_STORE: contract.store, IMPERM_CACHE: ownCache },
   ).result;
 }
 
-// Both at once: each waits for its machines much of the time.
-const [ofOwn, ofOfficial] = [path.join(folder, 'own-reports'), path.join(folder, 'official-reports')];
-const own = startRun(ofOwn, LAYOUTS);
-const official = startRun(ofOfficial, ['btrfs-luks-rollback', '--medium', contract.officialIso]);
+// All at once: each waits for its machine a good part of the time.
+const runs = {
+  iso: startRun('iso', ['--flake', contract.host]),
+  netboot: startRun('netboot', [files.netboot, '--medium', 'netboot']),
+  official: startRun('official', [files.official, '--medium', contract.officialIso]),
+};
 
-t.test('two layouts are installed from a medium that holds them, and keep their promises', async (t) => {
-  const { exitCode, stderr, stdout } = await own;
-  t.equal(exitCode, 0, stderr.slice(-4000));
-  const { variants } = await readOnlyRecord(ofOwn);
-  t.strictSame(
-    variants.map(({ scenario, verdict, guest }) => [scenario.name, verdict, guest]).sort(),
-    LAYOUTS.map((name) => [name, 'pass', NAME]),
+/** The only variant of a run, and what was said when the system was installed. */
+async function readRun(name: Medium): Promise<{ variant: VariantRecord; log: string; stdout: string }> {
+  const { exitCode, stderr, stdout } = await runs[name];
+  const reports = path.join(folder, name);
+  const [variant] = (await readOnlyRecord(reports)).variants;
+  if (variant === undefined || exitCode !== 0)
+    throw new Error(`exit code ${String(exitCode)}:\n${stderr.slice(-4000)}\n${stdout}`);
+  const log = await readFile(path.join(reports, 'latest', variant.folder, 'deploy.log'), 'utf8');
+  return { variant, log, stdout };
+}
+
+const COPIED = /^copying path '\/nix\/store\/\w+-nixos-system-/m;
+
+for (const name of ['iso', 'netboot'] as const) {
+  t.test(
+    `a layout is installed from our own medium (${name}), which holds it, and keeps its promises`,
+    async (t) => {
+      const { variant, log, stdout } = await readRun(name);
+      t.match(variant, { verdict: 'pass', guest: NAME, axes: { stage1: 'systemd' } });
+      t.match(log, COPIED, "from the medium's store to the disk's");
+      t.match(stdout.replaceAll(/\s+/g, ' '), `Guest: ${NAME}.`, 'nobody calls it NixOS');
+    },
   );
-  for (const { folder: evidence } of variants) {
-    const log = await readFile(path.join(ofOwn, 'latest', evidence, 'deploy.log'), 'utf8');
-    t.match(log, /^copying path '\/nix\/store\/\w+-nixos-system-/m, "from the medium's store to the disk's");
-  }
-  t.match(stdout.replaceAll(/\s+/g, ' '), `Guest: ${NAME}.`, 'nobody calls it NixOS');
-});
+}
 
 t.test(
   'a layout is installed from an official medium, the closure copied over the only channel',
   async (t) => {
-    const { exitCode, stderr } = await official;
-    t.equal(exitCode, 0, stderr.slice(-4000));
-    const [variant] = (await readOnlyRecord(ofOfficial)).variants;
-    t.match(variant, { verdict: 'pass', guest: NAME });
-    const log = await readFile(path.join(ofOfficial, 'latest', variant?.folder ?? '', 'deploy.log'), 'utf8');
-    t.notMatch(log, /copying path/, 'it was on the disk when nixos-install began');
+    const { variant, log } = await readRun('official');
+    t.match(variant, { verdict: 'pass', guest: NAME, axes: { stage1: 'scripted' } });
+    t.notMatch(log, COPIED, 'it was on the disk when nixos-install began');
     t.match(log, /installing the boot loader\.\.\./);
   },
 );

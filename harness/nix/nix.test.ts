@@ -375,6 +375,9 @@ const ANSWERS = `case "$*" in
 *#lib.systemNames.*) printf 'one\\ntwo' ;;
 *installer-iso) echo 'error: no space' >&2; exit "$ISO" ;;
 build*) ;;
+*'-- run --all --guest nixos --reports '*)
+  mkdir -p "$BOOTED" && ln -sfn "$BOOTED" "\${*: -1}/latest" || exit 9
+  echo '2 variants: 2 passed.' >"$BOOTED/summary.txt" ;;
 *) exit 9 ;;
 esac`;
 
@@ -388,38 +391,50 @@ void t.test('nix/report.sh fills the table with what Nix says, and no more', asy
   await writeFile(path.join(bin, 'nix'), `#!/bin/bash\nshift $(( $# > 2 ? 2 : 0 ))\n${ANSWERS}\n`, {
     mode: 0o755,
   });
+  const reports = path.join(checkout, 'reports');
+  await mkdir(path.join(reports, 'nixos'), { recursive: true });
   const report = async (
     args: readonly string[],
-    answers: { readonly VERDICT?: string; readonly ISO?: string } = {},
-  ): Promise<{ status: number | null; rows: string[] }> => {
+    answers: { readonly VERDICT?: string; readonly ISO?: string; readonly BOOTED?: string } = {},
+  ): Promise<{ status: number | null; rows: string[]; booted: string }> => {
     const { status } = spawnSync('bash', [path.join(NIX_DIR, 'report.sh'), ...args], {
       cwd: path.join(checkout, 'deeper'),
       env: {
         ...process.env,
         VERDICT: 'evaluated',
         ISO: '0',
+        BOOTED: path.join(folder, 'booted'),
         ...answers,
         PATH: `${bin}:${process.env['PATH'] ?? ''}`,
       },
     });
-    const text = await readFile(path.join(checkout, 'reports/nixos.md'), 'utf8').catch(() => '');
-    return { status, rows: text.split('\n').filter((line) => /^\| (?!---|lane|besides)/.test(line)) };
+    const text = await readFile(path.join(reports, 'nixos.md'), 'utf8').catch(() => '');
+    const [tables = '', booted = ''] = text.split('## Installed and booted\n\n');
+    return {
+      status,
+      rows: tables.split('\n').filter((line) => /^\| (?!---|lane|besides)/.test(line)),
+      booted,
+    };
   };
   const PRESERVATION = [
-    '| preservation | one | yes | not run | not run | not run |',
-    '| preservation | two | refused, as declared: it is | not run | not run | not run |',
+    '| preservation | one | yes | not run |',
+    '| preservation | two | refused, as declared: it is | not run |',
   ];
   t.strictSame(await report([]), {
     status: 0,
     rows: [
-      '| main | one | yes | yes | not run | not run |',
-      '| main | two | yes | yes | not run | not run |',
+      '| main | one | yes | yes |',
+      '| main | two | yes | yes |',
       ...PRESERVATION,
       '| installer-iso | yes |',
       '| installer-netboot | yes |',
       '| fstab, crypttab and units of stage 1 as in the debian guest | yes |',
     ],
+    booted: '```\n2 variants: 2 passed.\n```\n',
   });
+  t.equal((await report(['--build-only', 'main'])).booted, 'not run\n', 'and not what an earlier one left');
+  const unbooted = await report(['main'], { BOOTED: '/proc/nothing' });
+  t.match(unbooted, { status: 1, booted: 'not run\n' });
   t.strictSame(await report(['--evaluate-only', 'preservation']), {
     status: 0,
     rows: [
@@ -428,10 +443,11 @@ void t.test('nix/report.sh fills the table with what Nix says, and no more', asy
       '| installer-netboot | not run |',
       '| fstab, crypttab and units of stage 1 as in the debian guest | not run |',
     ],
+    booted: 'not run\n',
   });
   const BAD = [
-    [{ VERDICT: '' }, '| main | two | NO: error: a / b | not run | not run | not run |'],
-    [{ VERDICT: 'NOT AS DECLARED: x' }, '| main | two | NOT AS DECLARED: x | not run | not run | not run |'],
+    [{ VERDICT: '' }, '| main | two | NO: error: a / b | not run |'],
+    [{ VERDICT: 'NOT AS DECLARED: x' }, '| main | two | NOT AS DECLARED: x | not run |'],
     [{ ISO: '1' }, '| installer-iso | NO: error: no space |'],
   ] as const;
   for (const [answers, row] of BAD) {

@@ -84,6 +84,8 @@ mkdir -p ${FOLDER}
 ${Object.entries(files)
   .map(([name, text]) => `base64 --decode >${FOLDER}/${name} <<'END'\n${inLines(text)}\nEND`)
   .join('\n')}
+# Whoever logs in without a login shell is told of no program otherwise.
+echo "SetEnv PATH=$PATH" >>${FOLDER}/sshd_config
 modprobe virtio_console 2>/dev/null
 port=/dev/virtio-ports/imperm.agent
 [ -e "$port" ] || udevadm wait --timeout=60 "$port" || fail "there is no $port"

@@ -26,7 +26,7 @@ import {
   type QemuHost,
   QemuMachine,
 } from '../target/index.js';
-import { EMULATED_KERNEL, LIMITS_MS } from './budgets.js';
+import { LIMITS_MS } from './budgets.js';
 import type { PhaseClock } from './phase-clock.js';
 
 const MEMORY_MIB = 2048;

@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { Cleanup, describeFailure, HarnessError, monotonicMs, takeLease } from '../core/index.js';
+import { Cleanup, describeFailure, monotonicMs, takeLease } from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
 import {
   type BootEvidence,
@@ -25,6 +25,7 @@ import { checkIdentity } from './check-identity.js';
 import type { VariantContext } from './context.js';
 import { FindingLog, judgeConsole } from './findings.js';
 import { cutBootAt } from './cut-boot.js';
+import { reportFailedInstall } from './failed-install.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
 import { type MachineParts, makeMachineParts } from './machine-parts.js';
@@ -89,7 +90,10 @@ export class VariantSession {
     const secrets = makeSecrets(context.redactor);
     const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, secrets });
     const digests = await digestUntouched(scenario, parts.disks);
-    const provided = await provideDisk(scenario, parts, context).catch(this.#takeFailedInstall);
+    const provided = await provideDisk(scenario, parts, context).catch((error: unknown) => {
+      reportFailedInstall(error, { scenario, log: this.log });
+      return undefined;
+    });
     if (provided === undefined) {
       this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
       return;
@@ -124,33 +128,6 @@ export class VariantSession {
       'console.log',
     ]);
   }
-
-  /** An install that fails says nothing of a layout, except of one that is known to fail there. */
-  readonly #takeFailedInstall = (error: unknown): undefined => {
-    if (error instanceof HarnessError && error.code === 'SYSTEM_REFUSED') {
-      this.log.add({
-        id: 'evaluates',
-        title: 'NixOS takes the configuration',
-        status: 'fail',
-        found: error.message,
-        evidence: (error.details ?? '').split('\n'),
-        files: [],
-      });
-      return undefined;
-    }
-    const isKnown = this.#scenario.knownBug?.broken.includes('installs') === true;
-    if (!isKnown || !(error instanceof HarnessError) || error.code !== 'INSTALL_FAILED') throw error;
-    this.log.add({
-      id: 'installs',
-      title: 'the layout can be installed',
-      ...(error.place === undefined ? {} : { place: error.place }),
-      status: 'fail',
-      found: error.message,
-      evidence: (error.details ?? '').split('\n'),
-      files: ['install.log', 'deploy.log'],
-    });
-    return undefined;
-  };
 
   /** All boots in turn, until one does not come up or a hibernated system does not go on. */
   async #bootAll(

@@ -10,7 +10,11 @@ let
   overlay = ../../harness/guest/debian/overlay/agent;
   text = file: builtins.readFile (overlay + file);
 
-  configuration = pkgs.writeText "imperm-agent-sshd-config" (text "/usr/lib/imperm/sshd_config");
+  # Whoever logs in without PAM and without a login shell is told of no program otherwise.
+  configuration = pkgs.writeText "imperm-agent-sshd-config" ''
+    ${text "/usr/lib/imperm/sshd_config"}
+    SetEnv PATH=/run/wrappers/bin:/run/current-system/sw/bin
+  '';
   agent = pkgs.writeScript "imperm-agent" (
     builtins.replaceStrings
       [

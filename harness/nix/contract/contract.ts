@@ -1,25 +1,15 @@
-import { appendFile, copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { type Budget, cachedFolder, digestOf, quote, repositoryRoot, runProgram } from '../../core/index.js';
-import {
-  buildImages,
-  type GuestImages,
-  hashStorePath,
-  imageNeeds,
-  makeCpio,
-  makeRollbackTree,
-  makeStageOneTree,
-  makeSystemTree,
-  readSources,
-  renderRegistration,
-  stageOneImage,
-  type StorePath,
-  writeTree,
-} from '../../guest/index.js';
-import { runMmdebstrap, type Toolbox } from '../../host/index.js';
+import { HarnessError } from '../../core/index.js';
+import { buildImages, imageNeeds, renderRegistration, type StorePath } from '../../guest/index.js';
 import type { Scenario } from '../../scenario/index.js';
 import { nameSystem } from '../build-systems.js';
+import { describeSystem } from '../document.js';
+import { NIX_DIR, nixEnvironment } from '../evaluate.js';
+import { buildParts, joinInitrds, makeIso, makeNetboot, makeSquashfs } from './media.js';
+import { addPath, type MakeContractOptions, type Place, RELEASE, SOURCES } from './place.js';
+import { addSystem } from './system.js';
 
 /**
  * Everything that the driver for NixOS meets, with NixOS's interface and made of Debian packages: a flake with systems and
@@ -31,34 +21,11 @@ export interface Contract {
   readonly flake: string;
   /** A store that holds the systems and the medium. */
   readonly store: string;
+  /** Reference of a host in a flake of somebody's own: the first scenario as its owner would have written it. */
+  readonly host: string;
   /** Has the layout of NixOS's own minimal medium: no agent, none of the systems, a user who is logged in on the console. */
   readonly officialIso: string;
 }
-
-export interface MakeContractOptions {
-  readonly toolbox: Toolbox;
-  readonly cacheDir: string;
-  readonly mirror: string | undefined;
-  /** Empty; filled with some gigabytes. */
-  readonly folder: string;
-  readonly scenarios: readonly Scenario[];
-  readonly budget: Budget;
-}
-
-const SOURCES = path.join(repositoryRoot, 'harness/nix/contract');
-const RELEASE = '26.05';
-const EPOCH = '1700000000';
-/** What the medium has beyond the installer, and what its boot loader is made with. */
-const PACKAGES = [
-  'cpio',
-  'dosfstools',
-  'grub-common',
-  'grub-efi-amd64-bin',
-  'mtools',
-  'nix-bin',
-  'sudo',
-  'zstd',
-];
 
 /** Makes a contract for the systems of scenarios. */
 export async function makeContract(options: MakeContractOptions): Promise<Contract> {
@@ -73,260 +40,65 @@ export async function makeContract(options: MakeContractOptions): Promise<Contra
     const images = await buildImages({ ...options, needs: imageNeeds(scenario.system) });
     toplevels[nameSystem(scenario)] = await addSystem(scenario, { images, paths, store, options });
   }
-  const media = { base, parts, options };
-  const own = path.join(folder, 'own/iso/imperm-installer.iso');
-  await makeIso(own, {
+  const own = new Map<string, StorePath>();
+  const [first] = options.scenarios;
+  if (first === undefined) throw new HarnessError('INTERNAL', 'Internal error: a contract without a system');
+  const owned = {
+    system: describeSystem(first),
+    toplevel: toplevels[nameSystem(first)],
+    // Not on the medium: it has to be copied.
+    diskoScript: await addDiskoScript(first, { paths: own, store, options }),
+  };
+  const media = { base, initrd: await joinInitrds(base, parts), parts, options };
+  const full = await makeSquashfs(path.join(folder, 'full.squashfs'), { paths, store, options });
+  const serial = 'console=tty0 console=ttyS0,115200';
+  await makeIso(path.join(folder, 'own/iso/imperm-installer.iso'), {
     ...media,
     label: 'imperm-installer',
-    parameters: 'console=tty0 console=ttyS0,115200',
-    paths,
-    store,
+    parameters: serial,
+    squashfs: full,
   });
+  await makeNetboot(path.join(folder, 'netboot'), { ...media, squashfs: full });
   const officialIso = path.join(folder, `nixos-minimal-${RELEASE}-x86_64-linux.iso`);
-  // What the driver has to bring, NixOS's media do not have.
-  const parameters = 'systemd.mask=imperm-agent.service';
-  const label = `nixos-minimal-${RELEASE}-x86_64`;
-  await makeIso(officialIso, { ...media, label, parameters, paths: new Map(), store });
-  const medium = await addPath(path.join(folder, 'own'), [], { paths, store, options });
-  const input = renderRegistration([...paths.values()]);
+  await makeIso(officialIso, {
+    ...media,
+    label: `nixos-minimal-${RELEASE}-x86_64`,
+    // What the driver has to bring, NixOS's media do not have.
+    parameters: 'systemd.mask=imperm-agent.service',
+    squashfs: await makeSquashfs(path.join(folder, 'empty.squashfs'), { paths: new Map(), store, options }),
+  });
+  const iso = await addPath(path.join(folder, 'own'), [], { paths, store, options });
+  const netboot = await addPath(path.join(folder, 'netboot'), [], { paths, store, options });
+  const input = renderRegistration([...paths.values(), ...own.values()]);
   await toolbox.run('nix-store', ['--store', store, '--load-db'], budget, {
     env: nixEnvironment(folder),
     input,
   });
-  const flake = path.join(folder, 'flake');
-  await cp(path.join(SOURCES, 'flake'), flake, { recursive: true });
-  await writeFile(path.join(flake, 'contract.json'), JSON.stringify({ toplevels, medium: medium.path }));
-  return { flake: `path:${flake}`, store, officialIso };
-}
-
-interface Place {
-  readonly paths: Map<string, StorePath>;
-  readonly store: string;
-  readonly options: MakeContractOptions;
-}
-
-/** Moves a folder into the store. @returns What it is called there. */
-async function addPath(folder: string, references: readonly string[], place: Place): Promise<StorePath> {
-  const { toolbox, budget } = place.options;
-  const hashed = await hashStorePath(toolbox, folder, references, budget);
-  await rm(path.join(place.store, hashed.path), { recursive: true, force: true });
-  await runProgram('mv', [folder, path.join(place.store, hashed.path)], { budget });
-  place.paths.set(hashed.path, hashed);
-  return hashed;
-}
-
-/** Adds a system with the shape of a NixOS toplevel. @returns Its store path. */
-async function addSystem(
-  scenario: Scenario,
-  { images, ...place }: Place & { readonly images: GuestImages },
-): Promise<string> {
-  const { budget, folder } = place.options;
-  const { system } = scenario;
-  const base = path.join(place.store, images.system.path);
-  if (!place.paths.has(images.system.path)) {
-    await mkdir(base);
-    await runProgram('tar', ['-xf', images.systemTar, '-C', base, '--no-same-owner'], { budget });
-    await runProgram('chmod', ['-R', 'u+rwX', base], { budget });
-    place.paths.set(images.system.path, images.system);
-  }
-  const scratch = path.join(folder, 'scratch');
-  const rollback = makeRollbackTree(system);
-  const references = [images.system.path];
-  if (rollback !== undefined) {
-    await writeTree(path.join(scratch, rollback.name), rollback.tree);
-    references.push((await addPath(path.join(scratch, rollback.name), [], place)).path);
-  }
-  const initrdFolder = path.join(scratch, `initrd-linux-${images.kernelRelease}`);
-  await mkdir(initrdFolder, { recursive: true });
-  const initrdFile = path.join(initrdFolder, 'initrd');
-  await copyFile(path.join(base, 'boot', stageOneImage(system)), initrdFile);
-  await padToWord(initrdFile);
-  await appendFile(initrdFile, makeCpio(makeStageOneTree(system, references[1])));
-  const initrd = (await addPath(initrdFolder, [], place)).path;
-  const name = `nixos-system-${system.hostName}-${RELEASE}.contract`;
-  const toplevel = path.join(scratch, name);
-  await writeTree(toplevel, makeSystemTree(system, images.system.path));
-  const kernel = `${images.system.path}/boot/vmlinuz`;
-  await rm(path.join(toplevel, 'initrd'));
-  await writeTree(
-    toplevel,
-    new Map([
-      ['/initrd', { kind: 'link', target: `${initrd}/initrd` }],
-      [
-        '/bin/switch-to-configuration',
-        {
-          kind: 'file',
-          content: await readFile(path.join(SOURCES, 'switch-to-configuration'), 'utf8'),
-          executable: true,
-        },
-      ],
-      [
-        '/boot.json',
-        { kind: 'file', content: renderBootspec(system.stage1, { kernel, initrd: `${initrd}/initrd` }) },
-      ],
-    ]),
+  const flake = await writeFlake('flake', folder);
+  await writeFile(
+    path.join(flake, 'contract.json'),
+    JSON.stringify({ toplevels, iso: iso.path, netboot: netboot.path }),
   );
-  // A bootspec names the system that it lies in: NixOS's builder fills the path in, a path that we cannot know before. What
-  // installs it does.
-  return (await addPath(toplevel, [...references, initrd], place)).path;
+  const host = await writeFlake('host', folder);
+  await writeFile(path.join(host, 'host.json'), JSON.stringify(owned));
+  return { flake: `path:${flake}`, store, officialIso, host: `path:${host}#laptop` };
 }
 
-/** As bootspec v1 has it, with a mark where the path of the system itself belongs. */
-function renderBootspec(
-  stage1: string,
-  { kernel, initrd }: { readonly kernel: string; readonly initrd: string },
-): string {
-  const parameters = ['console=ttyS0', ...(stage1 === 'systemd' ? ['root=fstab'] : []), 'loglevel=4'];
-  const bootspec = {
-    init: '@toplevel@/init',
-    initrd,
-    kernel,
-    kernelParams: parameters,
-    label: `Debian with the interface of NixOS ${RELEASE}`,
-    system: 'x86_64-linux',
-    toplevel: '@toplevel@',
-  };
-  return `${JSON.stringify({ 'org.nixos.bootspec.v1': bootspec, 'org.nixos.specialisation.v1': {} }, null, 2)}\n`;
+/** Copies a flake of ours, with what it reads of nix/. @returns Its folder. */
+async function writeFlake(name: string, folder: string): Promise<string> {
+  const target = path.join(folder, name);
+  await cp(path.join(SOURCES, name), target, { recursive: true });
+  for (const each of ['lib', 'modules'])
+    await cp(path.join(NIX_DIR, each), path.join(target, 'nix', each), { recursive: true });
+  return target;
 }
 
-/** The kernel looks for the next archive at a multiple of four. */
-async function padToWord(file: string): Promise<void> {
-  const { length } = await readFile(file);
-  await appendFile(file, Buffer.alloc((4 - (length % 4)) % 4));
-}
-
-/** What all media have in common. @returns A folder with `overlay.cpio.zst` and `efi.img`. */
-async function buildParts(base: GuestImages, options: MakeContractOptions): Promise<string> {
-  const { dir } = await cachedFolder({
-    cacheDir: options.cacheDir,
-    name: 'contract',
-    key: digestOf('1', base.installer.key, EPOCH, ...PACKAGES, ...(await readSources(SOURCES))),
-    budget: options.budget,
-    build: async (part) => {
-      const hooks = [
-        'mkdir -p "$1/imperm/in"',
-        `sync-in ${quote(path.join(SOURCES, 'overlay'))} /imperm/in`,
-        `upload ${quote(path.join(SOURCES, 'build-medium.sh'))} /imperm/build-medium.sh`,
-        `upload ${quote(path.join(path.dirname(base.installer.initrd), 'packages.txt'))} /imperm/base-packages.txt`,
-        'chroot "$1" bash /imperm/build-medium.sh',
-        `sync-out /imperm/out ${quote(part)}`,
-      ];
-      await runMmdebstrap({
-        args: [
-          ...['--quiet', '--variant=minbase', '--format=null', `--include=${PACKAGES.join(',')}`],
-          ...['locale', 'man', 'doc', 'info'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`),
-          ...hooks.map((hook) => `--customize-hook=${hook}`),
-          ...['trixie', '/dev/null'],
-        ],
-        mirror: options.mirror,
-        budget: options.budget,
-        env: { SOURCE_DATE_EPOCH: EPOCH },
-      });
-    },
-  });
-  return dir;
-}
-
-/** Makes an ISO image with the layout of NixOS's: GRUB, kernel and initrd below boot/nix/store, the store as a squashfs. */
-async function makeIso(
-  file: string,
-  medium: {
-    readonly base: GuestImages;
-    readonly parts: string;
-    readonly options: MakeContractOptions;
-    readonly label: string;
-    readonly parameters: string;
-    /** What the medium's store holds. */
-    readonly paths: ReadonlyMap<string, StorePath>;
-    readonly store: string;
-  },
-): Promise<void> {
-  const { base, parts, label, paths, store } = medium;
-  const { folder, toolbox, budget } = medium.options;
-  const tree = path.join(folder, 'medium');
-  const hash = digestOf(label).padEnd(32, '0');
-  const kernel = `/boot/nix/store/${hash}-linux-${base.kernelRelease}/bzImage`;
-  const initrd = `/boot/nix/store/${hash}-initrd-linux-${base.kernelRelease}/initrd`;
-  const put = async (target: string, content: string | Buffer): Promise<void> => {
-    await mkdir(path.dirname(path.join(tree, target)), { recursive: true });
-    await writeFile(path.join(tree, target), content);
-  };
-  const grub = `search --set=root --file /EFI/nixos-installer-image
-set timeout=1
-menuentry 'NixOS ${RELEASE} Installer' --class installer {
-  # The firmware's console.
-  terminal_output console
-  linux ${kernel} \${isoboot} init=/nix/store/${hash}-nixos-system-nixos-${RELEASE}/init root=LABEL=${label} boot.shell_on_fail nohibernate loglevel=4 ${medium.parameters}
-  initrd ${initrd}
-}
-`;
-  await put('EFI/nixos-installer-image', '');
-  await put('EFI/BOOT/grub.cfg', grub);
-  await put('version.txt', RELEASE);
-  await put(kernel, await readFile(base.installer.kernel));
-  await put(
-    initrd,
-    Buffer.concat([
-      await readFile(base.installer.initrd),
-      Buffer.alloc((4 - ((await readFile(base.installer.initrd)).length % 4)) % 4),
-      await readFile(path.join(parts, 'overlay.cpio.zst')),
-    ]),
-  );
-  await put('boot/efi.img', await readFile(path.join(parts, 'efi.img')));
-  await toolbox.run(
-    'mcopy',
-    ['-i', path.join(tree, 'boot/efi.img'), path.join(tree, 'EFI/BOOT/grub.cfg'), '::EFI/BOOT/grub.cfg'],
-    budget,
-  );
-  const registration = path.join(folder, 'nix-path-registration');
-  await writeFile(registration, renderRegistration([...paths.values()]));
-  await toolbox.run(
-    'mksquashfs',
-    [
-      ...[...paths.keys()].map((each) => path.join(store, each)),
-      ...[registration, path.join(tree, 'nix-store.squashfs')],
-      ...[
-        '-all-root',
-        '-no-progress',
-        '-quiet',
-        '-comp',
-        'zstd',
-        '-Xcompression-level',
-        '1',
-        '-keep-as-directory',
-      ],
-    ],
-    budget,
-  );
+/** A script that stands where disko's would be: it asks for a passphrase twice, and makes the disk of the scenario. */
+async function addDiskoScript(scenario: Scenario, place: Place): Promise<string> {
+  const ask = 'read -rs passphrase\nread -rs again\n[ "$passphrase" = "$again" ] || exit 1\n';
+  const content = `#!/bin/bash\n${ask}${scenario.install?.text ?? 'exit 1'}`;
+  const file = path.join(place.options.folder, 'scratch', 'disko');
   await mkdir(path.dirname(file), { recursive: true });
-  await toolbox.run(
-    'xorriso',
-    [
-      ...[
-        '-as',
-        'mkisofs',
-        '-quiet',
-        '-iso-level',
-        '3',
-        '-volid',
-        label,
-        '-joliet',
-        '-joliet-long',
-        '-rational-rock',
-      ],
-      ...['-eltorito-alt-boot', '-e', 'boot/efi.img', '-no-emul-boot', '-output', file, tree],
-    ],
-    budget,
-  );
-  await rm(tree, { recursive: true, force: true });
-}
-
-function nixEnvironment(home: string): Record<string, string> {
-  return {
-    NIX_CONF_DIR: '/nonexistent',
-    NIX_USER_CONF_FILES: '/dev/null',
-    NIX_CONFIG: 'build-users-group =\nsubstituters =\nsandbox = false',
-    NIX_REMOTE: '',
-    HOME: home,
-  };
+  await writeFile(file, content, { mode: 0o755 });
+  return (await addPath(file, [], place)).path;
 }

@@ -1,1 +1,2 @@
-export { type Contract, makeContract, type MakeContractOptions } from './contract.js';
+export { type Contract, makeContract } from './contract.js';
+export type { MakeContractOptions } from './place.js';

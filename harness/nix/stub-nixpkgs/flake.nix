@@ -142,6 +142,7 @@
         "nodejs_22"
         "qemu"
         "swtpm"
+        "xorriso"
         "util-linux"
         "zstd"
       ];

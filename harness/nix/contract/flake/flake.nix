@@ -9,6 +9,7 @@
     {
       lib = {
         guest = "debian with NixOS's interface";
+        describeHost = import ./nix/lib/describe-host.nix;
         mkSystems =
           { document, lane }:
           builtins.mapAttrs (name: _: {
@@ -16,7 +17,8 @@
               contract.toplevels.${name} or (throw "the contract has no system ${name} in the lane ${lane}")
             );
           }) document.systems;
-        mkIso = _: builtins.storePath contract.medium;
+        mkIso = _: builtins.storePath contract.iso;
+        mkNetboot = _: builtins.storePath contract.netboot;
       };
     };
 }
