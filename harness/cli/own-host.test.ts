@@ -17,7 +17,7 @@ const SYSTEMS = `{ outputs = _: { lib = {
 interface Place {
   readonly folder: string;
   readonly reports: string;
-  run(...words: readonly string[]): Promise<CliResult>;
+  readonly run: (...words: readonly string[]) => Promise<CliResult>;
 }
 
 const withPlace = (work: (place: Place) => Promise<void>): Promise<void> =>
