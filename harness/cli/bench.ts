@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { Budget, type Environment, EXIT, HarnessError, monotonicMs, Redactor } from '../core/index.js';
-import { planVariant } from '../plan/index.js';
+import { type Plan, planVariant } from '../plan/index.js';
 import type { PhaseRecord, RunEvent } from '../record/index.js';
 import { openInstaller, prepareRun, type RunContext, runVariant } from '../run/index.js';
 import { ANY_HOST } from './list.js';
@@ -34,10 +34,18 @@ export function bench(options: BenchOptions, environment: Environment): Promise<
     throw new HarnessError('USAGE', `--runs takes a whole number from 1, not "${options.runs}"`);
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
+    const plan = await planDefault();
     const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-bench-'));
     try {
       const prepare = (emit: (event: RunEvent) => void): Promise<RunContext> =>
-        prepareRun({ environment, tools: options.tools, accelerator: options.accel, signal, emit });
+        prepareRun({
+          environment,
+          tools: options.tools,
+          accelerator: options.accel,
+          signal,
+          emit,
+          scenarios: [plan.variant.scenario],
+        });
       await prepare(show);
       const startMs = monotonicMs();
       const context = await prepare(() => undefined);
@@ -47,6 +55,7 @@ export function bench(options: BenchOptions, environment: Environment): Promise<
       for (let run = 1; run <= runs; run += 1) {
         process.stderr.write(`run ${String(run)} of ${String(runs)}\n`);
         await measureVariant(
+          plan,
           context,
           { folder: path.join(folder, String(run)), workDir: environment.workDir },
           figures,
@@ -125,15 +134,21 @@ async function measureCommands(context: RunContext, folder: string): Promise<num
   return times;
 }
 
-async function measureVariant(
-  context: RunContext,
-  place: { folder: string; workDir: string },
-  figures: Record<FigureName, Figure>,
-): Promise<void> {
+/** The plan of the default scenario's first variant. */
+async function planDefault(): Promise<Extract<Plan, { steps: unknown }>> {
   const [variant] = await selectVariants([], {});
   const plan = variant === undefined ? undefined : planVariant(variant, ANY_HOST);
   if (plan === undefined || 'skip' in plan)
     throw new HarnessError('INTERNAL', 'Internal error: the default scenario cannot be planned');
+  return plan;
+}
+
+async function measureVariant(
+  plan: Extract<Plan, { steps: unknown }>,
+  context: RunContext,
+  place: { folder: string; workDir: string },
+  figures: Record<FigureName, Figure>,
+): Promise<void> {
   const phases: PhaseRecord[] = [];
   let verdict = '';
   let processorMs = 0;

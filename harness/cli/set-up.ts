@@ -55,6 +55,7 @@ export async function setUp(options: HostOptions, environment: Environment): Pro
         environment,
         tools: options.tools,
         accelerator: options.accel,
+        scenarios: [],
         signal,
         emit: (event) => {
           bus.emit(event);

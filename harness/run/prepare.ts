@@ -32,8 +32,8 @@ export interface PrepareOptions {
   readonly emit: (event: RunEvent) => void;
   /** Default `debian`. */
   readonly guest?: GuestChoice;
-  /** Those that will be run: everything is made ready for them. Default none: only what all have in common. */
-  readonly scenarios?: readonly Scenario[];
+  /** Those that will be run: everything is made ready for them. None: only what all have in common. */
+  readonly scenarios: readonly Scenario[];
 }
 
 /**
@@ -86,7 +86,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
   }
   const host = { toolbox, accelerator, workDir };
   const preparation = { host, phases, budget, signal, emit, note, onWait };
-  const { scenarios = [], guest: choice = { kind: 'debian' } } = options;
+  const { scenarios, guest: choice = { kind: 'debian' } } = options;
   const guest =
     choice.kind === 'debian'
       ? await prepareDebianGuest(preparation, { environment, systems: scenarios.map(({ system }) => system) })
