@@ -4,6 +4,7 @@ import { renderParagraph } from './block.js';
 import { describeLeaks } from './leaks.js';
 import { countWipes, digestPromises, type PromiseOutcome } from './digest.js';
 import type { Paint } from './paint.js';
+import { describeGuests } from './real-nixos.js';
 import { countOf, formatDuration } from './words.js';
 
 const VERDICT_COUNT: Readonly<Record<Verdict, string>> = {
@@ -39,6 +40,7 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
     ...renderParagraph(describeVerdicts(record), { ...at, format: 'bold' }),
     ...renderParagraph(describeProofs(record), at),
     ...describeLeaks(record.variants, folder).flatMap((text) => renderParagraph(text, at)),
+    ...renderParagraph(describeGuests(record), at),
     ...renderParagraph(describeMachines(record), at),
     ...renderParagraph(where, at),
     ...renderParagraph(describeExit(exitCodeOf(record)), at),
@@ -79,9 +81,8 @@ function describeMachines(record: RunRecord): string {
   if (host === undefined) return `${took}. Ended before it was known what the machines would run on.`;
   const accelerator = host.accelerator === 'kvm' ? 'KVM' : 'TCG, which is emulation and slow';
   const cpuMs = record.variants.reduce((sum, variant) => sum + variant.machineCpuMs, 0);
-  const guests = [...new Set(record.variants.map(({ guest }) => guest))].sort();
   return (
-    `Guest: ${guests.join(', ')}. ${took}; the machines used ${formatDuration(cpuMs)} of processor time. ` +
+    `${took}; the machines used ${formatDuration(cpuMs)} of processor time. ` +
     `They ran on ${accelerator} (${host.acceleratorReason}), QEMU ${host.qemu}, firmware ${host.firmware}, ` +
     `host with ${countOf(host.cpus, 'CPU')}.`
   );
