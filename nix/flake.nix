@@ -104,6 +104,12 @@
         # As imperm's reports name what these systems are.
         guest = "nixos";
         inherit documents mkSystems;
+
+        # By system: how the assertions begin by which NixOS has to decline it in the lane. Systems that are not in the lane are
+        # not here.
+        expectedRefusals =
+          { document, lane }:
+          lib.mapAttrs (_: lanes.${lane}.refuses) (lib.filterAttrs (_: lanes.${lane}.has) document.systems);
         inherit (installers) mkIso mkNetboot;
         # { host = nixosConfigurations.<name>; } → { description, vm }: a host of somebody's own flake.
         describeHost = import ./lib/describe-host.nix;

@@ -23,6 +23,13 @@ t.test('the guest, what it is installed from, and the same again as a command li
     '--flake .#laptop',
     '--medium netboot',
   ]);
+  t.match(chooseGuest({ guest: 'nixos', lane: 'preservation' }), { lane: 'preservation' });
+  t.strictSame(renderGuest({ guest: 'nixos', lane: '25_11' }), ['--guest nixos', '--lane 25_11']);
+  t.throws(() => chooseGuest({ guest: 'debian', lane: 'main' }), { code: 'USAGE', message: /--lane/ });
+  t.throws(() => chooseGuest({ guest: 'nixos', lane: 'main', flake: '.#x' }), {
+    code: 'USAGE',
+    message: /--lane is for scenarios/,
+  });
   t.throws(() => chooseGuest({ guest: 'nixos', medium: 'dvd' }), { code: 'USAGE', message: /not "dvd"/ });
   t.throws(() => chooseGuest({ guest: 'debian', medium: 'iso' }), {
     code: 'USAGE',

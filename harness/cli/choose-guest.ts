@@ -9,6 +9,8 @@ export interface GuestOptions {
   readonly medium?: string;
   /** Default nix/ of this checkout. */
   readonly systemsFlake?: string;
+  /** Which NixOS and which module keeps the state; default `main`. */
+  readonly lane?: string;
   /** `.#laptop`: a host of somebody's own, which can only be NixOS. */
   readonly flake?: string;
 }
@@ -18,16 +20,19 @@ export interface GuestOptions {
  *
  * @throws {HarnessError} USAGE when something is asked of the guest debian that only NixOS has.
  */
-export function chooseGuest({ guest, medium, systemsFlake, flake }: GuestOptions): GuestChoice {
+export function chooseGuest({ guest, medium, systemsFlake, lane, flake }: GuestOptions): GuestChoice {
   if (guest === 'debian' && flake === undefined) {
-    if (medium !== undefined || systemsFlake !== undefined)
-      throw new HarnessError('USAGE', '--medium and --systems-flake are for --guest nixos');
+    if (medium !== undefined || systemsFlake !== undefined || lane !== undefined)
+      throw new HarnessError('USAGE', '--medium, --systems-flake and --lane are for --guest nixos');
     return { kind: 'debian' };
   }
+  if (flake !== undefined && lane !== undefined)
+    throw new HarnessError('USAGE', '--lane is for scenarios: a host of --flake brings its own NixOS');
   return {
     kind: 'nixos',
     medium: readMedium(medium),
     ...(systemsFlake === undefined ? {} : { systemsFlake }),
+    ...(lane === undefined ? {} : { lane }),
   };
 }
 
@@ -40,11 +45,12 @@ function readMedium(text: string | undefined): Extract<GuestChoice, { kind: 'nix
 }
 
 /** The same, as words of a command line. */
-export function renderGuest({ guest, medium, systemsFlake, flake }: GuestOptions): string[] {
+export function renderGuest({ guest, medium, systemsFlake, lane, flake }: GuestOptions): string[] {
   if (guest === 'debian' && flake === undefined) return [];
   return [
     flake === undefined ? '--guest nixos' : `--flake ${flake}`,
     ...(medium === undefined ? [] : [`--medium ${medium}`]),
     ...(systemsFlake === undefined ? [] : [`--systems-flake ${systemsFlake}`]),
+    ...(lane === undefined ? [] : [`--lane ${lane}`]),
   ];
 }

@@ -57,6 +57,10 @@ function withRunOptions(command: Command): Command {
       'with --guest nixos, what it is installed from: iso, netboot, or the path of an official ISO image (default: iso)',
     )
     .option(
+      '--lane <lane>',
+      'with --guest nixos, which NixOS and which module keeps the state: main, preservation, 25_11 … (default: main)',
+    )
+    .option(
       '--systems-flake <reference>',
       'with --guest nixos, a flake to take the place of nix/ (default: that of this checkout)',
     )

@@ -125,19 +125,26 @@ export async function run(
           workDir: environment.workDir,
           repeat: repeatCommand(plan, options),
         };
-        if ('skip' in plan) {
+        const skip = 'skip' in plan ? plan.skip : context.guest.whyNot?.(plan.variant.scenario);
+        if ('skip' in plan || skip !== undefined) {
           const { scenario, axes } = plan.variant;
           emit({
             type: 'variant-start',
             variant: id,
             scenario: { name: scenario.name, title: scenario.title, file: scenario.file },
             axes,
-            guest: guest.kind,
+            guest: context.guest.name,
             target: 'qemu',
             folder: relativeFolder,
             repeat: place.repeat,
           });
-          emit({ type: 'variant-end', variant: id, verdict: 'skip', reason: plan.skip, machineCpuMs: 0 });
+          emit({
+            type: 'variant-end',
+            variant: id,
+            verdict: 'skip',
+            ...(skip === undefined ? {} : { reason: skip }),
+            machineCpuMs: 0,
+          });
           return;
         }
         await runVariant(context, { variant: plan.variant, steps: plan.steps, ...place });

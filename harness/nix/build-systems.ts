@@ -6,8 +6,16 @@ import type { Scenario } from '../scenario/index.js';
 import { collectSystems, describeSystem, type NixSystem } from './document.js';
 import type { HostNix } from './host-nix.js';
 
-/** `/nix/store/<hash>-nixos-system-…` in the host's store, by what `nameSystem` says; or why Nix did not make it. */
-export type BuiltSystems = ReadonlyMap<string, string | HarnessError>;
+/** What became of a system in its lane. */
+export interface BuiltSystem {
+  /** `/nix/store/<hash>-nixos-system-…` in the host's store; or why Nix did not make it. */
+  readonly made: string | HarnessError;
+  /** How the assertions begin by which NixOS has to decline it there. Mostly none. */
+  readonly refusals: readonly string[];
+}
+
+/** By what `nameSystem` says. Systems that are not in the lane are missing. */
+export type BuiltSystems = ReadonlyMap<string, BuiltSystem>;
 
 export interface BuildSystemsOptions {
   readonly nix: HostNix;
@@ -45,6 +53,7 @@ export function readGuestName(flake: string, nix: HostNix, budget: Budget): Prom
  *
  * @returns The errors among them are SYSTEM_REFUSED when NixOS itself declines the configuration, NIX_FAILED for
  * everything else.
+ * @throws {HarnessError} USAGE when there is no such lane.
  */
 export async function buildSystems(
   scenarios: readonly Scenario[],
@@ -58,9 +67,13 @@ export async function buildSystems(
   await mkdir(folder, { recursive: true });
   const file = path.join(folder, `${digestOf(document)}.json`);
   await writeFile(file, document);
-  const expression = `${getFlake(options.flake)}.lib.mkSystems { document = builtins.fromJSON (builtins.readFile ${quoteNix(file)}); lane = ${quoteNix(options.lane)}; }`;
-  const built = new Map<string, string | HarnessError>();
+  const words = `{ document = builtins.fromJSON (builtins.readFile ${quoteNix(file)}); lane = ${quoteNix(options.lane)}; }`;
+  const expression = `${getFlake(options.flake)}.lib.mkSystems ${words}`;
+  const refusals = await readLane(words, options);
+  const built = new Map<string, BuiltSystem>();
   for (const name of Object.keys(systems)) {
+    const expected = refusals[name];
+    if (expected === undefined) continue;
     options.onBuild(name);
     const made = await build(nix, {
       expression,
@@ -71,9 +84,38 @@ export async function buildSystems(
       if (error instanceof HarnessError && error.code === 'NIX_FAILED') return refusalOf(name, error);
       throw error;
     });
-    built.set(name, made);
+    built.set(name, { made, refusals: expected });
   }
   return built;
+}
+
+/** What is in a lane, and what NixOS has to decline there. */
+async function readLane(
+  words: string,
+  { nix, flake, lane, budget }: BuildSystemsOptions,
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  const expression = `let flake = ${getFlake(flake)}; in if builtins.elem ${quoteNix(lane)} flake.lib.laneNames then { refusals = flake.lib.expectedRefusals ${words}; } else { lanes = flake.lib.laneNames; }`;
+  const text = await nix.run(['eval', '--impure', '--json', '--expr', expression], budget);
+  const found = JSON.parse(text) as
+    | { readonly refusals: Readonly<Record<string, readonly string[]>> }
+    | { readonly lanes: readonly string[] };
+  if ('refusals' in found) return found.refusals;
+  throw new HarnessError('USAGE', `There is no lane "${lane}"`, {
+    hint: `The lanes are: ${[...found.lanes].sort().join(', ')}.`,
+  });
+}
+
+/**
+ * Whether NixOS declines a system by exactly the assertions by which it has to.
+ *
+ * @param refusals How they begin.
+ */
+export function isRefusedAsDeclared({ made, refusals }: BuiltSystem): boolean {
+  if (!(made instanceof HarnessError) || made.code !== 'SYSTEM_REFUSED') return false;
+  const said = (made.details ?? '').split(/^- /m).filter((text) => text.trim() !== '');
+  const isDeclared = (text: string): boolean => refusals.some((beginning) => text.startsWith(beginning));
+  const isSaid = (beginning: string): boolean => said.some((text) => text.startsWith(beginning));
+  return refusals.length > 0 && said.every(isDeclared) && refusals.every(isSaid);
 }
 
 export interface BuildMediumOptions extends Omit<BuildSystemsOptions, 'lane' | 'onBuild'> {

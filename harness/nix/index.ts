@@ -2,6 +2,7 @@ export {
   buildIso,
   buildNetboot,
   buildSystems,
+  isRefusedAsDeclared,
   nameSystem,
   ownFlake,
   readGuestName,

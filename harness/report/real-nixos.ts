@@ -1,8 +1,8 @@
 import type { RunRecord, VariantRecord } from '../record/index.js';
 import { countOf } from './words.js';
 
-/** What reports call a guest that is NixOS itself. Any other has only its shape. */
-const REAL = 'nixos';
+/** What reports call a guest that is NixOS itself, in one of its lanes. Any other has only its shape. */
+const REAL = /^nixos(, lane .*)?$/;
 
 /**
  * What was installed, and how far that went on real NixOS: a report about something of NixOS's shape must not be taken for
@@ -10,7 +10,7 @@ const REAL = 'nixos';
  */
 export function describeGuests({ variants }: RunRecord): string {
   const guests = [...new Set(variants.map(({ guest }) => guest))].sort();
-  const real = variants.filter(({ guest, verdict }) => guest === REAL && verdict !== 'skip');
+  const real = variants.filter(({ guest, verdict }) => REAL.test(guest) && verdict !== 'skip');
   const names = `Guest: ${guests.join(', ')}.`;
   if (real.length === 0) return `${names} On real NixOS nothing was evaluated, installed or booted.`;
   const [evaluated, installed, booted] = [wasEvaluated, wasInstalled, wasBooted].map(

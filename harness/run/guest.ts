@@ -1,7 +1,7 @@
 import type { Budget } from '../core/index.js';
 import type { listForeignOwners } from '../guest/index.js';
 import type { Toolbox } from '../host/index.js';
-import type { DiskImage, Scenario, SystemModel } from '../scenario/index.js';
+import type { DiskImage, KnownBug, Scenario, SystemModel } from '../scenario/index.js';
 import type { CommandResult, MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
 import type { Installer } from './installer.js';
 
@@ -46,6 +46,10 @@ export interface Guest {
   readonly name: string;
   /** What the installer is started from, and the machine that looks into powered-off disks. */
   readonly installer: Installer;
+  /** Why it has no such system. Absent, or undefined: it has. */
+  readonly whyNot?: (scenario: Scenario) => string | undefined;
+  /** How the system of a scenario has to fail. Absent, or undefined: as the scenario itself says. */
+  readonly knownBug?: (scenario: Scenario) => KnownBug | undefined;
   /** Makes the system of a scenario ready. */
   prepareSystem(scenario: Scenario, options: PrepareSystemOptions): Promise<PreparedSystem>;
   /** Absent: it has no disk images, and no scenario with one is planned for it. */

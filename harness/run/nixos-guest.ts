@@ -9,6 +9,7 @@ import {
   buildSystems,
   copyClosure,
   type HostNix,
+  isRefusedAsDeclared,
   nameSystem,
   openHostNix,
   openOfficialIso,
@@ -33,8 +34,12 @@ export interface NixosOptions {
   readonly medium: MediumChoice;
   /** Of the flake that makes systems and media. Default: nix/ of this checkout. */
   readonly systemsFlake?: string;
+  /** Which NixOS, and which module keeps the state: a lane of that flake. Default `main`. */
+  readonly lane?: string;
 }
 
+/** NixOS as it is released, with the module that most people use. */
+const MAIN_LANE = 'main';
 /** What an installation medium with a desktop's worth of tools needs. */
 const MEDIUM_MEMORY_MIB = 3072;
 /** Where `boot.initrd.secrets` of a system with a key file reads it when its boot loader is installed. */
@@ -46,13 +51,14 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
   const { cacheDir, nixStore } = options.environment;
   const nix = await openHostNix({ toolbox: host.toolbox, cacheDir, store: nixStore, budget });
   const flake = options.systemsFlake ?? (await ownFlake());
+  const { lane = MAIN_LANE } = options;
   const { name, systems } = await phases.run('systems', async () => {
     const guestName = await readGuestName(flake, nix, budget);
     note(`Systems are made by ${nix.version}${nix.store === 'private' ? ' of our own, in the cache' : ''}.`);
     const built = await buildSystems(options.scenarios, {
       nix,
       flake,
-      lane: 'main',
+      lane,
       cacheDir,
       budget,
       onBuild: (system) => {
@@ -61,17 +67,36 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
     });
     return { name: guestName, systems: built };
   });
-  const contents = [...systems.values()].flatMap((each) => (each instanceof HarnessError ? [] : [each]));
+  const contents = [...systems.values()].flatMap(({ made }) => (made instanceof HarnessError ? [] : [made]));
+  // Where NixOS declines everything there is nothing to install.
+  const installer =
+    contents.length === 0
+      ? undefined
+      : await prepareMedium({ ...context, nix, flake, contents: [...new Set(contents)] }, options);
   return {
-    name,
-    installer: await prepareMedium({ ...context, nix, flake, contents: [...new Set(contents)] }, options),
-    prepareSystem: (scenario, { workDir, luksKey }) => {
+    name: lane === MAIN_LANE ? name : `${name}, lane ${lane}`,
+    get installer() {
+      if (installer === undefined)
+        throw new HarnessError('INTERNAL', 'Internal error: there is nothing to install, and no medium');
+      return installer;
+    },
+    whyNot: (scenario) =>
+      systems.has(nameSystem(scenario)) ? undefined : `the lane ${lane} does not have this system`,
+    knownBug: (scenario) => {
       const built = systems.get(nameSystem(scenario));
-      if (built === undefined)
+      if (built === undefined || built.refusals.length === 0) return undefined;
+      // Declined by other words: a failure like any other.
+      if (built.made instanceof HarnessError && !isRefusedAsDeclared(built)) return undefined;
+      const reason = `NixOS has to decline it in the lane ${lane}: ${built.refusals.join('; ')}`;
+      return { reason, broken: ['evaluates'], place: { file: scenario.file, line: 1, col: 1 } };
+    },
+    prepareSystem: (scenario, { workDir, luksKey }) => {
+      const made = systems.get(nameSystem(scenario))?.made;
+      if (made === undefined)
         return Promise.reject(new HarnessError('INTERNAL', 'Internal error: this system was not built'));
-      if (built instanceof HarnessError) return Promise.reject(built);
+      if (made instanceof HarnessError) return Promise.reject(made);
       const key = scenario.system.luks.some(({ unlock }) => unlock === 'key-file') ? luksKey : undefined;
-      return Promise.resolve(makeSystem(built, { nix, workDir, ...(key === undefined ? {} : { key }) }));
+      return Promise.resolve(makeSystem(made, { nix, workDir, ...(key === undefined ? {} : { key }) }));
     },
   };
 }

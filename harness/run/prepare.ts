@@ -22,7 +22,7 @@ export type GuestChoice =
       readonly kind: 'nixos';
       /** Installed whatever the scenarios say. Absent: systems are made of the scenarios. */
       readonly host?: OwnHost;
-    } & Pick<NixosOptions, 'medium' | 'systemsFlake'>);
+    } & Pick<NixosOptions, 'medium' | 'systemsFlake' | 'lane'>);
 
 export interface PrepareOptions {
   readonly environment: Environment;
