@@ -30,7 +30,7 @@ export interface Toolbox {
     program: string,
     args: readonly string[],
     budget: Budget,
-    options?: { env?: Record<string, string>; input?: string | Uint8Array },
+    options?: { env?: Record<string, string>; input?: string | Uint8Array; tailLines?: number },
   ): Promise<string>;
   readonly firmwareCode: string;
   /** The same firmware with Secure Boot; it needs a machine with SMM. Absent where the host has none. */
@@ -137,6 +137,7 @@ async function finishToolbox(
       budget: runBudget,
       env: { ...env, ...options.env },
       ...(options.input === undefined ? {} : { input: options.input }),
+      ...(options.tailLines === undefined ? {} : { tailLines: options.tailLines }),
     });
     return result.stdout;
   };

@@ -174,7 +174,7 @@ const FAILED_ASSERTIONS = 'Failed assertions:\n';
 
 /** The same error; as SYSTEM_REFUSED where NixOS itself declines the configuration. */
 export function refusalOf(name: string, error: HarnessError): HarnessError {
-  const details = error.details ?? '';
+  const details = (error.cause instanceof HarnessError ? error.cause : error).details ?? '';
   const start = details.lastIndexOf(FAILED_ASSERTIONS);
   if (start < 0) return error;
   const lines = details.slice(start + FAILED_ASSERTIONS.length).split('\n');

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import { type Budget, HarnessError, runProgram } from '../core/index.js';
+import { type Budget, HarnessError, lastLines, runProgram } from '../core/index.js';
 import type { Toolbox } from '../host/index.js';
 import { nixEnvironment } from './evaluate.js';
 
@@ -15,12 +15,17 @@ export interface HostNix {
    * Runs `nix` with flakes switched on.
    *
    * @returns Its standard output.
-   * @throws {HarnessError} NIX_FAILED with the last lines of what it said.
+   * @throws {HarnessError} NIX_FAILED with the last lines of what it said; its cause has more of them.
    */
   run(args: readonly string[], budget: Budget): Promise<string>;
   /** Where a store path lies on the host. */
   realPath(storePath: string): string;
 }
+
+/** Of what Nix says: all assertions of a configuration have to be among them. */
+const MOST_LINES = 300;
+/** Of these, shown to a person. */
+const SHOWN_LINES = 20;
 
 const FLAKES = ['--extra-experimental-features', 'nix-command flakes'];
 
@@ -45,7 +50,11 @@ export async function openHostNix(options: {
       version: own.stdout.trim(),
       store: 'host',
       run: async (args, part) =>
-        (await runProgram('nix', [...FLAKES, ...args], { budget: part }).catch(rename(args))).stdout,
+        (
+          await runProgram('nix', [...FLAKES, ...args], { budget: part, tailLines: MOST_LINES }).catch(
+            rename(args),
+          )
+        ).stdout,
       realPath: (storePath) => storePath,
     };
   }
@@ -55,7 +64,9 @@ export async function openHostNix(options: {
     version: (await toolbox.run('nix', ['--version'], budget)).trim(),
     store: 'private',
     run: (args, part) =>
-      toolbox.run('nix', [...FLAKES, ...args, '--store', store], part, { env }).catch(rename(args)),
+      toolbox
+        .run('nix', [...FLAKES, ...args, '--store', store], part, { env, tailLines: MOST_LINES })
+        .catch(rename(args)),
     realPath: (storePath) => path.join(store, storePath),
   };
 }
@@ -64,7 +75,7 @@ function rename(args: readonly string[]) {
   return (error: unknown): never => {
     if (!(error instanceof HarnessError) || error.code !== 'TOOL_FAILED') throw error;
     throw new HarnessError('NIX_FAILED', `nix ${args[0] ?? ''} failed`, {
-      ...(error.details === undefined ? {} : { details: error.details }),
+      details: lastLines(error.details ?? '', SHOWN_LINES),
       cause: error,
       hint: 'The last lines are what Nix itself says. Without a network only what is in its store already can be had.',
     });
