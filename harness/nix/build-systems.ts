@@ -1,9 +1,10 @@
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, digestOf, HarnessError, repositoryRoot } from '../core/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { collectSystems, describeSystem, type NixSystem } from './document.js';
+import { build, buildSystem, evaluate, getFlake, openRoots, quoteNix } from './expression.js';
 import type { HostNix } from './host-nix.js';
 
 /** What became of a system in its lane. */
@@ -45,7 +46,7 @@ export function nameSystem(scenario: Scenario): string {
 
 /** What a flake's systems are, as reports name it: `nixos` for real ones. */
 export function readGuestName(flake: string, nix: HostNix, budget: Budget): Promise<string> {
-  return nix.run(['eval', '--impure', '--raw', '--expr', `${getFlake(flake)}.lib.guest`], budget);
+  return evaluate<string>(`${getFlake(flake)}.lib.guest`, nix, budget);
 }
 
 /**
@@ -59,13 +60,11 @@ export async function buildSystems(
   scenarios: readonly Scenario[],
   options: BuildSystemsOptions,
 ): Promise<BuiltSystems> {
-  const { nix, budget } = options;
+  const { nix, cacheDir, budget } = options;
   const systems: Record<string, NixSystem> = {};
   for (const scenario of scenarios) systems[nameSystem(scenario)] = describeSystem(scenario);
   const document = `${JSON.stringify(collectSystems(systems))}\n`;
-  const folder = path.join(options.cacheDir, 'nix-roots');
-  await mkdir(folder, { recursive: true });
-  const file = path.join(folder, `${digestOf(document)}.json`);
+  const file = path.join(await openRoots(cacheDir), `${digestOf(document)}.json`);
   await writeFile(file, document);
   const words = `{ document = builtins.fromJSON (builtins.readFile ${quoteNix(file)}); lane = ${quoteNix(options.lane)}; }`;
   const expression = `${getFlake(options.flake)}.lib.mkSystems ${words}`;
@@ -75,13 +74,15 @@ export async function buildSystems(
     const expected = refusals[name];
     if (expected === undefined) continue;
     options.onBuild(name);
-    const made = await build(nix, {
+    const made = await buildSystem(nix, {
+      name,
       expression,
       attribute: `${quoteNix(name)}.config.system.build.toplevel`,
-      link: path.join(folder, name),
+      cacheDir,
+      link: name,
       budget,
     }).catch((error: unknown) => {
-      if (error instanceof HarnessError && error.code === 'NIX_FAILED') return refusalOf(name, error);
+      if (error instanceof HarnessError && OF_ONE_SYSTEM.has(error.code)) return error;
       throw error;
     });
     built.set(name, { made, refusals: expected });
@@ -89,16 +90,18 @@ export async function buildSystems(
   return built;
 }
 
+/** Errors that concern one system: the others are built all the same. */
+const OF_ONE_SYSTEM: ReadonlySet<string> = new Set(['SYSTEM_REFUSED', 'NIX_FAILED']);
+
 /** What is in a lane, and what NixOS has to decline there. */
 async function readLane(
   words: string,
   { nix, flake, lane, budget }: BuildSystemsOptions,
 ): Promise<Readonly<Record<string, readonly string[]>>> {
   const expression = `let flake = ${getFlake(flake)}; in if builtins.elem ${quoteNix(lane)} flake.lib.laneNames then { refusals = flake.lib.expectedRefusals ${words}; } else { lanes = flake.lib.laneNames; }`;
-  const text = await nix.run(['eval', '--impure', '--json', '--expr', expression], budget);
-  const found = JSON.parse(text) as
-    | { readonly refusals: Readonly<Record<string, readonly string[]>> }
-    | { readonly lanes: readonly string[] };
+  const found = await evaluate<
+    { readonly refusals: Readonly<Record<string, readonly string[]>> } | { readonly lanes: readonly string[] }
+  >(expression, nix, budget);
   if ('refusals' in found) return found.refusals;
   throw new HarnessError('USAGE', `There is no lane "${lane}"`, {
     hint: `The lanes are: ${[...found.lanes].sort().join(', ')}.`,
@@ -138,58 +141,9 @@ export function buildNetboot(options: BuildMediumOptions): Promise<string> {
 }
 
 async function buildMedium(kind: 'mkIso' | 'mkNetboot', options: BuildMediumOptions): Promise<string> {
-  const { nix, contents, budget } = options;
-  const folder = path.join(options.cacheDir, 'nix-roots');
-  await mkdir(folder, { recursive: true });
+  const { nix, contents, cacheDir, budget } = options;
   const paths = contents.map((each) => `(builtins.storePath ${quoteNix(each)})`).join(' ');
   const expression = `${getFlake(options.flake)}.lib.${kind} [ ${paths} ]`;
-  return nix.realPath(
-    await build(nix, { expression, link: path.join(folder, `${kind}-${digestOf(expression)}`), budget }),
-  );
-}
-
-/** Builds an attribute of an expression, and keeps a link to it. @returns Its store path. */
-export async function build(
-  nix: HostNix,
-  options: {
-    readonly expression: string;
-    readonly attribute?: string;
-    readonly link: string;
-    readonly budget: Budget;
-  },
-): Promise<string> {
-  const { expression, attribute, link, budget } = options;
-  const output = await nix.run(
-    [
-      ...['build', '--impure', '--print-out-paths', '--out-link', link, '--expr', expression],
-      ...(attribute === undefined ? [] : [attribute]),
-    ],
-    budget,
-  );
-  return output.trim();
-}
-
-/** What NixOS says before the assertions that a configuration does not meet. Nix also shows the line that says it. */
-const FAILED_ASSERTIONS = 'Failed assertions:\n';
-
-/** The same error; as SYSTEM_REFUSED where NixOS itself declines the configuration. */
-export function refusalOf(name: string, error: HarnessError): HarnessError {
-  const details = (error.cause instanceof HarnessError ? error.cause : error).details ?? '';
-  const start = details.lastIndexOf(FAILED_ASSERTIONS);
-  if (start < 0) return error;
-  const lines = details.slice(start + FAILED_ASSERTIONS.length).split('\n');
-  return new HarnessError('SYSTEM_REFUSED', `NixOS declines the configuration of ${name}`, {
-    details: lines.map((line) => line.trim()).join('\n'),
-    cause: error,
-  });
-}
-
-/** A flake as an expression. */
-export function getFlake(reference: string): string {
-  return `(builtins.getFlake ${quoteNix(reference)})`;
-}
-
-/** As a string of the Nix language. */
-export function quoteNix(text: string): string {
-  return `"${text.replaceAll(/["\\]/g, '\\$&').replaceAll('${', '\\${')}"`;
+  const link = `${kind}-${digestOf(expression)}`;
+  return nix.realPath(await build(nix, { expression, cacheDir, link, budget }));
 }

@@ -4,19 +4,6 @@ import type { QemuHost } from '../target/index.js';
 import type { Guest } from './guest.js';
 import type { PhaseClock } from './phase-clock.js';
 
-/** What the parts of the set-up share. */
-export interface PreparationContext {
-  readonly host: QemuHost;
-  readonly phases: PhaseClock;
-  readonly budget: Budget;
-  readonly signal: AbortSignal;
-  readonly emit: (event: RunEvent) => void;
-  /** Tells a person what takes so long. */
-  readonly note: (text: string) => void;
-  /** Told when another process makes the same thing. */
-  readonly onWait: () => void;
-}
-
 /** What all variants of a run share. */
 export interface RunContext {
   readonly host: QemuHost;

@@ -12,7 +12,7 @@ import {
 } from '../guest/index.js';
 import type { Scenario, SystemModel } from '../scenario/index.js';
 import { EMULATED_KERNEL } from './budgets.js';
-import type { PreparationContext } from './context.js';
+import type { PreparationContext } from './preparation.js';
 import type { Guest, PreparedSystem, PrepareSystemOptions } from './guest.js';
 import { prepareInstaller } from './installer.js';
 

@@ -11,7 +11,6 @@ import {
   monotonicMs,
   Redactor,
 } from '../core/index.js';
-import type { RunEvent } from '../record/index.js';
 import {
   type BootSource,
   type ColdBoot,
@@ -27,7 +26,7 @@ import {
   QemuMachine,
 } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
-import type { PhaseClock } from './phase-clock.js';
+import type { PreparationContext } from './preparation.js';
 
 const MEMORY_MIB = 2048;
 
@@ -53,23 +52,13 @@ export interface Installer {
   readonly keys: MachineKeys;
 }
 
-export interface PrepareInstallerOptions {
-  readonly host: QemuHost;
-  readonly cacheDir: string;
-  readonly phases: PhaseClock;
-  readonly signal: AbortSignal;
-  readonly emit: (event: RunEvent) => void;
-  readonly note: (text: string) => void;
-  readonly onWait: () => void;
-}
-
 /**
  * The saved state from the cache, made by booting the medium once when there is none for it, this QEMU and this
  * accelerator.
  */
 export async function prepareInstaller(
   medium: InstallerMedium,
-  options: PrepareInstallerOptions,
+  options: Omit<PreparationContext, 'budget'> & { readonly cacheDir: string },
 ): Promise<Installer> {
   const { host } = options;
   const scale = host.accelerator.timeScale;

@@ -21,7 +21,7 @@ import type { Scenario } from '../scenario/index.js';
 import type { CommandResult } from '../target/index.js';
 import { bringAgent } from './bring-agent.js';
 import { EMULATED_KERNEL } from './budgets.js';
-import type { PreparationContext } from './context.js';
+import type { PreparationContext } from './preparation.js';
 import type { Guest, PreparedSystem } from './guest.js';
 import { type Installer, type InstallerMedium, prepareInstaller } from './installer.js';
 

@@ -6,7 +6,7 @@ import {
   type OwnHost,
   readGuestName,
 } from '../nix/index.js';
-import type { PreparationContext } from './context.js';
+import type { PreparationContext } from './preparation.js';
 import type { Guest } from './guest.js';
 import { bringPath, makeSystem, type NixosOptions, prepareMedium } from './nixos-guest.js';
 

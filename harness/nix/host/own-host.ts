@@ -1,10 +1,7 @@
-import path from 'node:path';
-import { mkdir } from 'node:fs/promises';
-
 import { distance } from 'fastest-levenshtein';
 
 import { type Budget, digestOf, HarnessError } from '../../core/index.js';
-import { build, getFlake, quoteNix, refusalOf } from '../build-systems.js';
+import { buildSystem, evaluate, getFlake, quoteNix } from '../expression.js';
 import type { HostNix } from '../host-nix.js';
 import { type HostDescription, hostDescription } from './description.js';
 
@@ -119,20 +116,16 @@ export async function buildOwnHost(
   host: OwnHost,
   options: HostOptions & { readonly cacheDir: string },
 ): Promise<BuiltHost> {
-  const { nix, systemsFlake, budget } = options;
-  const folder = path.join(options.cacheDir, 'nix-roots');
-  await mkdir(folder, { recursive: true });
+  const { nix, systemsFlake, cacheDir, budget } = options;
   const expression = `(${describe(host, systemsFlake)}).vm`;
   const make = (attribute: string): Promise<string> =>
-    build(nix, {
+    buildSystem(nix, {
+      name: host.name,
       expression,
       attribute,
-      link: path.join(folder, `own-${digestOf(host.flake, host.name, attribute)}`),
+      cacheDir,
+      link: `own-${digestOf(host.flake, host.name, attribute)}`,
       budget,
-    }).catch((error: unknown) => {
-      throw error instanceof HarnessError && error.code === 'NIX_FAILED'
-        ? refusalOf(host.name, error)
-        : error;
     });
   const toplevel = await make('toplevel');
   const hasDisko = await evaluate<boolean>(`(${expression}).diskoScript != null`, nix, budget);
@@ -141,8 +134,4 @@ export async function buildOwnHost(
 
 function describe({ flake, name }: OwnHost, systemsFlake: string): string {
   return `${getFlake(systemsFlake)}.lib.describeHost { host = ${getFlake(flake)}.nixosConfigurations.${quoteNix(name)}; }`;
-}
-
-async function evaluate<T>(expression: string, nix: HostNix, budget: Budget): Promise<T> {
-  return JSON.parse(await nix.run(['eval', '--json', '--impure', '--expr', expression], budget)) as T;
 }

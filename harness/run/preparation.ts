@@ -1,0 +1,17 @@
+import type { Budget } from '../core/index.js';
+import type { RunEvent } from '../record/index.js';
+import type { QemuHost } from '../target/index.js';
+import type { PhaseClock } from './phase-clock.js';
+
+/** What the parts of the set-up share. */
+export interface PreparationContext {
+  readonly host: QemuHost;
+  readonly phases: PhaseClock;
+  readonly budget: Budget;
+  readonly signal: AbortSignal;
+  readonly emit: (event: RunEvent) => void;
+  /** Tells a person what takes so long. */
+  readonly note: (text: string) => void;
+  /** Told when another process makes the same thing. */
+  readonly onWait: () => void;
+}
