@@ -25,12 +25,12 @@ for tool in cryptsetup btrfs parted bootctl mkfs.vfat sgdisk; do "$tool" --versi
 /**
  * The NixOS-shaped guest made of Debian packages.
  *
- * @param options.systems Those that will be installed: images are made ready for them. Default none: only what all have in
+ * @param options.systems Those that will be installed: images are made ready for them. None: only what all have in
  * common.
  */
 export async function prepareDebianGuest(
   context: PreparationContext,
-  options: { readonly environment: Environment; readonly systems?: readonly SystemModel[] },
+  options: { readonly environment: Environment; readonly systems: readonly SystemModel[] },
 ): Promise<Guest> {
   const { host, phases, budget, note, onWait } = context;
   const { cacheDir, debianMirror } = options.environment;
@@ -55,7 +55,7 @@ export async function prepareDebianGuest(
       });
     const base = await build();
     const sets = new Map<string, GuestImages>();
-    for (const needs of (options.systems ?? []).map(imageNeeds)) {
+    for (const needs of options.systems.map(imageNeeds)) {
       const key = keyOf(needs);
       sets.set(key, sets.get(key) ?? (await build(needs)));
     }
