@@ -95,6 +95,7 @@ const GOOD: BootEvidence = {
   boot: 2,
   bootId: 'second-boot',
   nonce: 'n',
+  os: 'debian',
   uptimeS: 20,
   clockS: 1020,
   state: 'running',

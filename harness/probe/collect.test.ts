@@ -258,6 +258,7 @@ void t.test('the evidence of a boot is read', (t) => {
     answer(collection.script, {
       'boot-id': '9db6929c-0000-4000-8000-000000000000\n',
       nonce: 'n0nce',
+      os: 'nixos\n',
       clock: '21.63 1795237232\n',
       state: ['degraded\n', 1],
       mounts: '50 1 0:33 /root / rw,noatime shared:1 - btrfs /dev/mapper/cryptfs rw,subvol=/root\n',
@@ -309,6 +310,7 @@ void t.test('the evidence of a boot is read', (t) => {
     boot: 2,
     bootId: /^9db6929c/,
     nonce: 'n0nce',
+    os: 'nixos',
     uptimeS: 21.63,
     clockS: 1795237232,
     state: 'degraded',

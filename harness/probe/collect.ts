@@ -74,6 +74,8 @@ export function collectBootEvidence(
   const sections: Section[] = [
     { name: 'boot-id', command: 'cat /proc/sys/kernel/random/boot_id' },
     { name: 'nonce', command: 'cat /run/credentials/@system/imperm.nonce' },
+    // What it says of itself; nothing where the layout has lost the file.
+    { name: 'os', command: '(. /etc/os-release && echo "$ID") 2>/dev/null; true' },
     { name: 'clock', command: `read -r uptime rest </proc/uptime; echo "$uptime $EPOCHSECONDS"` },
     { name: 'state', command: 'systemctl is-system-running' },
     { name: 'mounts', command: 'cat /proc/self/mountinfo' },
@@ -206,6 +208,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
     boot,
     bootId: text(results, 'boot-id'),
     nonce: text(results, 'nonce'),
+    os: text(results, 'os'),
     uptimeS: Number(uptime),
     clockS: Number(clock),
     state: text(results, 'state'),

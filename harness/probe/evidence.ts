@@ -38,6 +38,8 @@ export interface BootEvidence {
   readonly boot: number;
   readonly bootId: string;
   readonly nonce: string;
+  /** The `ID` of its os-release: `debian`, `nixos`. Empty when there is none. */
+  readonly os: string;
   readonly uptimeS: number;
   /** `running`, `degraded` … */
   readonly state: string;

@@ -1,8 +1,5 @@
-import type { RunRecord, VariantRecord } from '../record/index.js';
+import { isRealNixos, type RunRecord, type VariantRecord } from '../record/index.js';
 import { countOf } from './words.js';
-
-/** What reports call a guest that is NixOS itself, in one of its lanes. Any other has only its shape. */
-const REAL = /^nixos(, lane .*)?$/;
 
 /**
  * What was installed, and how far that went on real NixOS: a report about something of NixOS's shape must not be taken for
@@ -10,7 +7,7 @@ const REAL = /^nixos(, lane .*)?$/;
  */
 export function describeGuests({ variants }: RunRecord): string {
   const guests = [...new Set(variants.map(({ guest }) => guest))].sort();
-  const real = variants.filter(({ guest, verdict }) => REAL.test(guest) && verdict !== 'skip');
+  const real = variants.filter(({ guest, verdict }) => isRealNixos(guest) && verdict !== 'skip');
   const names = `Guest: ${guests.join(', ')}.`;
   if (real.length === 0) return `${names} On real NixOS nothing was evaluated, installed or booted.`;
   const [evaluated, installed, booted] = [wasEvaluated, wasInstalled, wasBooted].map(
@@ -19,9 +16,12 @@ export function describeGuests({ variants }: RunRecord): string {
   return `${names} On real NixOS, of ${countOf(real.length, 'variant')}: ${String(evaluated)} evaluated and built, ${String(installed)} installed, ${String(booted)} booted.`;
 }
 
+/** Phases with a system that Nix has built. */
+const MADE: ReadonlySet<string> = new Set(['make-system', 'make-image']);
+
 function wasEvaluated({ checks, error, phases }: VariantRecord): boolean {
   const isRefused = checks.some(({ id }) => id === 'evaluates') || error?.code === 'NIX_FAILED';
-  return !isRefused && phases.some(({ name }) => name === 'make-system');
+  return !isRefused && phases.some(({ name }) => MADE.has(name));
 }
 
 /** The first boot is only tried when it was. */

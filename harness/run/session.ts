@@ -249,7 +249,11 @@ export class VariantSession {
       boot,
     );
     await this.log.save(`boot-${String(boot)}.json`, evidence);
-    checkIdentity(evidence, { nonce: this.power.nonce, bootBefore: this.#previous?.bootId });
+    checkIdentity(evidence, {
+      nonce: this.power.nonce,
+      bootBefore: this.#previous?.bootId,
+      guest: context.guest.name,
+    });
     context.emit({
       type: 'boot',
       variant: context.variant,
