@@ -15,7 +15,6 @@ const TOOL_PACKAGES = [
   'ovmf',
   'qemu-system-x86',
   'qemu-utils',
-  'squashfs-tools',
   'swtpm',
   'xorriso',
 ];

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Budget, cachedFolder, digestOf } from '../core/index.js';
 import { runMmdebstrap } from './mmdebstrap.js';
 
-const SUITE = 'trixie';
+const DEFAULT_SUITE = 'trixie';
 const LOADER = 'usr/lib64/ld-linux-x86-64.so.2';
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
 
@@ -30,6 +30,8 @@ export interface ToolsTree {
 export interface OpenToolsTreeOptions {
   /** Name of its folder in the cache. */
   readonly name: string;
+  /** The release of Debian. Default `trixie`. */
+  readonly suite?: string;
   /** Unpacked with all they depend on, never configured. */
   readonly packages: readonly string[];
   /** Folders of libraries that a package has for itself, below the common one. */
@@ -47,10 +49,11 @@ export interface OpenToolsTreeOptions {
  * @throws {HarnessError} TOOL_FAILED when it cannot be unpacked.
  */
 export async function openToolsTree(options: OpenToolsTreeOptions): Promise<ToolsTree> {
+  const { suite = DEFAULT_SUITE } = options;
   const { dir } = await cachedFolder({
     cacheDir: options.cacheDir,
     name: options.name,
-    key: digestOf('1', SUITE, ...options.packages),
+    key: digestOf('1', suite, ...options.packages),
     budget: options.budget,
     build: async (part) => {
       options.onBuild?.();
@@ -60,7 +63,7 @@ export async function openToolsTree(options: OpenToolsTreeOptions): Promise<Tool
           '--variant=extract',
           '--format=directory',
           `--include=${options.packages.join(',')}`,
-          SUITE,
+          suite,
           part,
         ],
         mirror: options.mirror,

@@ -1,25 +1,17 @@
 // How systems are made by Nix: real Nix, and a flake that offers what nix/ offers.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import t from 'tap';
 
-import { Budget, HarnessError, readEnvironment, repositoryRoot, runProgram } from '../core/index.js';
-import { openToolbox } from '../host/index.js';
+import { HarnessError, repositoryRoot } from '../core/index.js';
 import { loadScenario } from '../scenario/index.js';
 import { buildIso, buildSystems, isRefusedAsDeclared, nameSystem, readGuestName } from './build-systems.js';
 import { copyClosure } from './copy-closure.js';
 import { openHostNix } from './host-nix.js';
+import { setUpNixTest } from './test-set-up.js';
 
-const { cacheDir, debianMirror } = readEnvironment();
-const budget = Budget.start('systems to be made', 110_000, new AbortController().signal);
-const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMirror, budget });
-const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-systems-'));
-t.teardown(async () => {
-  await runProgram('chmod', ['-R', 'u+w', folder]);
-  await rm(folder, { recursive: true, force: true });
-});
+const { toolbox, cacheDir, folder, budget } = await setUpNixTest(t, 'systems to be made');
 const nix = await openHostNix({ toolbox, cacheDir, store: path.join(folder, 'store'), budget });
 const scenario = await loadScenario(path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'));
 

@@ -1,31 +1,24 @@
 // The texts that nix/ makes for a machine, read by the programs that they are for, which are the same on every host.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import t, { type Test } from 'tap';
 
-import { Budget, readEnvironment, runProgram } from '../core/index.js';
+import { runProgram } from '../core/index.js';
 import { makeStageOneTree, type Tree } from '../guest/index.js';
-import { openToolbox } from '../host/index.js';
-import { openCheckTools } from './check-tools.js';
-import { evaluateMapping, NIX_DIR, nixEnvironment } from './evaluate.js';
+import { evaluateMapping, NIX_DIR } from './evaluate.js';
 import { pairWithMapping } from './mapped-systems.js';
 import { findMissingReferences, layOutStageOne, makeStageOneRoot, verifyUnits } from './stage-one-root.js';
+import { setUpNixTest } from './test-set-up.js';
+import { openTestTools } from './test-tools.js';
 import { loadAllScenarios } from './write.js';
 
-const { cacheDir, debianMirror } = readEnvironment();
-const budget = Budget.start('rendered texts to be read', 110_000, new AbortController().signal);
-const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMirror, budget });
-const tools = await openCheckTools(budget);
-const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-nix-'));
-t.teardown(() => rm(folder, { recursive: true, force: true }));
+const { folder, budget, nix } = await setUpNixTest(t, 'rendered texts to be read');
+const tools = await openTestTools(budget);
 const root = path.join(folder, 'root');
 await makeStageOneRoot(root, tools);
 
-const mapping = await evaluateMapping((program, args) =>
-  toolbox.run(program, args, budget, { env: nixEnvironment(folder) }),
-);
+const mapping = await evaluateMapping(nix);
 const systems = pairWithMapping(await loadAllScenarios(), mapping);
 
 const distinct = (texts: readonly string[]): string[] => [...new Set(texts)];

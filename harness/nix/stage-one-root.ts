@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { repositoryRoot } from '../core/index.js';
 import type { Tree } from '../guest/index.js';
-import type { CheckTools } from './check-tools.js';
+import type { TestTools } from './test-tools.js';
 
 const UNITS = 'etc/systemd/system';
 const VENDOR_UNITS = 'usr/lib/systemd/system';
@@ -14,7 +14,7 @@ const OVERLAY = path.join(repositoryRoot, 'harness/guest/debian/overlay/stage1')
  * Puts into an empty folder what every stage 1 has: the units of systemd's package, of which a real one has a part, and the
  * guest's own.
  */
-export async function makeStageOneRoot(root: string, tools: CheckTools): Promise<void> {
+export async function makeStageOneRoot(root: string, tools: TestTools): Promise<void> {
   for (const folder of [tools.tree.dir, OVERLAY])
     await cp(path.join(folder, VENDOR_UNITS), path.join(root, VENDOR_UNITS), {
       recursive: true,
@@ -30,7 +30,7 @@ export async function makeStageOneRoot(root: string, tools: CheckTools): Promise
  * @param tree What a scenario adds to stage 1, with absolute paths, none of them below /usr.
  * @returns What the generators had to say; nothing when they are content.
  */
-export async function layOutStageOne(root: string, tree: Tree, tools: CheckTools): Promise<string> {
+export async function layOutStageOne(root: string, tree: Tree, tools: TestTools): Promise<string> {
   for (const name of await readdir(root))
     if (name !== 'usr') await rm(path.join(root, name), { recursive: true });
   for (const [name, entry] of tree) {
@@ -73,11 +73,7 @@ const TO_STANDARD_ERROR = { SYSTEMD_LOG_TARGET: 'console', SYSTEMD_LOG_LEVEL: 'n
  * @param root As `layOutStageOne` has made it. Nothing of the host is looked at.
  * @returns The complaints; nothing when there are none.
  */
-export async function verifyUnits(
-  root: string,
-  units: readonly string[],
-  tools: CheckTools,
-): Promise<string> {
+export async function verifyUnits(root: string, units: readonly string[], tools: TestTools): Promise<string> {
   const words = ['verify', `--root=${root}`, '--man=no', '--generators=no', '--recursive-errors=yes'];
   const { stdout, stderr, exitCode } = await tools.run('systemd-analyze', [...words, ...units], {
     env: TO_STANDARD_ERROR,

@@ -1,24 +1,15 @@
 // The Nix modules of a scenario's own: carried as text, and files again where Nix reads them.
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 
 import t from 'tap';
 
-import { Budget, HarnessError, readEnvironment, runProgram } from '../core/index.js';
-import { openToolbox } from '../host/index.js';
-import { NIX_DIR, nixEnvironment } from './evaluate.js';
+import { HarnessError } from '../core/index.js';
+import { NIX_DIR } from './evaluate.js';
 import { makeNixDocument } from './index.js';
+import { setUpNixTest } from './test-set-up.js';
 import { loadAllScenarios } from './write.js';
 
-const { cacheDir, debianMirror } = readEnvironment();
-const budget = Budget.start('Nix modules to be read', 110_000, new AbortController().signal);
-const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMirror, budget });
-const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-nix-'));
-t.teardown(async () => {
-  await runProgram('chmod', ['-R', 'u+w', folder]);
-  await rm(folder, { recursive: true, force: true });
-});
+const { folder, nix } = await setUpNixTest(t, 'Nix modules to be read');
 
 const documents = (await loadAllScenarios()).map(makeNixDocument);
 
@@ -47,20 +38,10 @@ interface UserModule {
 /** The modules of the scenario's own among those that make a system, evaluated by real Nix; any other is left out. */
 async function readUserModules(nixModules: string): Promise<readonly UserModule[]> {
   const document = path.join(NIX_DIR, 'scenarios/machine-id-in-etc.json');
-  const text = await toolbox.run(
-    'nix-instantiate',
-    [
-      // The files have to be somewhere to be read: no store that only counts.
-      ...[
-        '--store',
-        path.join(folder, 'store'),
-        '--eval',
-        '--read-write-mode',
-        '--strict',
-        '--json',
-        '--expr',
-      ],
-      `let
+  const text = await nix('nix-instantiate', [
+    // The files have to be somewhere to be read: no store that only counts.
+    ...['--store', path.join(folder, 'store'), '--eval', '--read-write-mode', '--strict', '--json', '--expr'],
+    `let
         said = (builtins.fromJSON (builtins.readFile ${document})).systems.machine-id-in-etc;
         modules = import ${NIX_DIR}/lib/make-modules.nix {
           system = said // (${nixModules});
@@ -74,10 +55,7 @@ async function readUserModules(nixModules: string): Promise<readonly UserModule[
           };
       in
       map read (builtins.filter builtins.isString modules)`,
-    ],
-    budget,
-    { env: nixEnvironment(folder) },
-  );
+  ]);
   return JSON.parse(text) as UserModule[];
 }
 

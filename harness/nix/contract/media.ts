@@ -4,6 +4,7 @@ import path from 'node:path';
 import { cachedFolder, digestOf, quote } from '../../core/index.js';
 import { type GuestImages, makeCpio, readSources, renderRegistration } from '../../guest/index.js';
 import { runMmdebstrap } from '../../host/index.js';
+import { openTestTools } from '../test-tools.js';
 import { type MakeContractOptions, padded, type Place, RELEASE, SOURCES } from './place.js';
 
 const EPOCH = '1700000000';
@@ -65,7 +66,8 @@ export async function makeSquashfs(file: string, { paths, store, options }: Plac
   const sources = [...[...paths.keys()].map((each) => path.join(store, each)), registration];
   const words = ['-all-root', '-no-progress', '-quiet', '-keep-as-directory'];
   const packed = ['-comp', 'zstd', '-Xcompression-level', '1'];
-  await options.toolbox.run('mksquashfs', [...sources, file, ...words, ...packed], options.budget);
+  const tools = await openTestTools(options.budget);
+  await tools.run('mksquashfs', [...sources, file, ...words, ...packed]);
   return file;
 }
 
