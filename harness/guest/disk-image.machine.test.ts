@@ -8,7 +8,14 @@ import t from 'tap';
 import { Budget, readEnvironment, repositoryRoot, runProgram } from '../core/index.js';
 import { openToolbox } from '../host/index.js';
 import { loadScenario } from '../scenario/index.js';
-import { buildImages, imageNeeds, listForeignOwners, makeDiskImage, makePayload } from './index.js';
+import {
+  buildImages,
+  debianImageContent,
+  imageNeeds,
+  listForeignOwners,
+  makeDiskImage,
+  makePayload,
+} from './index.js';
 
 const LIMIT_MS = 900_000;
 const MIB = 1024 * 1024;
@@ -34,8 +41,9 @@ void t.test('partitions, boot files, subvolumes, registration and owners of an i
   /** The owners of all inodes of the btrfs, and what its directories name. */
   const make = async (owner: typeof image.owner): Promise<{ owners: Map<string, number>; tree: string }> => {
     const file = path.join(folder, 'disk.qcow2');
-    const options = { images, payload, toolbox, workDir: folder, file, diskMiB: 12 * 1024, budget };
-    await makeDiskImage({ ...rest, image: { ...image, owner } }, options);
+    const options = { toolbox, workDir: folder, file, diskMiB: 12 * 1024, budget };
+    const content = debianImageContent(images, payload);
+    await makeDiskImage({ ...rest, image: { ...image, owner } }, content, options);
     const info = JSON.parse(await toolbox.run('qemu-img', ['info', '--output=json', file], budget)) as object;
     t.match(info, { 'virtual-size': 12 * 1024 * MIB });
     const raw = path.join(folder, 'disk.raw');
@@ -78,6 +86,18 @@ void t.test('partitions, boot files, subvolumes, registration and owners of an i
   t.match(esp, '::/EFI/BOOT/BOOTX64.EFI');
   t.match(esp, `::/EFI/nixos/${payload.bootFiles.stageOne}`);
   t.match(esp, '::/loader/entries/nixos-generation-1.conf');
+
+  const tooLarge = makeDiskImage(
+    scenario.system as typeof rest & { image: typeof image },
+    debianImageContent(images, payload),
+    {
+      ...{ toolbox, workDir: folder, file: path.join(folder, 'small.qcow2'), diskMiB: 640, budget },
+    },
+  );
+  await t.rejects(tooLarge, {
+    code: 'INSTALL_FAILED',
+    message: /needs \d+ MiB, and the disk .* has 640 MiB/,
+  });
 
   const fault = await make({ uid: 1000, gid: 100 });
   t.strictSame([...fault.owners.keys()], ['1000:100'], 'the published fault');

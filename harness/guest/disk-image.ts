@@ -1,24 +1,38 @@
-import { mkdir, mkdtemp, open, readlink, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, open, readlink, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, HarnessError, runProgram } from '../core/index.js';
 import { type Toolbox, wordsAsRoot } from '../host/index.js';
 import type { DiskImage, SystemModel } from '../scenario/index.js';
-import type { GuestImages } from './images.js';
-import { ENTRY_FILE, LOADER_CONF } from './install-script.js';
-import type { Payload } from './payload.js';
 
 /** The first mkfs.btrfs that makes subvolumes. */
 const NEEDED_BTRFS = [6, 11] as const;
 const MIB = 1024 * 1024;
 /** Before the first partition; and behind the last one, for the second table. */
 const MARGIN_MIB = 1;
-/** Where the base has the boot loader. */
-const SYSTEMD_BOOT = 'usr/lib/systemd/boot/efi/systemd-bootx64.efi';
+/** What btrfs itself needs: a part of the content (two copies of its metadata), and some chunks. */
+const BTRFS_FACTOR = 1.15;
+const BTRFS_SPARE_MIB = 192;
+
+/** Runs a program with files belonging to whom it says, root included. @returns Its standard output. */
+export type RunAsRoot = (words: readonly string[], env?: Readonly<Record<string, string>>) => Promise<string>;
+
+/** A file of the EFI system partition: a text, or what a path of the system's store leads to. */
+export type EspFile = { readonly content: string | Buffer } | { readonly storePath: string };
+
+/** What is in a disk image: a system that is made of whatever. */
+export interface ImageContent {
+  /**
+   * Fills the folder that is going to be /nix. Its `store` is there, and empty.
+   *
+   * @param making.scratch A folder for files that are gone afterwards.
+   */
+  fillNix(folder: string, making: { readonly scratch: string; readonly runAsRoot: RunAsRoot }): Promise<void>;
+  /** By path on the EFI system partition. */
+  readonly esp: ReadonlyMap<string, EspFile>;
+}
 
 export interface MakeDiskImageOptions {
-  readonly images: GuestImages;
-  readonly payload: Payload;
   readonly toolbox: Toolbox;
   /** For some hundred megabytes that are gone afterwards. */
   readonly workDir: string;
@@ -31,32 +45,32 @@ export interface MakeDiskImageOptions {
 /**
  * Makes the disk of a system that comes as an image, on the host, mounting nothing: a btrfs whose subvolumes mkfs itself
  * makes, and an EFI system partition whose boot loader lies where firmware without variables looks for it. The disk
- * then gets larger than the image, as it does for everybody who writes an image to a disk.
+ * then gets larger than the image, as it does for everybody who writes an image to a disk. The btrfs is as large as the
+ * scenario says, or as its content needs.
  *
- * @throws {HarnessError} HOST_UNFIT when files cannot be given to root here, or btrfs-progs is too old; TOOL_FAILED.
+ * @throws {HarnessError} HOST_UNFIT when files cannot be given to root here, or btrfs-progs is too old; INSTALL_FAILED
+ * when it is not smaller than the disk; TOOL_FAILED.
  */
 export async function makeDiskImage(
   system: SystemModel & { readonly image: DiskImage },
+  content: ImageContent,
   options: MakeDiskImageOptions,
 ): Promise<void> {
   const { toolbox, budget } = options;
   await requireBtrfsProgs(toolbox, budget);
   const asRoot = await wordsAsRoot(budget);
-  const runAsRoot = async (
-    words: readonly string[],
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<void> => {
+  const runAsRoot: RunAsRoot = async (words, env = {}) => {
     const [file = '', ...args] = [...asRoot, ...words];
-    await runProgram(file, args, { budget, env });
+    return (await runProgram(file, args, { budget, env })).stdout;
   };
   await mkdir(options.workDir, { recursive: true });
   const scratch = await mkdtemp(path.join(options.workDir, 'image-'));
-  const context = { ...options, system, scratch, runAsRoot };
+  const making = { ...options, system, content, scratch, runAsRoot };
   try {
-    const tree = await fillTree(context);
-    const esp = await makeEsp(context, tree);
-    const btrfs = await makeBtrfs(context, tree);
-    await assemble(context, esp, btrfs);
+    const tree = await fillTree(making);
+    const esp = await makeEsp(making, tree);
+    const btrfs = await makeBtrfs(making, tree);
+    await assemble(making, esp, btrfs);
   } finally {
     // What lies there may belong to ids that only the namespace can remove.
     const words = [...asRoot, 'rm', '-rf', path.join(scratch, 'tree')];
@@ -67,8 +81,15 @@ export async function makeDiskImage(
 
 interface Making extends MakeDiskImageOptions {
   readonly system: SystemModel & { readonly image: DiskImage };
+  readonly content: ImageContent;
   readonly scratch: string;
-  readonly runAsRoot: (words: readonly string[], env?: Readonly<Record<string, string>>) => Promise<void>;
+  readonly runAsRoot: RunAsRoot;
+}
+
+/** A partition as a file. */
+interface Part {
+  readonly file: string;
+  readonly sizeMiB: number;
 }
 
 async function requireBtrfsProgs(toolbox: Toolbox, budget: Budget): Promise<void> {
@@ -83,97 +104,62 @@ async function requireBtrfsProgs(toolbox: Toolbox, budget: Budget): Promise<void
   );
 }
 
-/** Where a path of the store lies in the tree: below the subvolume that is mounted at /nix. */
-function inTree(tree: string, system: SystemModel, storePath: string): string {
+/** Where a path of the store lies in the btrfs: below the subvolume that is mounted at /nix. */
+export function inImage(system: SystemModel, storePath: string): string {
   const nix = system.fileSystems.find(({ mountPoint }) => mountPoint === '/nix')?.subvolume ?? '';
-  return path.join(tree, nix, path.relative('/nix', storePath));
-}
-
-/**
- * What the base itself gives to others than root, on NixOS nothing: programs that are run as a group of the system, and
- * password files.
- *
- * @returns Paths from the top level of the image's btrfs, with owners as numbers.
- */
-export async function listForeignOwners(
-  system: SystemModel,
-  images: GuestImages,
-  budget: Budget,
-): Promise<readonly { readonly path: string; readonly uid: number; readonly gid: number }[]> {
-  const words = ['--list', '--verbose', '--numeric-owner', '--file', images.systemTar];
-  const { stdout } = await runProgram('tar', words, { budget });
-  const base = inTree('', system, images.system.path);
-  // -rwxr-sr-x 0/42 113848 2023-11-14 22:13 usr/bin/chage
-  return [...stdout.matchAll(/^\S+ (\d+)\/(\d+) +\d+ \S+ \S+ (.+)$/gm)].flatMap(([, uid, gid, file = '']) =>
-    Number(uid) + Number(gid) === 0
-      ? []
-      : [{ path: path.join(base, file), uid: Number(uid), gid: Number(gid) }],
-  );
+  return path.join(nix, path.relative('/nix', storePath));
 }
 
 /** The top level of the btrfs as a folder. */
-async function fillTree({ system, images, payload, scratch, runAsRoot }: Making): Promise<string> {
+async function fillTree({ system, content, scratch, runAsRoot }: Making): Promise<string> {
   const { subvolumes, owner } = system.image;
   const tree = path.join(scratch, 'tree');
-  const base = inTree(tree, system, images.system.path);
-  const folders = subvolumes.map((subvolume) => path.join(tree, subvolume));
-  await runAsRoot([
-    'install',
-    '-d',
-    '-m',
-    '0755',
-    tree,
-    ...folders,
-    inTree(tree, system, '/nix/store'),
-    base,
-  ]);
-  const extract = ['tar', '--extract', '--same-owner', '--same-permissions', '--numeric-owner'];
-  await runAsRoot([...extract, '--file', images.systemTar, '--directory', base]);
-  const store = path.join(scratch, 'store.tar');
-  await writeFile(store, payload.storeTar);
-  await runAsRoot([
-    ...extract,
-    '--file',
-    store,
-    '--directory',
-    inTree(tree, system, '/nix'),
-    '--strip-components=1',
-  ]);
+  const nix = path.join(tree, inImage(system, '/nix'));
+  const folders = [tree, ...subvolumes.map((each) => path.join(tree, each)), path.join(nix, 'store')];
+  await runAsRoot(['install', '-d', '-m', '0755', ...folders]);
+  await content.fillNix(nix, { scratch, runAsRoot });
   if (owner.uid + owner.gid > 0)
     await runAsRoot(['chown', '-hR', `${String(owner.uid)}:${String(owner.gid)}`, tree]);
   return tree;
 }
 
-async function makeEsp(making: Making, tree: string): Promise<string> {
-  const { system, payload, images, scratch, toolbox, budget, runAsRoot } = making;
+async function makeEsp(making: Making, tree: string): Promise<Part> {
+  const { system, content, scratch, toolbox, budget, runAsRoot } = making;
   const folder = path.join(scratch, 'esp');
-  const [boot, nixos, entries] = ['EFI/BOOT', 'EFI/nixos', 'loader/entries'].map((name) =>
-    path.join(folder, name),
-  );
-  for (const each of [boot, nixos, entries]) await mkdir(each ?? '', { recursive: true });
-  // Kernel and stage 1 are those of the system, found as the installer of a boot loader finds them.
-  const ofSystem = async (name: string): Promise<string> =>
-    inTree(tree, system, await readlink(inTree(tree, system, `${payload.system}/${name}`)));
-  const copies: [string, string][] = [
-    [path.join(inTree(tree, system, images.system.path), SYSTEMD_BOOT), `${boot ?? ''}/BOOTX64.EFI`],
-    [await ofSystem('kernel'), `${nixos ?? ''}/${payload.bootFiles.kernel}`],
-    [await ofSystem('initrd'), `${nixos ?? ''}/${payload.bootFiles.initrd}`],
-  ];
-  for (const [from, to] of copies) await runAsRoot(['cp', '--no-preserve=mode', from, to]);
-  await writeFile(`${nixos ?? ''}/${payload.bootFiles.stageOne}`, payload.stageOne);
-  await writeFile(`${entries ?? ''}/${ENTRY_FILE}`, payload.bootEntry);
-  await writeFile(path.join(folder, 'loader/loader.conf'), LOADER_CONF);
-
+  for (const [name, entry] of content.esp) {
+    const target = path.join(folder, name);
+    await mkdir(path.dirname(target), { recursive: true });
+    if ('content' in entry) await writeFile(target, entry.content);
+    else {
+      const source = await followLinks(tree, system, entry.storePath);
+      await runAsRoot(['cp', '--no-preserve=mode', source, target]);
+    }
+  }
   const file = path.join(scratch, 'esp.img');
-  await makeSparse(file, system.image.esp.sizeMiB);
+  const { sizeMiB } = system.image.esp;
+  await makeSparse(file, sizeMiB);
   await toolbox.run('mkfs.vfat', ['-F', '32', '-n', 'BOOT', file], budget);
-  await toolbox.run('mcopy', ['-s', '-i', file, `${folder}/EFI`, `${folder}/loader`, '::'], budget);
-  return file;
+  const names = [...new Set([...content.esp.keys()].map((name) => name.split('/')[0] ?? name))];
+  await toolbox.run(
+    'mcopy',
+    ['-s', '-i', file, ...names.map((name) => path.join(folder, name)), '::'],
+    budget,
+  );
+  return { file, sizeMiB };
 }
 
-async function makeBtrfs({ system, scratch, toolbox, runAsRoot }: Making, tree: string): Promise<string> {
+/** Kernel and stage 1 are found as the installer of a boot loader finds them: links lead from one store path to another. */
+async function followLinks(tree: string, system: SystemModel, storePath: string): Promise<string> {
+  const file = path.join(tree, inImage(system, storePath));
+  if (!(await lstat(file)).isSymbolicLink()) return file;
+  return followLinks(tree, system, path.resolve(path.dirname(storePath), await readlink(file)));
+}
+
+async function makeBtrfs(making: Making, tree: string): Promise<Part> {
+  const { system, scratch, toolbox, runAsRoot } = making;
   const file = path.join(scratch, 'btrfs.img');
-  await makeSparse(file, system.image.btrfs.sizeMiB);
+  const sizeMiB = Math.max(system.image.btrfs.sizeMiB, await neededMiB(making, tree));
+  await makeSparse(file, sizeMiB);
   const subvolumes = system.image.subvolumes.flatMap((subvolume) => ['--subvol', `rw:${subvolume}`]);
   const { args, env } = toolbox.command('mkfs.btrfs', [
     '--quiet',
@@ -184,32 +170,45 @@ async function makeBtrfs({ system, scratch, toolbox, runAsRoot }: Making, tree: 
     file,
   ]);
   await runAsRoot(args, env);
-  return file;
+  return { file, sizeMiB };
+}
+
+/** @throws {HarnessError} INSTALL_FAILED when the disk is no larger. */
+async function neededMiB({ system, diskMiB, runAsRoot }: Making, tree: string): Promise<number> {
+  const usedMiB = Number.parseInt(await runAsRoot(['du', '--summarize', '--block-size=1M', tree]), 10);
+  const needed = Math.ceil(usedMiB * BTRFS_FACTOR) + BTRFS_SPARE_MIB;
+  const rest = system.image.esp.sizeMiB + 2 * MARGIN_MIB;
+  if (needed + rest < diskMiB) return needed;
+  throw new HarnessError(
+    'INSTALL_FAILED',
+    `The image of this system needs ${String(needed + rest)} MiB, and the disk of the scenario has ${String(diskMiB)} MiB: it has to be larger, or nothing could grow`,
+    { hint: 'Give the disk a larger `size`; it takes no more of the host than what is written to it.' },
+  );
 }
 
 /** Puts the partitions into a disk of their own size, and then the disk into a larger one. */
-async function assemble(making: Making, espFile: string, btrfsFile: string): Promise<void> {
+async function assemble(making: Making, esp: Part, btrfs: Part): Promise<void> {
   const { system, scratch, toolbox, budget } = making;
-  const { esp, btrfs } = system.image;
   const raw = path.join(scratch, 'disk.img');
   await makeSparse(raw, MARGIN_MIB + esp.sizeMiB + btrfs.sizeMiB + MARGIN_MIB);
   const btrfsStartMiB = MARGIN_MIB + esp.sizeMiB;
+  const labels = [system.image.esp.partLabel, system.image.btrfs.partLabel] as const;
   await toolbox.run(
     'sgdisk',
     [
       `--new=1:${String(MARGIN_MIB)}M:+${String(esp.sizeMiB)}M`,
       '--typecode=1:ef00',
-      `--change-name=1:${esp.partLabel}`,
+      `--change-name=1:${labels[0]}`,
       `--new=2:${String(btrfsStartMiB)}M:+${String(btrfs.sizeMiB)}M`,
       '--typecode=2:8300',
-      `--change-name=2:${btrfs.partLabel}`,
+      `--change-name=2:${labels[1]}`,
       raw,
     ],
     budget,
   );
   for (const [file, seekMiB] of [
-    [espFile, MARGIN_MIB],
-    [btrfsFile, btrfsStartMiB],
+    [esp.file, MARGIN_MIB],
+    [btrfs.file, btrfsStartMiB],
   ] as const) {
     const words = [`if=${file}`, `of=${raw}`, 'bs=1M', `seek=${String(seekMiB)}`, 'conv=notrunc,sparse'];
     await runProgram('dd', words, { budget });

@@ -7,7 +7,7 @@ import { Budget, runProgram } from '../core/index.js';
 import { loadScenario } from '../scenario/index.js';
 import { imageNeeds } from './image-needs.js';
 import { firstBootEntries, REGISTRATION } from './first-boot.js';
-import { listForeignOwners } from './disk-image.js';
+import { listForeignOwners } from './debian-image.js';
 import type { GuestImages } from './images.js';
 import { renderRegistration } from './store.js';
 

@@ -1,5 +1,6 @@
 export { makeCpio, type Tree } from './cpio.js';
-export { listForeignOwners, makeDiskImage } from './disk-image.js';
+export { debianImageContent, listForeignOwners } from './debian-image.js';
+export { type EspFile, type ImageContent, makeDiskImage } from './disk-image.js';
 export { imageNeeds, type ImageNeeds } from './image-needs.js';
 export {
   buildImages,
@@ -8,7 +9,14 @@ export {
   type InstallerImages,
   readSources,
 } from './images.js';
-export { CLOSE_DISK_SCRIPT, INSTALLER_DIR, renderInstallScript } from './install-script.js';
+export { REGISTRATION } from './first-boot.js';
+export {
+  CLOSE_DISK_SCRIPT,
+  ENTRY_FILE,
+  INSTALLER_DIR,
+  LOADER_CONF,
+  renderInstallScript,
+} from './install-script.js';
 export { makePayload, type Payload } from './payload.js';
 export { hashStorePath, renderRegistration, type StorePath, writeTree } from './store.js';
 export { makeRollbackTree, makeStageOneTree, makeSystemTree, stageOneImage } from './system-tree.js';

@@ -11,6 +11,8 @@ import type { HostNix } from './host-nix.js';
 export interface BuiltSystem {
   /** `/nix/store/<hash>-nixos-system-…` in the host's store; or why Nix did not make it. */
   readonly made: string | HarnessError;
+  /** Of a system that comes as a disk image: the store path of what `closureInfo` says of it. */
+  readonly imageClosure?: string;
   /** How the assertions begin by which NixOS has to decline it there. Mostly none. */
   readonly refusals: readonly string[];
 }
@@ -74,18 +76,19 @@ export async function buildSystems(
     const expected = refusals[name];
     if (expected === undefined) continue;
     options.onBuild(name);
-    const made = await buildSystem(nix, {
-      name,
-      expression,
-      attribute: `${quoteNix(name)}.config.system.build.toplevel`,
-      cacheDir,
-      link: name,
-      budget,
-    }).catch((error: unknown) => {
-      if (error instanceof HarnessError && OF_ONE_SYSTEM.has(error.code)) return error;
-      throw error;
-    });
-    built.set(name, { made, refusals: expected });
+    const make = (part: string, link: string): Promise<string> => {
+      const attribute = `${quoteNix(name)}.config.system.build.${part}`;
+      return buildSystem(nix, { name, expression, attribute, cacheDir, link, budget });
+    };
+    try {
+      const made = await make('toplevel', name);
+      const isImage = systems[name]?.image !== undefined;
+      const closure = isImage ? { imageClosure: await make('imageClosure', `${name}-closure`) } : {};
+      built.set(name, { made, ...closure, refusals: expected });
+    } catch (error) {
+      if (!(error instanceof HarnessError && OF_ONE_SYSTEM.has(error.code))) throw error;
+      built.set(name, { made: error, refusals: expected });
+    }
   }
   return built;
 }

@@ -13,6 +13,7 @@ export { makeNixDocument } from './document.js';
 export { evaluateMapping, nixEnvironment } from './evaluate.js';
 export * from './host/index.js';
 export { openHostNix, type HostNix } from './host-nix.js';
+export { nixosImageContent } from './image-content.js';
 export { type IsoKernel, openOfficialIso } from './official-iso.js';
 export { GOLDEN_DIR, summarizeMapping } from './golden.js';
 export { loadAllScenarios, renderNixDocument, writeFolder, writeNixDocuments } from './write.js';

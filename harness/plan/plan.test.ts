@@ -68,17 +68,13 @@ void t.test('what cannot run here is skipped with the reason', (t) => {
   t.end();
 });
 
-void t.test('real NixOS has no Secure Boot of its own, and no images yet', async (t) => {
+void t.test('real NixOS has no Secure Boot of its own', (t) => {
   const nixos = { ...facts, guest: 'nixos' } as const;
   const secure = variants.find(({ axes }) => axes.firmware === 'secure-boot');
   if (secure === undefined) throw new Error('no variant with Secure Boot');
   t.match(renderPlan(planVariant(secure, nixos)), /: skipped, NixOS has no Secure Boot of its own/);
   t.notMatch(renderPlan(planVariant(variantOf('passphrase'), nixos)), /skipped/);
-  const [image] = (await loadScenarios(['scenarios/btrfs-image/scenario.yaml'])).flatMap(
-    (file) => file.variants,
-  );
-  if (image === undefined) throw new Error('no variant');
-  t.match(renderPlan(planVariant(image, nixos)), /: skipped, disk images are made of the guest debian alone/);
+  t.end();
 });
 
 void t.test('who has Nix modules of its own is not run without them', async (t) => {
@@ -102,7 +98,7 @@ void t.test('an image is made where others are installed', async (t) => {
   );
   t.match(
     image,
-    / 1\. make the image: ESP of 128 MiB, nixos of 1024 MiB with @home, @nix, @persistent; read it/,
+    / 1\. make the image: ESP of 128 MiB, nixos of at least 1024 MiB with @home, @nix, @persistent; read it/,
   );
   t.notMatch(image, /install with/);
   t.match(fault, /@persistent, all of it owned by 1000:100;/);

@@ -56,10 +56,7 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       skip: `it is for the guest ${scenario.guests.join(', ')}, and the guest of this run is ${guest}`,
     };
   }
-  const skip =
-    guest === 'nixos'
-      ? (whyNotNixos(scenario.system) ?? whyNoImage(scenario.system))
-      : whyNoNix(scenario.system);
+  const skip = guest === 'nixos' ? whyNotNixos(scenario.system) : whyNoNix(scenario.system);
   if (skip !== undefined) return { variant, skip };
   if (scenario.machine.memoryMiB > facts.memoryMiB) {
     return {
@@ -91,11 +88,6 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   return { variant, steps: [...steps, { kind: 'inspect' }] };
 }
 
-/** What nobody has written for real NixOS yet. */
-function whyNoImage({ image }: SystemModel): string | undefined {
-  return image === undefined ? undefined : 'disk images are made of the guest debian alone';
-}
-
 /** Why a scenario's own Nix modules keep it from the guest that is here: without them it would be another system. */
 function whyNoNix({ nixModules }: SystemModel): string | undefined {
   if (nixModules.length === 0) return undefined;
@@ -115,7 +107,7 @@ function planDisk({ install, system }: Scenario): PlanStep[] {
 function describeImage({ esp, btrfs, subvolumes, owner }: DiskImage): string {
   const fault =
     owner.uid + owner.gid === 0 ? '' : `, all of it owned by ${String(owner.uid)}:${String(owner.gid)}`;
-  return `make the image: ${esp.partLabel} of ${String(esp.sizeMiB)} MiB, ${btrfs.partLabel} of ${String(btrfs.sizeMiB)} MiB with ${subvolumes.join(', ')}${fault}; read it in another machine`;
+  return `make the image: ${esp.partLabel} of ${String(esp.sizeMiB)} MiB, ${btrfs.partLabel} of at least ${String(btrfs.sizeMiB)} MiB with ${subvolumes.join(', ')}${fault}; read it in another machine`;
 }
 
 const HOW = {

@@ -1,6 +1,7 @@
 import { type Environment, HarnessError } from '../core/index.js';
 import {
   buildImages,
+  debianImageContent,
   type GuestImages,
   type ImageNeeds,
   imageNeeds,
@@ -82,7 +83,8 @@ export async function prepareDebianGuest(
       write: async (scenario, { file, diskMiB, ...prepare }) => {
         const own = imagesFor(scenario.system);
         const payload = await makePayload(scenario, own, prepare);
-        await makeDiskImage(scenario.system, { images: own, payload, ...prepare, file, diskMiB });
+        const content = debianImageContent(own, payload);
+        await makeDiskImage(scenario.system, content, { ...prepare, file, diskMiB });
       },
       listForeignOwners: ({ system }, part) => listForeignOwners(system, imagesFor(system), part),
     },

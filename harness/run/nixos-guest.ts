@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, digestOf, type Environment, HarnessError, quote } from '../core/index.js';
-import { INSTALLER_DIR } from '../guest/index.js';
+import { INSTALLER_DIR, makeDiskImage } from '../guest/index.js';
 import {
   buildIso,
   buildNetboot,
@@ -11,6 +11,7 @@ import {
   type HostNix,
   isRefusedAsDeclared,
   nameSystem,
+  nixosImageContent,
   openHostNix,
   openOfficialIso,
   ownFlake,
@@ -67,10 +68,15 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
     });
     return { name: guestName, systems: built };
   });
-  const contents = [...systems.values()].flatMap(({ made }) => (made instanceof HarnessError ? [] : [made]));
-  // Where NixOS declines everything there is nothing to install.
+  const made = [...systems.values()].flatMap(({ made: toplevel, imageClosure }) =>
+    toplevel instanceof HarnessError ? [] : [{ toplevel, imageClosure }],
+  );
+  // What comes as an image is not installed; a medium is there to look into it.
+  const contents = made.flatMap(({ toplevel, imageClosure }) =>
+    imageClosure === undefined ? [toplevel] : [],
+  );
   const installer =
-    contents.length === 0
+    made.length === 0
       ? undefined
       : await prepareMedium({ ...context, nix, flake, contents: [...new Set(contents)] }, options);
   return {
@@ -97,6 +103,18 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
       if (made instanceof HarnessError) return Promise.reject(made);
       const key = scenario.system.luks.some(({ unlock }) => unlock === 'key-file') ? luksKey : undefined;
       return Promise.resolve(makeSystem(made, { nix, workDir, ...(key === undefined ? {} : { key }) }));
+    },
+    images: {
+      write: async (scenario, image) => {
+        const { made: toplevel, imageClosure: closure } = systems.get(nameSystem(scenario)) ?? {};
+        if (toplevel instanceof HarnessError) throw toplevel;
+        if (toplevel === undefined || closure === undefined)
+          throw new HarnessError('INTERNAL', 'Internal error: this image was not built');
+        const content = await nixosImageContent({ toplevel, closure }, nix);
+        await makeDiskImage(scenario.system, content, image);
+      },
+      // In Nix's store everything is root's.
+      listForeignOwners: () => Promise.resolve([]),
     },
   };
 }

@@ -1,10 +1,13 @@
 # A system that comes as a disk image: its first boot grows it to the disk and tells Nix what is in its store, by the script
 # of the other guest.
-{ pkgs, ... }:
+{ config, pkgs, ... }:
 let
   registration = "/nix/nix-path-registration";
 in
 {
+  # What lies in the image: `store-paths`, and the registration that the first boot loads.
+  system.build.imageClosure = pkgs.closureInfo { rootPaths = [ config.system.build.toplevel ]; };
+
   systemd.services.imperm-first-boot = {
     description = "First boot of a disk image";
     wantedBy = [ "sysinit.target" ];

@@ -9,7 +9,7 @@ import { describeSystem } from '../document.js';
 import { NIX_DIR, nixEnvironment } from '../evaluate.js';
 import { buildParts, joinInitrds, makeIso, makeNetboot, makeSquashfs } from './media.js';
 import { addPath, type MakeContractOptions, type Place, RELEASE, SOURCES } from './place.js';
-import { addSystem } from './system.js';
+import { addClosure, addSystem } from './system.js';
 
 /**
  * Everything that the driver for NixOS meets, with NixOS's interface and made of Debian packages: a flake with systems and
@@ -36,9 +36,13 @@ export async function makeContract(options: MakeContractOptions): Promise<Contra
   const parts = await buildParts(base, options);
   const paths = new Map<string, StorePath>();
   const toplevels: Record<string, string> = {};
+  const closures: Record<string, string> = {};
   for (const scenario of options.scenarios) {
     const images = await buildImages({ ...options, needs: imageNeeds(scenario.system) });
-    toplevels[nameSystem(scenario)] = await addSystem(scenario, { images, paths, store, options });
+    const toplevel = await addSystem(scenario, { images, paths, store, options });
+    toplevels[nameSystem(scenario)] = toplevel;
+    if (scenario.system.image !== undefined)
+      closures[nameSystem(scenario)] = await addClosure(toplevel, { paths, store, options });
   }
   const own = new Map<string, StorePath>();
   const [first] = options.scenarios;
@@ -77,7 +81,7 @@ export async function makeContract(options: MakeContractOptions): Promise<Contra
   const flake = await writeFlake('flake', folder);
   await writeFile(
     path.join(flake, 'contract.json'),
-    JSON.stringify({ toplevels, iso: iso.path, netboot: netboot.path }),
+    JSON.stringify({ toplevels, closures, iso: iso.path, netboot: netboot.path }),
   );
   const host = await writeFlake('host', folder);
   await writeFile(path.join(host, 'host.json'), JSON.stringify(owned));

@@ -8,7 +8,9 @@ import {
   makeRollbackTree,
   makeStageOneTree,
   makeSystemTree,
+  renderRegistration,
   stageOneImage,
+  type StorePath,
   writeTree,
 } from '../../guest/index.js';
 import type { Scenario } from '../../scenario/index.js';
@@ -50,6 +52,8 @@ export async function addSystem(
     toplevel,
     new Map([
       ['/initrd', { kind: 'link', target: `${initrd}/initrd` }],
+      // Below it, lib/systemd as in NixOS's package.
+      ['/systemd', { kind: 'link', target: `${images.system.path}/usr` }],
       [
         '/bin/switch-to-configuration',
         {
@@ -67,6 +71,23 @@ export async function addSystem(
   // A bootspec names the system that it lies in: NixOS's builder fills the path in, a path that we cannot know before. What
   // installs it does.
   return (await addPath(toplevel, [...references, initrd], place)).path;
+}
+
+/** Adds what `closureInfo` makes of a system. @returns Its store path. */
+export async function addClosure(toplevel: string, place: Place): Promise<string> {
+  const closure = new Map<string, StorePath>();
+  const add = (storePath: string): void => {
+    const found = place.paths.get(storePath);
+    if (found === undefined || closure.has(storePath)) return;
+    closure.set(storePath, found);
+    found.references.forEach(add);
+  };
+  add(toplevel);
+  const folder = path.join(place.options.folder, 'scratch', 'closure-info');
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, 'store-paths'), [...closure.keys()].map((each) => `${each}\n`).join(''));
+  await writeFile(path.join(folder, 'registration'), renderRegistration([...closure.values()]));
+  return (await addPath(folder, [...closure.keys()], place)).path;
 }
 
 /** As bootspec v1 has it, with a mark where the path of the system itself belongs. */

@@ -15,9 +15,12 @@
         mkSystems =
           { document, lane }:
           builtins.mapAttrs (name: _: {
-            config.system.build.toplevel = builtins.storePath (
-              contract.toplevels.${name} or (throw "the contract has no system ${name} in the lane ${lane}")
-            );
+            config.system.build = {
+              toplevel = builtins.storePath (
+                contract.toplevels.${name} or (throw "the contract has no system ${name} in the lane ${lane}")
+              );
+              imageClosure = builtins.storePath contract.closures.${name};
+            };
           }) document.systems;
         mkIso = _: builtins.storePath contract.iso;
         mkNetboot = _: builtins.storePath contract.netboot;
