@@ -5,8 +5,10 @@ import { type Budget, cachedFolder, digestOf } from '../core/index.js';
 import { runMmdebstrap } from './mmdebstrap.js';
 
 const DEFAULT_SUITE = 'trixie';
-const LOADER = 'usr/lib64/ld-linux-x86-64.so.2';
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
+/** Until Debian 12 packages have the loader and the libraries next to it outside /usr. */
+const OLD_LIBRARIES = 'lib/x86_64-linux-gnu';
+const LOADER = 'ld-linux-x86-64.so.2';
 
 /** How a program of a tree is started. */
 export interface ToolCommand {
@@ -34,7 +36,7 @@ export interface OpenToolsTreeOptions {
   readonly suite?: string;
   /** Unpacked with all they depend on, never configured. */
   readonly packages: readonly string[];
-  /** Folders of libraries that a package has for itself, below the common one. */
+  /** Folders of libraries that a package has for itself, relative to the common one. */
   readonly libraryFolders: readonly string[];
   readonly cacheDir: string;
   readonly mirror: string | undefined;
@@ -72,7 +74,12 @@ export async function openToolsTree(options: OpenToolsTreeOptions): Promise<Tool
     },
   });
   const libraries = path.join(dir, LIBRARIES);
-  const libraryPath = ['', ...options.libraryFolders].map((folder) => path.join(libraries, folder)).join(':');
+  const oldLibraries = path.join(dir, OLD_LIBRARIES);
+  const isOld = (await readdir(oldLibraries).catch((): string[] => [])).includes(LOADER);
+  const libraryPath = [
+    ...['', ...options.libraryFolders].map((folder) => path.join(libraries, folder)),
+    ...(isOld ? [oldLibraries] : []),
+  ].join(':');
   const administrative = new Set(await readdir(path.join(dir, 'usr/sbin')));
   const find = (program: string): string => {
     if (program.includes('/')) return program;
@@ -82,7 +89,7 @@ export async function openToolsTree(options: OpenToolsTreeOptions): Promise<Tool
     dir,
     libraries,
     words: (program) => [
-      path.join(dir, LOADER),
+      path.join(isOld ? oldLibraries : libraries, LOADER),
       '--library-path',
       libraryPath,
       path.join(dir, find(program)),

@@ -38,7 +38,10 @@ export function openTestTools(budget: Budget): Promise<TestTools> {
 /** The oldest Nix that nix/ is for. Else as `openTestTools`. */
 export function openOldNix(budget: Budget): Promise<TestTools> {
   const { version, suite } = OLD_NIX;
-  return openTree({ name: `nix-${version}`, suite, packages: ['nix-bin'], libraryFolders: [] }, budget);
+  return openTree(
+    { name: `nix-${version}`, suite, packages: ['nix-bin'], libraryFolders: ['../nix'] },
+    budget,
+  );
 }
 
 async function openTree(
