@@ -2,8 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import type { Test } from 'tap';
-
 import { Budget, readEnvironment, runProgram } from '../core/index.js';
 import { openToolbox, type Toolbox } from '../host/index.js';
 import { nixEnvironment, type RunNix } from './evaluate.js';
@@ -22,8 +20,14 @@ export interface NixTest {
   readonly nix: RunNix;
 }
 
-/** @param what Is done within two minutes: `systems to be made`. */
-export async function setUpNixTest(t: Pick<Test, 'teardown'>, what: string): Promise<NixTest> {
+/**
+ * @param t The file's tests.
+ * @param what Is done within two minutes: `systems to be made`.
+ */
+export async function setUpNixTest(
+  t: { teardown(handler: () => Promise<void>): void },
+  what: string,
+): Promise<NixTest> {
   const { cacheDir, debianMirror } = readEnvironment();
   const budget = Budget.start(what, LIMIT_MS, new AbortController().signal);
   const toolbox = await openToolbox({ kind: 'private', cacheDir, mirror: debianMirror, budget });
