@@ -279,11 +279,8 @@ t.test('a closure goes from one machine into another, and no byte of it can chan
 
   t.match(await copy((chunk) => chunk), { exitCode: 0 });
   const expected = await from.shell.run(described('local'), part);
-  t.match(
-    expected,
-    /-needed sha256:\w+ \n.*-synthetic sha256:\w+ .*-needed\n$/,
-    'two paths, one needs the other',
-  );
+  t.match(expected, /-synthetic sha256:\w+ \S+-needed\n/, 'one path needs the other');
+  t.match(expected, /-needed sha256:\w+ \n/, 'which needs nothing');
   t.equal(await to.shell.run(described('local?root=/mnt'), part), expected);
   await to.shell.run("NIX_REMOTE='local?root=/mnt' nix-store --verify --check-contents", part);
   const said = await to.shell.run(`mount --bind /mnt/nix/store /nix/store && ${top}/bin/tell`, part);

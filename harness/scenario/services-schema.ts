@@ -10,7 +10,7 @@ export const SERVICES_SHAPE = {
     .strictObject({
       enable,
       storageDriver: z
-        .enum(['btrfs', 'overlay2', 'vfs'])
+        .enum(['btrfs', 'overlay2'])
         .optional()
         .meta({ description: 'Default: what Docker chooses for the file system.' }),
       settings: z
