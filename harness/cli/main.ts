@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 
 import { asHarnessError, EXIT, readEnvironment, reapLeases, repositoryRoot } from '../core/index.js';
 import { doctor } from './doctor.js';
+import { checkHardware } from './hardware.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
 import { nix } from './nix.js';
@@ -104,6 +105,30 @@ Examples:
 
 Leaks are information: the exit code is 0 whatever they are. With --scenario it is that of the run.`;
 
+const HARDWARE_HELP = `
+The host file:
+
+  imperm-host: 1
+  ssh:
+    address: 192.0.2.7               # while an installer runs on the machine
+    port: 22                         # default
+    key: ~/.ssh/bench                # private key that lets root in, without a passphrase
+    hostKey: ssh-ed25519 AAAA…       # of the installer: ssh-keyscan -t ed25519 192.0.2.7
+  disks:                             # the only ones that may be written, by their names in scenarios
+    main:
+      serial: S64DNF0R123456         # all three have to match, to the letter
+      model: Samsung SSD 980 PRO 1TB
+      size: 1000204886016            # bytes
+      id: nvme-…                     # name in /dev/disk/by-id, where several disks have that serial number
+
+Without a disk in it (disks: {}) the disks of the machine are shown, to be pasted.
+
+A disk is refused when no disk, or more than one, has its serial number; when model or size are others; when it is no whole
+disk, or read-only; when it or something made of it is mounted (in any namespace), swapped to, held by another device,
+or part of a mounted file system or of an imported ZFS pool.
+
+Exit codes: 0 every disk of the file could be written, 2 the file is wrong, 69 one is refused or the machine does not answer.`;
+
 /** The whole command line. @returns The exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment = readEnvironment();
@@ -176,6 +201,16 @@ export async function main(argv: readonly string[]): Promise<number> {
   command('nix', 'a scenario as JSON, of which the flake in nix/ makes NixOS systems')
     .argument('<scenario>', 'a name below scenarios/, or a file')
     .action(nix);
+  const hardware = command('hardware', 'machines that are reached only by SSH');
+  hardware
+    .command('check')
+    .description('say which disks of a machine could be written, and why the others could not; write nothing')
+    .argument('<host-file>')
+    .addHelpText('after', HARDWARE_HELP)
+    .exitOverride()
+    .action(async (file: string) => {
+      exitCode = await checkHardware(file);
+    });
   withHostOptions(
     command('doctor', 'look at what this host has and lacks, with the cure for each lack'),
   ).action(async (options: HostOptions) => {

@@ -1,3 +1,4 @@
+export * from './hardware/index.js';
 export { planCanaries, type CanaryPlan } from './canary.js';
 export { checkBoot, checkFailedBoot } from './check-boot.js';
 export { checkLogins } from './check-session.js';

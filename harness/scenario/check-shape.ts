@@ -1,12 +1,18 @@
 import { z } from 'zod';
 import { formatPath, locate, placeOf, plainOf, removeAt, type Located, type Path } from './located.js';
 import { suggest, type Problem } from './problem.js';
-import { scenarioSchema, type ScenarioInput } from './schema.js';
 
-export interface CheckedShape {
+/** A kind of file that people write. */
+export interface FileForm<Schema extends z.ZodObject> {
+  readonly schema: Schema;
+  /** `scenario` */
+  readonly name: string;
+}
+
+export interface CheckedShape<Input> {
   readonly problems: readonly Problem[];
   /** What is well-formed, with defaults. Complete when there are no problems. */
-  readonly input: Partial<ScenarioInput>;
+  readonly input: Partial<Input>;
   /** Where something was left out of `input` because it is not well-formed. */
   readonly removed: readonly Path[];
 }
@@ -17,18 +23,22 @@ type Issue = z.core.$ZodIssue;
 const MAX_PRUNINGS = 20;
 
 /**
- * Checks keys and types of a scenario. What is malformed is taken out of the tree, so that the rules about the
+ * Checks keys and types of a file. What is malformed is taken out of the tree, so that the rules about the
  * rest can still be checked and all problems are shown at once.
  *
- * @param root The scenario after merging; changed in place.
+ * @param root The file, with all that it extends; changed in place.
  */
-export function checkShape(root: Located): CheckedShape {
-  const first = scenarioSchema.safeParse(plainOf(root));
+export function checkShape<Schema extends z.ZodObject>(
+  root: Located,
+  form: FileForm<Schema>,
+): CheckedShape<z.output<Schema>> {
+  type Input = z.output<Schema>;
+  const first = form.schema.safeParse(plainOf(root));
   if (first.success) return { problems: [], input: first.data, removed: [] };
   const issues = first.error.issues.flatMap((issue) => flatten(issue, root));
-  const problems = issues.flatMap((issue) => describeIssue(issue, root));
+  const problems = issues.flatMap((issue) => describeIssue(issue, root, form));
   const removed: Path[] = [];
-  const partialSchema = scenarioSchema.partial();
+  const partialSchema = form.schema.partial();
   let pending = issues;
   for (let round = 0; round < MAX_PRUNINGS; round += 1) {
     const paths = distinctPaths(pending.flatMap((issue) => pathsToRemove(issue, root)));
@@ -36,7 +46,7 @@ export function checkShape(root: Located): CheckedShape {
     for (const path of paths.sort(comparePaths).reverse()) removeAt(root, path);
     removed.push(...paths);
     const next = partialSchema.safeParse(plainOf(root));
-    if (next.success) return { problems, input: next.data as Partial<ScenarioInput>, removed };
+    if (next.success) return { problems, input: next.data as Partial<Input>, removed };
     pending = next.error.issues.flatMap((issue) => flatten(issue, root));
   }
   return { problems, input: {}, removed: [[]] };
@@ -70,18 +80,18 @@ function pathsToRemove(issue: Issue, root: Located): Path[] {
   return [isMissing ? path.slice(0, -1) : path];
 }
 
-function describeIssue(issue: Issue, root: Located): Problem[] {
+function describeIssue(issue: Issue, root: Located, form: FileForm<z.ZodObject>): Problem[] {
   const path = pathOf(issue);
-  const name = path.length === 0 ? 'a scenario' : formatPath(path);
+  const name = path.length === 0 ? `a ${form.name}` : formatPath(path);
   const node = locate(root, path);
   if (node?.isRefused === true) return [];
   const at = (message: string): Problem[] => [{ place: placeOf(root, path), message }];
   switch (issue.code) {
     case 'unrecognized_keys': {
-      const known = knownKeys(path, root);
+      const known = knownKeys(path, root, form.schema);
       return issue.keys.map((key) => ({
         place: placeOf(root, [...path, key], 'key'),
-        message: `unknown key "${key}" in ${path.length === 0 ? 'the scenario' : name}.${suggest(key, known) || ` Known keys: ${known.join(', ')}.`}`,
+        message: `unknown key "${key}" in ${path.length === 0 ? `the ${form.name}` : name}.${suggest(key, known) || ` Known keys: ${known.join(', ')}.`}`,
       }));
     }
     case 'invalid_key':
@@ -142,8 +152,8 @@ function quoteAdvice(expected: string, node: Located): string {
 }
 
 /** The keys which the schema allows in the map at a path. */
-function knownKeys(path: Path, root: Located): readonly string[] {
-  let schema: z.ZodType = scenarioSchema;
+function knownKeys(path: Path, root: Located, whole: z.ZodType): readonly string[] {
+  let schema = whole;
   for (const [index, step] of path.entries()) {
     schema = unwrap(schema, locate(root, path.slice(0, index)));
     if (schema instanceof z.ZodObject) schema = schema.shape[String(step)] as z.ZodType;

@@ -9,7 +9,7 @@ import { readChain, showFile } from './read-chain.js';
 import { readScripts } from './read-scripts.js';
 import { resolvePoints, resolveVariants } from './resolve-points.js';
 import { RuleContext } from './rule-context.js';
-import type { ScenarioInput } from './schema.js';
+import { scenarioSchema, type ScenarioInput } from './schema.js';
 
 /** The name of the file that gives a scenario its folder's name. */
 const SCENARIO_FILE = 'scenario.yaml';
@@ -94,7 +94,7 @@ async function loadOne(file: string): Promise<Loaded> {
   const { root, folders } = chain;
   if (root === undefined) return { problems };
 
-  const shape = checkShape(root);
+  const shape = checkShape(root, { schema: scenarioSchema, name: 'scenario' });
   const { input } = shape;
   const rules = new RuleContext(root, shape.removed);
   checkScenario(input, rules);

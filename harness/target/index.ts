@@ -8,6 +8,7 @@ export type {
   MachineFault,
   MachineSpec,
 } from './machine.js';
+export { connectHost } from './connect-host.js';
 export { makeNonce } from './nonce.js';
 export { machineShape } from './qemu-arguments.js';
 export { QemuMachine, type QemuHost, type StartOptions } from './qemu.js';

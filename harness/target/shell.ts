@@ -71,7 +71,11 @@ export class MachineShell {
    * @throws {HarnessError} WRONG_MACHINE when the answering machine does not hold the host key of this power-on;
    * MACHINE_UNREACHABLE; TIMEOUT.
    */
-  static async connect(stream: Duplex, keys: MachineKeys, budget: Budget): Promise<MachineShell> {
+  static async connect(
+    stream: Duplex,
+    keys: Pick<MachineKeys, 'clientPrivate' | 'hostPublic'>,
+    budget: Budget,
+  ): Promise<MachineShell> {
     budget.check();
     const client = new ssh2.Client();
     // Made now, so that an end right behind the opening is not missed.

@@ -1,0 +1,86 @@
+import os from 'node:os';
+import path from 'node:path';
+
+import { checkShape } from './check-shape.js';
+import { hostSchema } from './host-schema.js';
+import { placeOf } from './located.js';
+import { parseYaml } from './parse-yaml.js';
+import { type Problem, problemsError, type ProblemsOf } from './problem.js';
+import { showFile } from './read-chain.js';
+import { readSmallText } from './read-text.js';
+
+/** What a disk has to be called by its maker, to the letter. */
+export interface DiskIdentity {
+  readonly serial: string;
+  readonly model: string;
+  readonly sizeBytes: number;
+  /** Name in /dev/disk/by-id. */
+  readonly id?: string;
+}
+
+/** A machine that is reached only by SSH. */
+export interface HardwareHost {
+  /** As a person knows the file. */
+  readonly file: string;
+  readonly address: string;
+  readonly port: number;
+  /** Path of the private key that lets root in. */
+  readonly keyFile: string;
+  /** `ssh-ed25519 AAAA…` */
+  readonly hostKey: string;
+  /** The only disks that may be written, by the name that scenarios give them. */
+  readonly disks: ReadonlyMap<string, DiskIdentity>;
+}
+
+const OF_HOST: ProblemsOf = {
+  code: 'USAGE',
+  name: 'host file',
+  help: '`imperm hardware check --help` explains every key.',
+};
+
+/**
+ * Reads the description of a machine. Nothing is asked of the machine.
+ *
+ * @throws {HarnessError} USAGE with every problem and its place.
+ */
+export async function loadHost(file: string): Promise<HardwareHost> {
+  const shown = showFile(file);
+  const folder = path.dirname(path.resolve(file));
+  const start = { file: shown, line: 1, col: 1 };
+  const fail = (problems: readonly Problem[]): never => {
+    throw problemsError(problems, OF_HOST);
+  };
+  const content = await readSmallText(path.resolve(file));
+  if ('refusal' in content)
+    return fail([{ place: start, message: `the host file ${shown} ${content.refusal}` }]);
+  const { root, problems } = parseYaml({ shown, folder, text: content.text });
+  if (root === undefined) return fail(problems);
+  if (!(root.value instanceof Map))
+    return fail([...problems, { place: root.place, message: 'a host file must be a map' }]);
+  const shape = checkShape(root, { schema: hostSchema, name: 'host file' });
+  const all = [...problems, ...shape.problems];
+  const { ssh, disks = {} } = shape.input;
+  const serials = Object.entries(disks).map(
+    ([name, disk]) => [name, `${disk.serial} ${disk.id ?? ''}`] as const,
+  );
+  for (const [index, [name, serial]] of serials.entries())
+    if (serials.slice(0, index).some(([, other]) => other === serial))
+      all.push({
+        place: placeOf(root, ['disks', name, 'serial']),
+        message: 'another disk of this file has the same serial number; it cannot be both',
+      });
+  if (all.length > 0 || ssh === undefined) return fail(all);
+  return {
+    file: shown,
+    address: ssh.address,
+    port: ssh.port,
+    keyFile: path.resolve(folder, ssh.key.replace(/^~(?=\/)/, os.homedir())),
+    hostKey: ssh.hostKey.split(' ').slice(0, 2).join(' '),
+    disks: new Map(
+      Object.entries(disks).map(([name, { serial, model, size, id }]) => [
+        name,
+        { serial, model, sizeBytes: size, ...(id === undefined ? {} : { id }) },
+      ]),
+    ),
+  };
+}

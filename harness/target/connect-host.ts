@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+
+import { type Budget, HarnessError } from '../core/index.js';
+import type { HardwareHost } from '../scenario/index.js';
+import { MachineShell } from './shell.js';
+
+/**
+ * Root's shell in the installer that runs on a machine.
+ *
+ * @throws {HarnessError} USAGE when the key cannot be read; MACHINE_UNREACHABLE, WRONG_MACHINE, TIMEOUT.
+ */
+export async function connectHost(host: HardwareHost, budget: Budget): Promise<MachineShell> {
+  const clientPrivate = await readFile(host.keyFile, 'utf8').catch((error: unknown) => {
+    throw new HarnessError('USAGE', `The key ${host.keyFile} of ${host.file} cannot be read`, {
+      cause: error,
+    });
+  });
+  const socket = await openSocket(host, budget);
+  try {
+    return await MachineShell.connect(socket, { clientPrivate, hostPublic: host.hostKey }, budget);
+  } catch (error) {
+    socket.destroy();
+    if (!(error instanceof HarnessError) || error.hint !== undefined) throw error;
+    throw new HarnessError(error.code, `${host.address}: ${error.message}`, {
+      cause: error,
+      hint: `\`ssh -i ${host.keyFile} -p ${String(host.port)} root@${host.address}\` has to work; \`ssh-keyscan -t ed25519 -p ${String(host.port)} ${host.address}\` shows its host key.`,
+    });
+  }
+}
+
+async function openSocket({ address, port }: HardwareHost, budget: Budget): Promise<Socket> {
+  const socket = connect({ host: address, port });
+  const opened = new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  try {
+    await budget.race(opened);
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    if (error instanceof HarnessError) throw error;
+    throw new HarnessError(
+      'MACHINE_UNREACHABLE',
+      `${address} port ${String(port)}: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: 'The machine has to run an installer with an SSH server, and its address has to be the one of the host file.',
+      },
+    );
+  }
+}
