@@ -6,7 +6,7 @@ import { openToolbox } from '../host/index.js';
 import type { OwnHost } from '../nix/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { chooseAccelerator } from '../target/index.js';
+import { chooseAccelerator, QemuTarget } from '../target/index.js';
 import type { RunContext } from './context.js';
 import { prepareDebianGuest } from './debian-guest.js';
 import { type NixosOptions, prepareNixosGuest } from './nixos-guest.js';
@@ -84,7 +84,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}`,
     });
   }
-  const host = { toolbox, accelerator, workDir };
+  const host = { target: new QemuTarget(toolbox, accelerator), toolbox, accelerator, workDir };
   const preparation = { host, phases, budget, signal, emit, note, onWait };
   const { scenarios, guest: choice = { kind: 'debian' } } = options;
   const guest =

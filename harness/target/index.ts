@@ -7,8 +7,9 @@ export type {
   MachineDisk,
   MachineFault,
   MachineSpec,
-} from './machine.js';
+} from './machine-spec.js';
+export { Machine, type MachineHost, type StartOptions } from './machine.js';
 export { makeNonce } from './nonce.js';
-export { machineShape } from './qemu-arguments.js';
-export { QemuMachine, type QemuHost, type StartOptions } from './qemu.js';
+export { QemuTarget } from './qemu.js';
 export { makeMachineKeys, type CommandResult, type MachineKeys, type MachineShell } from './shell.js';
+export type { Target, TargetName } from './target.js';
