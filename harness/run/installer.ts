@@ -137,24 +137,29 @@ export interface OpenInstallerOptions {
 export async function openInstaller(
   options: OpenInstallerOptions,
 ): Promise<{ machine: Machine; shell: MachineShell }> {
-  const { budget, fixedDisks } = options;
+  const { budget, fixedDisks, host } = options;
   const { medium, stateFile, keys } = options.installer;
+  const { target } = host;
+  const reservation = fixedDisks === undefined ? await target.reserveState?.(stateFile, budget) : undefined;
+  // Where one machine alone can have the state, whoever comes second boots the medium instead of waiting.
+  const isCold = fixedDisks !== undefined || (target.reserveState !== undefined && reservation === undefined);
   const spec: MachineSpec = {
-    ...machineSpec(
-      medium,
-      fixedDisks === undefined ? { from: 'state', stateFile, began: medium.boot } : medium.boot,
-    ),
+    ...machineSpec(medium, isCold ? medium.boot : { from: 'state', stateFile, began: medium.boot }),
     ...(fixedDisks === undefined ? {} : { disks: fixedDisks }),
     ...(options.nvramFile === undefined ? {} : { nvramFile: options.nvramFile }),
   };
-  const machine = await Machine.start(options.host, spec, { ...options, keys });
+  const machine = await Machine.start(host, spec, {
+    ...options,
+    keys,
+    ...(reservation === undefined ? {} : { reservation }),
+  });
   try {
-    if (fixedDisks !== undefined) {
+    if (isCold) {
       await medium.bringAgent?.(machine, keys, budget);
       await machine.waitForAgent(budget);
     }
     const shell = await machine.openShell(budget);
-    if (fixedDisks !== undefined) await shell.run(medium.preload, budget);
+    if (isCold) await shell.run(medium.preload, budget);
     // The saved clock stands still, and all copies hold the same host key: the nonce tells them apart.
     const nonce = await shell.run(
       `date -s @${String(Math.round((performance.timeOrigin + monotonicMs()) / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,

@@ -9,7 +9,8 @@ export type {
   MachineSpec,
 } from './machine-spec.js';
 export { Machine, type MachineHost, type StartOptions } from './machine.js';
+export { reapDomains, Virsh } from './libvirt/index.js';
 export { makeNonce } from './nonce.js';
-export { QemuTarget } from './qemu.js';
+export { openTarget, type OpenTarget, type TargetChoice } from './open-target.js';
 export { makeMachineKeys, type CommandResult, type MachineKeys, type MachineShell } from './shell.js';
-export type { Target, TargetName } from './target.js';
+export type { TargetLimits, TargetName } from './target.js';

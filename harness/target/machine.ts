@@ -15,8 +15,11 @@ import { listenOn } from './socket.js';
 import type { Hypervisor, HypervisorEvent, Target } from './target.js';
 import { startTpm } from './tpm.js';
 
-/** The hypervisor starts, connects the machine's lines and answers within this; nothing of the guest is in it. */
-const START_MS = 20_000;
+/**
+ * The hypervisor starts, connects the machine's lines and answers within this; nothing of the guest is in it. libvirt
+ * first asks a QEMU that it does not know what it can do.
+ */
+const START_MS = 60_000;
 const STOP_MS = 10_000;
 /** Asking for the processor time must not hold anything up. */
 const PROCESSOR_TIME_MS = 2000;

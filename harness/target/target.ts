@@ -4,6 +4,11 @@ import type { MachineDisk, MachineFault, MachineSpec } from './machine-spec.js';
 /** Where machines run. */
 export type TargetName = 'qemu' | 'libvirt';
 
+/** What a target cannot do, and why: a part of a sentence that names it. */
+export type TargetLimits = Readonly<
+  Partial<Record<'nvme' | 'tpm' | 'secure-boot' | 'large-sectors', string>>
+>;
+
 /** What a hypervisor tells of a machine by itself. */
 export type HypervisorEvent =
   | { readonly kind: 'reset' }
