@@ -38,7 +38,7 @@ export function bench(options: BenchOptions, environment: Environment): Promise<
     const plan = await planDefault();
     const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-bench-'));
     try {
-      const target = await openChosenTarget(options, signal);
+      const target = await openChosenTarget(options, { workDir: environment.workDir, signal });
       const prepare = (emit: (event: RunEvent) => void): Promise<RunContext> =>
         prepareRun({
           environment,

@@ -27,8 +27,12 @@ export function chooseTarget({
  *
  * @throws As `openTarget` and `chooseTarget`.
  */
-export function openChosenTarget(options: HostOptions, signal: AbortSignal): Promise<OpenTarget> {
-  return openTarget(chooseTarget(options), Budget.start('the target to say what it can do', OPEN_MS, signal));
+export function openChosenTarget(
+  options: Pick<HostOptions, 'target' | 'connect'>,
+  { workDir, signal }: { readonly workDir: string; readonly signal: AbortSignal },
+): Promise<OpenTarget> {
+  const budget = Budget.start('the target to say what it can do', OPEN_MS, signal);
+  return openTarget(chooseTarget(options), { workDir, budget });
 }
 
 /** The options with which that target is asked for again. */

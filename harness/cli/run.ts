@@ -66,7 +66,7 @@ export async function run(
     await ensureHostPackages(options, environment, signal);
     await reap(environment.workDir, signal);
     if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
-    const target = await openChosenTarget(options, signal);
+    const target = await openChosenTarget(options, { workDir: environment.workDir, signal });
     const facts = { guest: guest.kind, limits: target.limits };
     const asked =
       flake === undefined

@@ -56,7 +56,7 @@ export async function setUp(options: HostOptions, environment: Environment): Pro
         environment,
         tools: options.tools,
         accelerator: options.accel,
-        target: await openChosenTarget(options, signal),
+        target: await openChosenTarget(options, { workDir: environment.workDir, signal }),
         scenarios: [],
         signal,
         emit: (event) => {

@@ -1,4 +1,4 @@
-import { type Budget, HarnessError } from '../core/index.js';
+import { type Budget, HarnessError, takeLease } from '../core/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { askLibvirt, askLimits, LibvirtTarget, Virsh } from './libvirt/index.js';
@@ -24,10 +24,14 @@ const LOCAL_URI = /^qemu:\/\/\/(?:system|session)(?:\?|$)/;
 /**
  * Asks a target what it can do.
  *
+ * @param options.workDir For files that libvirt reads.
  * @throws {HarnessError} USAGE for a libvirt on another host; HOST_UNFIT when libvirt does not answer or cannot run our
  * machines; TIMEOUT; INTERRUPTED.
  */
-export async function openTarget(choice: TargetChoice, budget: Budget): Promise<OpenTarget> {
+export async function openTarget(
+  choice: TargetChoice,
+  { workDir, budget }: { readonly workDir: string; readonly budget: Budget },
+): Promise<OpenTarget> {
   if (choice.kind === 'qemu') {
     return {
       name: 'qemu',
@@ -48,10 +52,15 @@ export async function openTarget(choice: TargetChoice, budget: Budget): Promise<
   }
   const virsh = new Virsh(uri);
   const facts = await askLibvirt(virsh, budget);
-  return {
-    name: 'libvirt',
-    limits: await askLimits(virsh, facts, budget),
-    hasKvm: facts.hasKvm,
-    make: (_toolbox, accelerator) => new LibvirtTarget(virsh, facts, accelerator),
-  };
+  const lease = await takeLease(workDir);
+  try {
+    return {
+      name: 'libvirt',
+      limits: await askLimits(virsh, facts, { folder: lease.dir, budget }),
+      hasKvm: facts.hasKvm,
+      make: (_toolbox, accelerator) => new LibvirtTarget(virsh, facts, accelerator),
+    };
+  } finally {
+    await lease.release();
+  }
 }

@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
 import { type Budget, HarnessError } from '../../core/index.js';
 import type { MachineSpec } from '../machine-spec.js';
 import type { TargetLimits } from '../target.js';
@@ -6,13 +9,20 @@ import type { LibvirtFacts } from './facts.js';
 import type { Virsh } from './virsh.js';
 
 /** A machine that is only described, never started. */
-const SAMPLE: MachineSpec = { memoryMiB: 1024, boot: { from: 'disk' }, disks: [], nonce: '' };
+const SAMPLE: MachineSpec = { memoryMiB: 1024, boot: { from: 'disk' }, disks: [], nonce: 'sample' };
 
 /**
  * What libvirt cannot do for a machine, in its own words: each feature is described to it, and it translates the
  * description for QEMU or says why it does not.
+ *
+ * @param options.folder For a file that libvirt reads.
  */
-export async function askLimits(virsh: Virsh, facts: LibvirtFacts, budget: Budget): Promise<TargetLimits> {
+export async function askLimits(
+  virsh: Virsh,
+  facts: LibvirtFacts,
+  { folder, budget }: { readonly folder: string; readonly budget: Budget },
+): Promise<TargetLimits> {
+  const file = path.join(folder, 'sample.xml');
   const who = `libvirt ${facts.version} with QEMU ${facts.qemuVersion}`;
   const ask = async (spec: Partial<MachineSpec>, tpmSocket?: string): Promise<string | undefined> => {
     const xml = renderDomain(
@@ -29,8 +39,9 @@ export async function askLimits(virsh: Virsh, facts: LibvirtFacts, budget: Budge
         ...(tpmSocket === undefined ? {} : { tpmSocket }),
       },
     );
+    await writeFile(file, xml);
     try {
-      await virsh.run(['domxml-to-native', 'qemu-argv', '/dev/stdin'], budget, xml);
+      await virsh.run(['domxml-to-native', 'qemu-argv', file], budget);
       return undefined;
     } catch (error) {
       if (!(error instanceof HarnessError) || error.code !== 'TOOL_FAILED') throw error;

@@ -23,13 +23,10 @@ export class Virsh {
    * @throws {HarnessError} HOST_UNFIT when there is no virsh, or nobody answers at the address.
    * @throws {HarnessError} TIMEOUT; INTERRUPTED.
    */
-  async run(args: readonly string[], budget: Budget, input?: string): Promise<string> {
+  async run(args: readonly string[], budget: Budget): Promise<string> {
     const [program = '', ...words] = this.words(args);
     try {
-      const { stdout } = await this.#run(program, words, {
-        budget,
-        ...(input === undefined ? {} : { input }),
-      });
+      const { stdout } = await this.#run(program, words, { budget });
       return stdout;
     } catch (error) {
       if (!(error instanceof HarnessError) || error.code !== 'TOOL_FAILED') throw error;
