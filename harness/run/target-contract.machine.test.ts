@@ -267,10 +267,7 @@ function checkCold(t: Test, bench: Bench): Promise<unknown> {
       await machine.waitForAgent(budget.part('the machine to boot', 240_000));
       const shell = await machine.openShell(budget);
       const first = await bootId(shell);
-      t.ok(
-        (await shell.run('ls /dev/disk/by-id', budget)).includes('virtio-fixed'),
-        'its disk is there by name',
-      );
+      await shell.run('udevadm wait --timeout=60 /dev/disk/by-id/virtio-fixed', budget);
       if (hasTpm)
         t.equal(
           (await shell.run('cat /sys/class/tpm/tpm0/tpm_version_major', budget)).trim(),

@@ -69,7 +69,7 @@ async function readLabel(virsh: Virsh, id: string, budget: Budget): Promise<Doma
 }
 
 /**
- * Ends a domain as the loss of power does. libvirt's log of it goes, too.
+ * Ends a domain. libvirt's log of it goes, too.
  *
  * @param id Its name or UUID.
  * @returns Whether there was one.

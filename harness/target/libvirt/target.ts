@@ -6,6 +6,7 @@ import { Budget, HarnessError, type Lock, tryTakeLock } from '../../core/index.j
 import type { Accelerator } from '../accelerator.js';
 import type { MachineSpec } from '../machine-spec.js';
 import type { Hypervisor, MachineWiring, Target } from '../target.js';
+import { cutPower } from './cut-power.js';
 import { type DomainIdentity, renderDomain } from './domain-xml.js';
 import { DomainEvents } from './events.js';
 import type { LibvirtFacts } from './facts.js';
@@ -67,11 +68,7 @@ export class LibvirtTarget implements Target {
     let isStopping = false;
     cleanup.push('stopping the domain', async () => {
       isStopping = true;
-      await destroyDomain(
-        virsh,
-        uuid,
-        Budget.start('the domain to stop', STOP_MS, new AbortController().signal),
-      );
+      await cutPower(virsh, uuid, Budget.start('the domain to stop', STOP_MS, new AbortController().signal));
     });
     const start = async (identity: DomainIdentity): Promise<void> => {
       const label = await makeLabel(lease.dir);
