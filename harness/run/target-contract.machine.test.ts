@@ -34,7 +34,8 @@ import { openInstaller } from './installer.js';
 import { prepareRun } from './prepare.js';
 
 const LIMIT_MS = 900_000;
-const URI = 'qemu:///system';
+/** That of this user: root's libvirt refuses sessions. */
+const URI = process.getuid?.() === 0 ? 'qemu:///system' : 'qemu:///session';
 const TARGETS: readonly TargetChoice[] = [{ kind: 'qemu' }, { kind: 'libvirt', uri: URI }];
 
 /** Command lines of running processes that mention a folder. */
