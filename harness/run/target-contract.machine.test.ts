@@ -34,6 +34,10 @@ import { openInstaller } from './installer.js';
 import { prepareRun } from './prepare.js';
 
 const LIMIT_MS = 900_000;
+/** All that one machine is asked for. */
+const STEPS_MS = 300_000;
+/** What is there in a moment, or never. */
+const MOMENT_MS = 60_000;
 /** That of this user: root's libvirt refuses sessions. */
 const URI = process.getuid?.() === 0 ? 'qemu:///system' : 'qemu:///session';
 const TARGETS: readonly TargetChoice[] = [{ kind: 'qemu' }, { kind: 'libvirt', uri: URI }];
@@ -158,7 +162,8 @@ for (const choice of TARGETS) {
 
 function checkRestored(t: Test, bench: Bench): Promise<unknown> {
   return t.test('a restored installer with disks of its own', async (t) => {
-    const { budget, open } = bench;
+    const { open } = bench;
+    const budget = bench.budget.part('a restored machine', STEPS_MS);
     const logs = bench.logs;
     const { machine, shell } = await bench.restore(logs);
     const disk = await bench.makeDisk({ name: 'first', bus: 'virtio' });
@@ -169,11 +174,12 @@ function checkRestored(t: Test, bench: Bench): Promise<unknown> {
       ...(open.limits.nvme === undefined ? [await bench.makeDisk({ name: 'third', bus: 'nvme' })] : []),
     ];
     if (open.limits.nvme !== undefined) t.match(open.limits.nvme, /^libvirt \S+ .*NVMe/, 'refused by name');
+    const moment = (): Budget => budget.part('what takes a moment', MOMENT_MS);
     const said = randomBytes(8).toString('hex');
     try {
-      const device = await attachDisk(machine, shell, disk, budget);
+      const device = await attachDisk(machine, shell, disk, moment());
       for (const other of more) {
-        const name = await attachDisk(machine, shell, other, budget);
+        const name = await attachDisk(machine, shell, other, moment());
         const sectors = await shell.run(`blockdev --getss ${name}`, budget);
         t.equal(sectors.trim(), String(other.sectorBytes ?? 512), `${other.name} has sectors as wanted`);
         if (other.bus === 'nvme') t.match(name, /nvme/);
@@ -183,19 +189,19 @@ function checkRestored(t: Test, bench: Bench): Promise<unknown> {
         '0',
         'a fresh disk is empty',
       );
-      for (const { name } of more) await machine.detachDisk(name, budget);
+      for (const { name } of more) await machine.detachDisk(name, moment());
       t.equal(
         (await shell.run('ls /dev/disk/by-id | grep -c -E "second|third" || true', budget)).trim(),
         '0',
       );
 
       await shell.run(`echo ${said} >/dev/ttyS0; echo j-${said} >/dev/hvc0`, budget);
-      await machine.console.waitFor(new RegExp(said), budget);
+      await machine.console.waitFor(new RegExp(said), moment());
       const answer = shell.run(
         `exec </dev/ttyS0; stty -echo; echo re''ady >/dev/ttyS0; read -r line; echo "$line"`,
         budget,
       );
-      await machine.console.waitFor(/ready/, budget);
+      await machine.console.waitFor(/ready/, moment());
       machine.console.type('typed\n');
       t.equal((await answer).trim(), 'typed', 'what is typed arrives');
 
@@ -224,7 +230,7 @@ function checkRestored(t: Test, bench: Bench): Promise<unknown> {
 
     const again = await bench.restore();
     try {
-      const device = await attachDisk(again.machine, again.shell, disk, budget);
+      const device = await attachDisk(again.machine, again.shell, disk, moment());
       const read = (skip: number): Promise<string> =>
         again.shell.run(
           `dd if=${device} bs=1M skip=${String(skip)} count=1 status=none | tr -d '\\0'`,
@@ -240,7 +246,8 @@ function checkRestored(t: Test, bench: Bench): Promise<unknown> {
 
 function checkCold(t: Test, bench: Bench): Promise<unknown> {
   return t.test('a machine that boots', async (t) => {
-    const { budget, context, open } = bench;
+    const { context, open } = bench;
+    const budget = bench.budget.part('a machine that boots', STEPS_MS);
     const { medium, stateFile } = context.guest.installer;
     const hasTpm = open.limits.tpm === undefined;
     const machine = await Machine.start(
