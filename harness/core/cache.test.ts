@@ -32,7 +32,7 @@ import {
   reapLeases,
   takeLease,
 } from './index.js';
-import { takeLock } from './lock.js';
+import { takeLock, tryTakeLock } from './lock.js';
 
 const core = new URL('./index.js', import.meta.url).href;
 const dir = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
@@ -171,6 +171,17 @@ void t.test('a lock has one holder at a time, also while its file comes and goes
   };
   await Promise.all(Array.from({ length: 6 }, contend));
   t.strictSame(most, Array<number>(30).fill(1));
+  await t.rejects(stat(file), { code: 'ENOENT' });
+});
+
+void t.test('who does not want to wait for a lock is told', async (t) => {
+  const file = path.join(dir, 'lock-now');
+  const lock = await tryTakeLock(file, startBudget());
+  t.equal(await tryTakeLock(file, startBudget()), undefined);
+  await lock?.release();
+  const next = await tryTakeLock(file, startBudget());
+  t.ok(next);
+  await next?.release();
   await t.rejects(stat(file), { code: 'ENOENT' });
 });
 

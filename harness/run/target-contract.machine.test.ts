@@ -212,6 +212,8 @@ function checkRestored(t: Test, bench: Bench): Promise<unknown> {
 
       const reaped = await bench.reap();
       t.match(reaped, { folders: 0, machines: 0, inUse: 1 }, 'a living owner is left alone');
+      if (bench.choice.kind === 'libvirt')
+        t.equal(await reapDomains(new Virsh(bench.choice.uri), budget), 0, 'also by its label alone');
       await shell.run('true', budget);
 
       await shell.run(
