@@ -108,16 +108,17 @@ export class LibvirtTarget implements Target {
 
   /**
    * libvirt keeps a log for each name. Where a machine powers itself off nothing removes it, so the machines under test
-   * share few names: imperm-1, imperm-2 … All others are ended by us, and a saved one must have a name to itself.
+   * share few names: imperm-1, imperm-2 … An installer, which has no disks at first, is ended by us, and a saved one must
+   * have a name to itself.
    *
    * @returns The name.
    */
   async #startUnderFreeName(
-    { boot, cdrom }: MachineSpec,
+    { disks }: MachineSpec,
     { lease, budget }: MachineWiring,
     start: (name: string) => Promise<void>,
   ): Promise<string> {
-    if (boot.from !== 'disk' || cdrom !== undefined) {
+    if (disks.length === 0) {
       const name = `imperm-${path.basename(lease.dir)}`;
       await start(name).catch(refuse);
       return name;
