@@ -51,10 +51,12 @@ export async function askLimits(
   const plain = await ask({});
   if (plain !== undefined)
     throw new HarnessError('HOST_UNFIT', `libvirt at ${virsh.uri} cannot run these machines: ${plain}`);
+  const tpm = await ask({}, '/tpm');
   const reasons = {
     // imperm does not know yet how a newer libvirt wants them described.
     nvme: `${who} has no NVMe disks that imperm can describe to it (it has ${facts.diskBuses.join(', ')})`,
-    tpm: await ask({}, '/tpm'),
+    // It looks for one of its own, although it is to use ours.
+    tpm: tpm === undefined ? undefined : `${tpm} (is swtpm installed on the host of libvirt?)`,
     'secure-boot': await ask({ secureBoot: true }),
     'large-sectors': await ask({
       disks: [{ name: 'main', bus: 'virtio', sectorBytes: 4096, file: '/disk', format: 'qcow2' }],
