@@ -287,7 +287,7 @@ t.test('what libvirt says of itself', async (t) => {
   });
   t.strictSame(await askLimits(virsh, facts, { folder: dir, budget }), {
     nvme: 'libvirt 10.1.0 with QEMU 7.2.22 has no NVMe disks that imperm can describe to it (it has virtio, scsi)',
-    tpm: 'libvirt 10.1.0 with QEMU 7.2.22 refuses: unsupported configuration: no such TPM (is swtpm installed on the host of libvirt?)',
+    tpm: 'libvirt 10.1.0 with QEMU 7.2.22 refuses: unsupported configuration: no such TPM (libvirt wants swtpm and swtpm-tools on its host)',
   });
   for (const word of ['secure="yes"', 'logical_block_size="4096"'])
     t.ok(

@@ -55,8 +55,8 @@ export async function askLimits(
   const reasons = {
     // imperm does not know yet how a newer libvirt wants them described.
     nvme: `${who} has no NVMe disks that imperm can describe to it (it has ${facts.diskBuses.join(', ')})`,
-    // It looks for one of its own, although it is to use ours.
-    tpm: tpm === undefined ? undefined : `${tpm} (is swtpm installed on the host of libvirt?)`,
+    // It looks for programs of its own, although it is to use our TPM.
+    tpm: tpm === undefined ? undefined : `${tpm} (libvirt wants swtpm and swtpm-tools on its host)`,
     'secure-boot': await ask({ secureBoot: true }),
     'large-sectors': await ask({
       disks: [{ name: 'main', bus: 'virtio', sectorBytes: 4096, file: '/disk', format: 'qcow2' }],
