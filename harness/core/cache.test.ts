@@ -341,6 +341,7 @@ void t.test('reaping ends what a dead owner left, and nothing else', async (t) =
 
 void t.test('what somebody else runs for a dead owner is ended before its files are gone', async (t) => {
   const workDir = newFolder();
+  const mine = await takeLease(workDir);
   const make = async (name: string, uri: string): Promise<void> => {
     await mkdir(path.join(workDir, name), { recursive: true });
     await writeFile(path.join(workDir, name, 'owner'), '4194999 1');
@@ -349,7 +350,6 @@ void t.test('what somebody else runs for a dead owner is ended before its files 
   await make('00000001', 'here');
   await make('00000002', 'here');
   await make('00000003', 'away');
-  const mine = await takeLease(workDir);
   await mine.noteHypervisor('mine');
   const asked: string[] = [];
   const result = await reapLeases(workDir, async (uri) => {

@@ -13,7 +13,7 @@ import type { ConsoleJudge, MachineDisk, MachineFault, MachineSpec } from './mac
 import type { MachineKeys, MachineShell } from './shell.js';
 import { listenOn } from './socket.js';
 import type { Hypervisor, HypervisorEvent, Target } from './target.js';
-import { startTpm } from './tpm.js';
+import { type RunningTpm, startTpm } from './tpm.js';
 
 /**
  * The hypervisor starts, connects the machine's lines and answers within this; nothing of the guest is in it. libvirt
@@ -21,6 +21,8 @@ import { startTpm } from './tpm.js';
  */
 const START_MS = 60_000;
 const STOP_MS = 10_000;
+/** libvirt tells of a machine's end only after all that belongs to it has gone. */
+const LAST_WORDS_MS = 2000;
 /** Asking for the processor time must not hold anything up. */
 const PROCESSOR_TIME_MS = 2000;
 
@@ -160,8 +162,7 @@ export class Machine implements AsyncDisposable {
         started.#see(event);
       };
       machine.#watch(ended);
-      // A machine that loses its TPM is no longer the one under test.
-      if (tpm !== undefined) machine.#watch(tpm.ended.then((error) => Promise.reject(error)));
+      if (tpm !== undefined) machine.#watchTpm(tpm, ended);
       await machine.until(hypervisor.run(options.budget), options.budget);
       return machine;
     } catch (error) {
@@ -295,6 +296,19 @@ export class Machine implements AsyncDisposable {
       const details = [error.details ?? '', this.console.tail()].filter((text) => text !== '').join('\n');
       const hint = error.hint === undefined ? {} : { hint: error.hint };
       this.#raiseFault(new HarnessError(error.code, error.message, { ...hint, details }));
+    });
+  }
+
+  /** A machine that loses its TPM is no longer the one under test. One that ends loses it, too, and says so itself. */
+  #watchTpm(tpm: RunningTpm, ended: Promise<never>): void {
+    void tpm.ended.then(async (error) => {
+      if (this.#stopping) return;
+      const budget = Budget.start('the machine to tell its end', LAST_WORDS_MS, new AbortController().signal);
+      const isItsEnd = await budget.race(Promise.race([this.#poweredOff, ended])).then(
+        () => true,
+        (thrown: unknown) => thrown instanceof HarnessError && thrown.code !== 'TIMEOUT',
+      );
+      if (!isItsEnd) this.#watch(Promise.reject(error));
     });
   }
 

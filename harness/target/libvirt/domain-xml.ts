@@ -133,8 +133,8 @@ const EMULATED_PROCESSOR = {
 };
 
 /**
- * QEMU runs as the user whose files it opens, and nobody else than this user may have made them: no file changes its
- * owner. What keeps machines in the bounds of libvirt's own folders cannot be used then.
+ * QEMU runs as our user and opens our files as they are: none changes its owner, and all can be removed by us. AppArmor
+ * and SELinux would keep it within libvirt's own folders.
  */
 function describeSecurity(model: string): Element {
   if (model !== 'dac') return { $: { type: 'none', model } };

@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import {
   type Budget,
   HarnessError,
@@ -5,8 +7,6 @@ import {
   type RunningProgram,
   startProgram,
 } from '../../core/index.js';
-import path from 'node:path';
-
 import type { Virsh } from './virsh.js';
 
 /** `event 'lifecycle' for domain 'imperm-1': Stopped Shutdown` */
