@@ -65,8 +65,8 @@ export async function run(
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     await reap(environment.workDir, signal);
-    if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
     const target = await openChosenTarget(options, { workDir: environment.workDir, signal });
+    if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
     const facts = { guest: guest.kind, limits: target.limits };
     const asked =
       flake === undefined
