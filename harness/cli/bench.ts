@@ -7,6 +7,7 @@ import { type Plan, planVariant } from '../plan/index.js';
 import type { PhaseRecord, RunEvent } from '../record/index.js';
 import { openInstaller, prepareRun, type RunContext, runVariant } from '../run/index.js';
 import { ANY_HOST } from './list.js';
+import { openChosenTarget } from './choose-target.js';
 import type { HostOptions } from './options.js';
 import { selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
@@ -37,11 +38,13 @@ export function bench(options: BenchOptions, environment: Environment): Promise<
     const plan = await planDefault();
     const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-bench-'));
     try {
+      const target = await openChosenTarget(options, { workDir: environment.workDir, signal });
       const prepare = (emit: (event: RunEvent) => void): Promise<RunContext> =>
         prepareRun({
           environment,
           tools: options.tools,
           accelerator: options.accel,
+          target,
           signal,
           emit,
           scenarios: [plan.variant.scenario],

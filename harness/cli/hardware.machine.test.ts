@@ -10,7 +10,7 @@ import t from 'tap';
 
 import { Budget, readEnvironment, Redactor } from '../core/index.js';
 import { openInstaller, prepareRun } from '../run/index.js';
-import { makeMachineKeys } from '../target/index.js';
+import { makeMachineKeys, openTarget } from '../target/index.js';
 import { Cli, type CliResult } from './cli-process.js';
 
 const LIMIT_MS = 600_000;
@@ -23,8 +23,10 @@ const { signal } = new AbortController();
 const budget = Budget.start('the machine to be asked', LIMIT_MS, signal);
 const folder = await mkdtemp(path.join(os.tmpdir(), 'imperm-hardware-'));
 t.teardown(() => rm(folder, { recursive: true, force: true }));
+const environment = readEnvironment();
 const context = await prepareRun({
-  environment: readEnvironment(),
+  environment,
+  target: await openTarget({ kind: 'qemu' }, { workDir: environment.workDir, budget }),
   tools: 'private',
   accelerator: 'auto',
   signal,

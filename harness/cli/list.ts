@@ -6,7 +6,6 @@ import { SCENARIOS_DIR, type SelectOptions, selectVariants } from './select.js';
 
 /** A plan made without looking at the host: nothing is refused for lack of memory. */
 export const ANY_HOST: TargetFacts = {
-  target: 'qemu',
   guest: 'debian',
   memoryMiB: Number.POSITIVE_INFINITY,
 };

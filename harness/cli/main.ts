@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { Command, CommanderError, Option } from 'commander';
 
-import { asHarnessError, EXIT, readEnvironment, reapLeases, repositoryRoot } from '../core/index.js';
+import { asHarnessError, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
 import { doctor } from './doctor.js';
 import { checkHardware } from './hardware.js';
 import { leaks, type LeaksOptions } from './leaks.js';
@@ -11,6 +11,7 @@ import { list, plan } from './list.js';
 import { nix } from './nix.js';
 import type { HostOptions } from './options.js';
 import { renderError } from './render-error.js';
+import { reapAll } from './reap.js';
 import { run } from './run.js';
 import { setUp } from './set-up.js';
 
@@ -26,6 +27,12 @@ function withHostOptions(command: Command): Command {
         .choices(['private', 'host'])
         .default('private'),
     )
+    .addOption(
+      new Option('--target <target>', "where machines run: imperm's own QEMU, or libvirt on this host")
+        .choices(['qemu', 'libvirt'])
+        .default('qemu'),
+    )
+    .option('--connect <uri>', 'with --target libvirt, its address (default: qemu:///system)')
     .option('-y, --yes', 'install missing host packages without asking', false);
 }
 
@@ -221,12 +228,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async (options: HostOptions & { quiet: boolean }) => {
       await setUp(options, environment);
     });
-  command('reap', 'end and remove what a killed run has left behind, and only that').action(async () => {
-    const { folders, processes, inUse } = await reapLeases(environment.workDir);
-    process.stdout.write(
-      `${String(processes)} processes ended, ${String(folders)} folders removed, ${String(inUse)} in use by running imperms left alone\n`,
-    );
-  });
+  command('reap', 'end and remove what a killed run has left behind, and only that')
+    .option('--connect <uri>', 'also ask this libvirt, whatever the work folder tells')
+    .action(async (options: { connect?: string }) => {
+      exitCode = await reapAll(options, environment);
+    });
   withHostOptions(
     command('bench', 'measure set-up, install, boot and command times, as ratios to their goals'),
   )

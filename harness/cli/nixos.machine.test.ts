@@ -13,6 +13,7 @@ import { openToolbox } from '../host/index.js';
 import { makeContract, STORE_SERVER } from '../nix/index.js';
 import { openInstaller, prepareRun } from '../run/index.js';
 import { loadScenario } from '../scenario/index.js';
+import { openTarget } from '../target/index.js';
 import type { VariantRecord } from '../record/index.js';
 import { Cli, readOnlyRecord } from './cli-process.js';
 
@@ -216,6 +217,7 @@ t.test('a closure goes from one machine into another, and no byte of it can chan
   const environment = { ...readEnvironment(), cacheDir: ownCache, nixStore: contract.store };
   const { host, guest } = await prepareRun({
     environment,
+    target: await openTarget({ kind: 'qemu' }, { workDir: environment.workDir, budget: part }),
     tools: 'private',
     accelerator: 'auto',
     signal: new AbortController().signal,

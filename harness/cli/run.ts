@@ -3,13 +3,14 @@ import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { asHarnessError, EXIT, type Environment, HarnessError, reapLeases } from '../core/index.js';
+import { asHarnessError, EXIT, type Environment, HarnessError } from '../core/index.js';
 import { planVariant, type Plan } from '../plan/index.js';
 import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
 import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
 import { prepareRun, runVariant } from '../run/index.js';
 import { readAvailableMemory } from '../host/index.js';
 import { chooseGuest, type GuestOptions, renderGuest } from './choose-guest.js';
+import { openChosenTarget, chooseTarget, reap, reapLibvirt, renderTarget } from './choose-target.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
 import { runPool } from './pool.js';
@@ -60,10 +61,13 @@ export async function run(
   const selected = isOwn ? [] : await selectVariants(names, options);
   const jobs = readJobs(options.jobs);
   const guest = chooseGuest(options);
-  const facts = { target: 'qemu', guest: guest.kind } as const;
+  const choice = chooseTarget(options);
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
-    await reapLeases(environment.workDir);
+    await reap(environment.workDir, signal);
+    const target = await openChosenTarget(options, { workDir: environment.workDir, signal });
+    if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
+    const facts = { guest: guest.kind, limits: target.limits };
     const asked =
       flake === undefined
         ? undefined
@@ -99,6 +103,7 @@ export async function run(
         environment,
         tools: options.tools,
         accelerator: options.accel,
+        target,
         signal,
         emit,
         guest: asked === undefined || guest.kind === 'debian' ? guest : { ...guest, host: asked.host },
@@ -134,7 +139,7 @@ export async function run(
             scenario: { name: scenario.name, title: scenario.title, file: scenario.file },
             axes,
             guest: context.guest.name,
-            target: 'qemu',
+            target: target.name,
             folder: relativeFolder,
             repeat: place.repeat,
           });
@@ -174,8 +179,14 @@ export async function run(
   });
 }
 
-function repeatCommand(plan: Plan, options: GuestOptions): string {
+function repeatCommand(plan: Plan, options: RunOptions): string {
   const { scenario, choices } = plan.variant;
   const variants = choices.map((choice) => `--variant ${choice}`);
-  return ['npx imperm run', scenario.file, ...renderGuest(options), ...variants].join(' ');
+  return [
+    'npx imperm run',
+    scenario.file,
+    ...renderGuest(options),
+    ...renderTarget(options),
+    ...variants,
+  ].join(' ');
 }

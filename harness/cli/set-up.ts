@@ -5,6 +5,7 @@ import { ensurePackages, hostNeeds, readDistro } from '../host/index.js';
 import { createEventBus } from '../record/index.js';
 import { createLiveReporter } from '../report/index.js';
 import { prepareRun } from '../run/index.js';
+import { openChosenTarget } from './choose-target.js';
 import type { HostOptions } from './options.js';
 import { withSignals } from './signals.js';
 
@@ -55,6 +56,7 @@ export async function setUp(options: HostOptions, environment: Environment): Pro
         environment,
         tools: options.tools,
         accelerator: options.accel,
+        target: await openChosenTarget(options, { workDir: environment.workDir, signal }),
         scenarios: [],
         signal,
         emit: (event) => {

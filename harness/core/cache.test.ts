@@ -32,7 +32,7 @@ import {
   reapLeases,
   takeLease,
 } from './index.js';
-import { takeLock } from './lock.js';
+import { takeLock, tryTakeLock } from './lock.js';
 
 const core = new URL('./index.js', import.meta.url).href;
 const dir = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
@@ -174,6 +174,17 @@ void t.test('a lock has one holder at a time, also while its file comes and goes
   await t.rejects(stat(file), { code: 'ENOENT' });
 });
 
+void t.test('who does not want to wait for a lock is told', async (t) => {
+  const file = path.join(dir, 'lock-now');
+  const lock = await tryTakeLock(file, startBudget());
+  t.equal(await tryTakeLock(file, startBudget()), undefined);
+  await lock?.release();
+  const next = await tryTakeLock(file, startBudget());
+  t.ok(next);
+  await next?.release();
+  await t.rejects(stat(file), { code: 'ENOENT' });
+});
+
 void t.test('of twenty callers in five processes one builds and all wait for it', async (t) => {
   const cacheDir = newFolder();
   const log = `${cacheDir}.log`;
@@ -294,6 +305,9 @@ function waitForDeath(identity: ProcessIdentity): Promise<true> {
   return startBudget().poll(() => (isAlive(identity) ? undefined : true), 10);
 }
 
+const NOTHING = { folders: 0, processes: 0, machines: 0, inUse: 0, unreachable: 0 };
+const noHypervisor = (): Promise<number> => Promise.reject(new Error('nobody is to be asked'));
+
 void t.test('reaping ends what a dead owner left, and nothing else', async (t) => {
   const workDir = newFolder();
   const mine = await takeLease(workDir);
@@ -308,7 +322,7 @@ void t.test('reaping ends what a dead owner left, and nothing else', async (t) =
     say(lease.dir);
     await forever();`);
   await startBudget().poll(() => owner.words[0], 10);
-  t.strictSame(await reapLeases(workDir), { folders: 0, processes: 0, inUse: 2 }, 'both owners are alive');
+  t.strictSame(await reapLeases(workDir, noHypervisor), { ...NOTHING, inUse: 2 }, 'both owners are alive');
   await owner.kill();
 
   // Another process has been given the number since the note was made.
@@ -316,16 +330,39 @@ void t.test('reaping ends what a dead owner left, and nothing else', async (t) =
   await writeFile(noted, formatIdentity({ ...later, startTicks: String(Number(later.startTicks) - 1) }));
   await appendFile(path.join(owner.words[0] ?? '', 'processes', '1'), 'nonsense');
 
-  t.strictSame(await reapLeases(workDir), { folders: 1, processes: 1, inUse: 1 });
+  t.strictSame(await reapLeases(workDir, noHypervisor), { ...NOTHING, folders: 1, processes: 1, inUse: 1 });
   await waitForDeath(ofDead);
   t.ok(isAlive(ofMine));
   t.ok(isAlive(later));
   t.strictSame(await readdir(workDir), [path.basename(mine.dir)]);
-  t.strictSame(await reapLeases(workDir), { folders: 0, processes: 0, inUse: 1 });
+  t.strictSame(await reapLeases(workDir, noHypervisor), { ...NOTHING, inUse: 1 });
+  t.strictSame(await reapLeases(newFolder(), noHypervisor), NOTHING, 'no work folder, no work');
+});
+
+void t.test('what somebody else runs for a dead owner is ended before its files are gone', async (t) => {
+  const workDir = newFolder();
+  const mine = await takeLease(workDir);
+  const make = async (name: string, uri: string): Promise<void> => {
+    await mkdir(path.join(workDir, name), { recursive: true });
+    await writeFile(path.join(workDir, name, 'owner'), '4194999 1');
+    await writeFile(path.join(workDir, name, 'hypervisor'), uri);
+  };
+  await make('00000001', 'here');
+  await make('00000002', 'here');
+  await make('00000003', 'away');
+  await mine.noteHypervisor('mine');
+  const asked: string[] = [];
+  const result = await reapLeases(workDir, async (uri) => {
+    asked.push(`${uri} ${(await readdir(workDir)).filter((name) => name.startsWith('0')).join(' ')}`);
+    if (uri === 'away') throw new Error('nobody answers');
+    return 2;
+  });
+  t.strictSame(asked, ['here 00000001 00000002 00000003', 'away 00000003'], 'each once, and first');
+  t.strictSame(result, { folders: 2, processes: 0, machines: 2, inUse: 1, unreachable: 1 });
   t.strictSame(
-    await reapLeases(newFolder()),
-    { folders: 0, processes: 0, inUse: 0 },
-    'no work folder, no work',
+    (await readdir(workDir)).sort(),
+    ['00000003', path.basename(mine.dir)].sort(),
+    'the files of a machine that may still run stay',
   );
 });
 
@@ -346,7 +383,7 @@ void t.test('reaping removes only leases', async (t) => {
   await make('00000003', {}, true);
   await make('00000004', { owner: '' }, true);
   await make('00000005', { owner: '4194999 1', disk: '' }, false);
-  await reapLeases(workDir);
+  await reapLeases(workDir, noHypervisor);
   t.strictSame(
     (await readdir(workDir)).sort(),
     ['00000001', '00000002', 'cafe0123', 'deadbeef', 'photos', 'project'],

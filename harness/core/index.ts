@@ -23,4 +23,5 @@ export {
   type ProcessIdentity,
 } from './identity.js';
 export { reapLeases, takeLease, type Lease, type ReapResult } from './lease.js';
+export { takeLock, tryTakeLock, type Lock } from './lock.js';
 export { repositoryRoot } from './repository.js';

@@ -15,6 +15,7 @@ import {
 
 const OWNER_FILE = 'owner';
 const PROCESSES_DIR = 'processes';
+const HYPERVISOR_FILE = 'hypervisor';
 /** Names of leases. Whatever else lies in the work folder (somebody may have named their home) is not ours to remove. */
 const LEASE_NAME = /^[0-9a-f]{8}$/;
 
@@ -27,6 +28,8 @@ export interface Lease {
   readonly dir: string;
   /** Notes a process before anything can go wrong with it. */
   noteProcess(pid: number): Promise<void>;
+  /** Notes the address of somebody who runs this machine for us, and goes on when we die. */
+  noteHypervisor(uri: string): Promise<void>;
   /** Removes the folder. Processes must have ended before. */
   release(): Promise<void>;
 }
@@ -55,6 +58,7 @@ export async function takeLease(workDir: string): Promise<Lease> {
         await writeFile(path.join(dir, PROCESSES_DIR, String(pid)), formatIdentity(identity));
       }
     },
+    noteHypervisor: (uri) => writeFile(path.join(dir, HYPERVISOR_FILE), uri),
     release: () => rm(dir, { recursive: true, force: true }),
   };
 }
@@ -64,17 +68,28 @@ export interface ReapResult {
   readonly folders: number;
   /** Processes killed. */
   readonly processes: number;
+  /** Machines ended that somebody else ran for a dead owner. */
+  readonly machines: number;
   /** Folders left alone because their owner runs. */
   readonly inUse: number;
+  /** Folders left alone because whoever runs their machines could not be asked to end them. */
+  readonly unreachable: number;
 }
 
 /**
  * Ends and removes what dead runs of this user left behind, and only that. Returns when the processes are gone.
+ *
+ * @param reapHypervisor Ends what dead runs of this user left at an address. @returns How many machines it has ended.
  */
-export async function reapLeases(workDir: string): Promise<ReapResult> {
+export async function reapLeases(
+  workDir: string,
+  reapHypervisor: (uri: string) => Promise<number>,
+): Promise<ReapResult> {
   let folders = 0;
   let processes = 0;
   let inUse = 0;
+  let unreachable = 0;
+  const asked = new Map<string, number | undefined>();
   for (const name of (await readdir(workDir).catch(() => [])).filter((entry) => LEASE_NAME.test(entry))) {
     const dir = path.join(workDir, name);
     const owner = parseIdentity(await readFile(path.join(dir, OWNER_FILE), 'utf8').catch(() => ''));
@@ -87,6 +102,13 @@ export async function reapLeases(workDir: string): Promise<ReapResult> {
       inUse += 1;
       continue;
     }
+    const uri = await readFile(path.join(dir, HYPERVISOR_FILE), 'utf8').catch(() => '');
+    // Before the files of its machines are gone; once for all of them.
+    if (uri !== '' && !asked.has(uri)) asked.set(uri, await reapHypervisor(uri).catch(() => undefined));
+    if (uri !== '' && asked.get(uri) === undefined) {
+      unreachable += 1;
+      continue;
+    }
     for (const identity of await notedProcesses(dir)) {
       if (!isAlive(identity) || !kill(identity.pid)) continue;
       processes += 1;
@@ -95,7 +117,8 @@ export async function reapLeases(workDir: string): Promise<ReapResult> {
     await rm(dir, { recursive: true, force: true });
     folders += 1;
   }
-  return { folders, processes, inUse };
+  const machines = [...asked.values()].reduce((sum: number, count) => sum + (count ?? 0), 0);
+  return { folders, processes, machines, inUse, unreachable };
 }
 
 async function removeUnowned(dir: string): Promise<boolean> {

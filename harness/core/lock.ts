@@ -26,28 +26,47 @@ export interface TakeLockOptions {
 export async function takeLock(file: string, options: TakeLockOptions): Promise<Lock> {
   let { onWait } = options;
   for (;;) {
-    const handle = await open(file, 'a', 0o600);
-    try {
-      if (!(await tryLock(handle, ['--nonblock'], options.budget))) {
-        onWait?.();
-        onWait = undefined;
-        await tryLock(handle, [], options.budget);
-      }
-      if (await isStill(file, handle)) {
-        return {
-          release: async () => {
-            // Removed while it is still locked: who waits for it sees that the name is gone and begins anew.
-            await rm(file, { force: true });
-            await handle.close();
-          },
-        };
-      }
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
-    await handle.close();
+    const lock = await lockOnce(file, async (handle) => {
+      if (await tryLock(handle, ['--nonblock'], options.budget)) return true;
+      onWait?.();
+      onWait = undefined;
+      return tryLock(handle, [], options.budget);
+    });
+    if (lock !== undefined) return lock;
   }
+}
+
+/**
+ * As `takeLock`, without waiting.
+ *
+ * @returns Undefined when another has the lock.
+ */
+export async function tryTakeLock(file: string, budget: Budget): Promise<Lock | undefined> {
+  return lockOnce(file, (handle) => tryLock(handle, ['--nonblock'], budget));
+}
+
+/** @returns Undefined when `lock` did not get it, or when it was removed in between. */
+async function lockOnce(
+  file: string,
+  lock: (handle: FileHandle) => Promise<boolean>,
+): Promise<Lock | undefined> {
+  const handle = await open(file, 'a', 0o600);
+  try {
+    if ((await lock(handle)) && (await isStill(file, handle))) {
+      return {
+        release: async () => {
+          // Removed while it is still locked: who waits for it sees that the name is gone and begins anew.
+          await rm(file, { force: true });
+          await handle.close();
+        },
+      };
+    }
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  await handle.close();
+  return undefined;
 }
 
 /** Node cannot lock. flock locks the file that we opened and handed to it, and the lock stays when flock has ended. */

@@ -147,16 +147,19 @@ export interface ProgramEnd {
 
 /**
  * Starts a long-lived program that cannot outlive us: the kernel kills it when this process dies, however it
- * dies. Output goes to a file, never to a pipe: a grandchild that holds a pipe would keep us waiting, and the
- * program gets a session of its own, so that a Ctrl-C at the terminal reaches only us.
+ * dies. The program gets a session of its own, so that a Ctrl-C at the terminal reaches only us. Its end is that of
+ * the program alone: a grandchild may hold its output open for longer.
  *
  * @param args The program and its arguments; `setpriv` must be able to find it.
+ * @param options.logFile Receives what it prints.
+ * @param options.onOutput Receives what it prints on its standard output, which then does not go to the file.
  * @throws {HarnessError} TOOL_FAILED when it cannot be started.
  */
 export function startProgram(
   args: readonly string[],
   options: {
     readonly logFile: string;
+    readonly onOutput?: (text: string) => void;
     readonly cwd?: string;
     readonly env?: Readonly<Record<string, string>>;
   },
@@ -173,9 +176,15 @@ export function startProgram(
       extendEnv: false,
       env: toolEnvironment(options.env),
       stdin: 'ignore',
-      stdout: descriptor,
+      stdout: options.onOutput === undefined ? descriptor : 'pipe',
       stderr: descriptor,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    const { onOutput } = options;
+    if (onOutput !== undefined) child.stdout?.setEncoding('utf8').on('data', onOutput);
+    // With the program everybody has gone who had something to say to us.
+    child.once('exit', () => {
+      child.stdout?.destroy();
     });
     const pid = child.pid;
     if (pid === undefined) {

@@ -188,12 +188,18 @@ async function checkKvmDevice(root: string): Promise<DoctorCheck> {
   }
 }
 
-async function checkLibvirt({ run, budget }: HostAccess): Promise<DoctorCheck> {
+async function checkLibvirt({ isRoot, root, run, budget }: HostAccess): Promise<DoctorCheck> {
   const check = { id: 'libvirt', title: 'libvirt' };
   try {
     await run('virsh', ['--version'], { budget });
   } catch {
-    return { ...check, status: 'ok', found: 'not installed; only the libvirt target needs it' };
+    const distro = await readDistro(path.join(root, 'etc/os-release'));
+    return {
+      ...check,
+      status: 'ok',
+      found: 'not installed; only --target libvirt needs it',
+      cure: installCommand(distro, ['libvirtd', 'virsh', 'qemu-system-x86_64'], isRoot),
+    };
   }
   try {
     const { stdout } = await run('virsh', ['--connect', 'qemu:///system', 'version'], {
@@ -207,8 +213,8 @@ async function checkLibvirt({ run, budget }: HostAccess): Promise<DoctorCheck> {
     return {
       ...check,
       status: 'warn',
-      found: `installed, but its daemon does not answer (${why.trim()}); only the libvirt target needs it`,
-      cure: 'sudo systemctl start libvirtd, and join the group libvirt: sudo usermod -aG libvirt "$USER"',
+      found: `installed, but its daemon does not answer (${why.trim()}); only --target libvirt needs it`,
+      cure: 'sudo systemctl start libvirtd   (without systemd: sudo virtlogd -d; sudo libvirtd -d)\nsudo usermod -aG libvirt "$USER"   (then log in again; --connect qemu:///session needs neither)',
     };
   }
 }

@@ -24,6 +24,14 @@ const PACKAGES = {
   cpio: { apt: 'cpio', dnf: 'cpio', pacman: 'cpio', nix: 'cpio' },
   zstd: { apt: 'zstd', dnf: 'zstd', pacman: 'zstd', nix: 'zstd' },
   gpg: { apt: 'gpg', dnf: 'gnupg2', pacman: 'gnupg', nix: 'gnupg' },
+  libvirtd: { apt: 'libvirt-daemon-system', dnf: 'libvirt-daemon-kvm', pacman: 'libvirt', nix: 'libvirt' },
+  virsh: { apt: 'libvirt-clients', dnf: 'libvirt-client', pacman: 'libvirt', nix: 'libvirt' },
+  'qemu-system-x86_64': {
+    apt: 'qemu-system-x86',
+    dnf: 'qemu-system-x86-core',
+    pacman: 'qemu-system-x86',
+    nix: 'qemu',
+  },
   '/usr/share/keyrings/debian-archive-keyring.gpg': {
     apt: 'debian-archive-keyring',
     dnf: 'debian-keyring',

@@ -6,7 +6,7 @@ import { planVariant, renderPlan } from './plan.js';
 
 const [scenario] = await loadScenarios(['scenarios/btrfs-luks-rollback/scenario.yaml']);
 const variants = scenario?.variants ?? [];
-const facts = { target: 'qemu', guest: 'debian', memoryMiB: 8192 } as const;
+const facts = { guest: 'debian', memoryMiB: 8192 } as const;
 
 function variantOf(luks: string): Variant {
   const found = variants.find(({ axes }) => axes.luks === luks);
@@ -65,6 +65,30 @@ void t.test('what cannot run here is skipped with the reason', (t) => {
     /: skipped, it is for the guest debian, and the guest of this run is nixos/,
   );
   t.match(renderPlan(planVariant(variant, { ...facts, memoryMiB: 512 })), /this host has 512 MiB left/);
+  t.end();
+});
+
+void t.test('what the target cannot do is skipped in its own words, and nothing else is', (t) => {
+  const skipsFor = (limits: Parameters<typeof planVariant>[1]['limits']): string[] =>
+    variants.flatMap((variant) => {
+      const plan = planVariant(variant, { ...facts, ...(limits === undefined ? {} : { limits }) });
+      return 'skip' in plan ? [`${plan.skip}: ${variant.id}`] : [];
+    });
+  t.strictSame(skipsFor(undefined), []);
+  const cases = [
+    ['nvme', 'disk=nvme'],
+    ['large-sectors', 'sectorSize=4096'],
+    ['tpm', 'luks=tpm2'],
+    ['secure-boot', 'firmware=secure-boot'],
+  ] as const;
+  for (const [limit, choice] of cases) {
+    const having = variants.filter(({ id }) => id.includes(choice));
+    t.ok(having.length > 0, choice);
+    t.strictSame(
+      skipsFor({ [limit]: 'not here' }),
+      having.map(({ id }) => `not here: ${id}`),
+    );
+  }
   t.end();
 });
 

@@ -12,9 +12,13 @@ import {
   whyNotNixos,
 } from '../scenario/index.js';
 
+/** Features that not every target has; the reason why is a part of a sentence that names the target. */
+type TargetLimits = Readonly<Partial<Record<'nvme' | 'tpm' | 'secure-boot' | 'large-sectors', string>>>;
+
 /** What the host and the target offer. */
 export interface TargetFacts {
-  readonly target: 'qemu';
+  /** What the target cannot do, and why. Absent: nothing of what a scenario can ask for. */
+  readonly limits?: TargetLimits;
   /** What is to be installed. */
   readonly guest: GuestKind;
   /** Memory that machines may take. */
@@ -58,6 +62,8 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   }
   const skip = guest === 'nixos' ? whyNotNixos(scenario.system) : whyNoNix(scenario.system);
   if (skip !== undefined) return { variant, skip };
+  const beyond = whyNotThere(scenario, facts.limits ?? {});
+  if (beyond !== undefined) return { variant, skip: beyond };
   if (scenario.machine.memoryMiB > facts.memoryMiB) {
     return {
       variant,
@@ -86,6 +92,15 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
     }
   }
   return { variant, steps: [...steps, { kind: 'inspect' }] };
+}
+
+/** What of a scenario's machine the target cannot do. */
+function whyNotThere({ disks, system }: Scenario, limits: TargetLimits): string | undefined {
+  if (disks.some(({ bus }) => bus === 'nvme') && limits.nvme !== undefined) return limits.nvme;
+  if (disks.some(({ sectorBytes }) => sectorBytes !== 512) && limits['large-sectors'] !== undefined)
+    return limits['large-sectors'];
+  if (system.luks.some(({ unlock }) => unlock === 'tpm2') && limits.tpm !== undefined) return limits.tpm;
+  return system.secureBoot === undefined ? undefined : limits['secure-boot'];
 }
 
 /** Why a scenario's own Nix modules keep it from the guest that is here: without them it would be another system. */

@@ -1,6 +1,6 @@
 import { HarnessError } from '../core/index.js';
 import type { StageOneKind } from '../scenario/index.js';
-import type { MachineShell, QemuMachine } from '../target/index.js';
+import type { MachineShell, Machine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 
@@ -47,7 +47,7 @@ export interface BootOptions {
  * the phase and the console's tail; WRONG_MACHINE; HOST_UNFIT when the firmware does not know Secure Boot.
  */
 export async function followBoot(
-  machine: QemuMachine,
+  machine: Machine,
   context: VariantContext,
   options: BootOptions,
 ): Promise<{ readonly shell: MachineShell; readonly prompts: number }> {
@@ -154,7 +154,7 @@ export async function followBoot(
  * @returns Root's shell.
  */
 export async function typeUntilAgent(
-  machine: QemuMachine,
+  machine: Machine,
   options: { readonly part: VariantContext['budget']; readonly passphrase: string },
 ): Promise<MachineShell> {
   const { part, passphrase } = options;

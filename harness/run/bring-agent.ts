@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, HarnessError, repositoryRoot } from '../core/index.js';
-import type { MachineKeys, QemuMachine } from '../target/index.js';
+import type { MachineKeys, Machine } from '../target/index.js';
 
 /** The agent of the other guest; here it lies in memory, with its keys beside it. */
 const AGENT_DIR = path.join(repositoryRoot, 'harness/guest/debian/overlay/agent/usr/lib/imperm');
@@ -20,7 +20,7 @@ const READY = 'imperm-agent-is-there';
  * @param password Of the medium's user, when it asks for one.
  */
 export async function bringAgent(
-  machine: QemuMachine,
+  machine: Machine,
   keys: MachineKeys,
   options: { readonly password: string; readonly budget: Budget },
 ): Promise<void> {

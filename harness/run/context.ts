@@ -1,12 +1,12 @@
 import type { Budget, Redactor } from '../core/index.js';
 import type { RunEvent } from '../record/index.js';
-import type { QemuHost } from '../target/index.js';
+import type { MachineHost } from '../target/index.js';
 import type { Guest } from './guest.js';
 import type { PhaseClock } from './phase-clock.js';
 
 /** What all variants of a run share. */
 export interface RunContext {
-  readonly host: QemuHost;
+  readonly host: MachineHost;
   /** Made ready before the first variant. */
   readonly guest: Guest;
   readonly signal: AbortSignal;

@@ -1,6 +1,6 @@
 import { HarnessError } from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
-import type { QemuMachine } from '../target/index.js';
+import type { Machine } from '../target/index.js';
 import { typeUntilAgent } from './boot-machine.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
@@ -54,7 +54,7 @@ export async function cutBootAt(
 
 /** Settles when all jobs of the boot are done. */
 async function comeUp(
-  machine: QemuMachine,
+  machine: Machine,
   options: { readonly part: VariantContext['budget']; readonly passphrase: string },
 ): Promise<undefined> {
   const shell = await typeUntilAgent(machine, options);

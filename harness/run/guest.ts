@@ -2,7 +2,7 @@ import type { Budget } from '../core/index.js';
 import type { listForeignOwners } from '../guest/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { DiskImage, KnownBug, Scenario, SystemModel } from '../scenario/index.js';
-import type { CommandResult, MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
+import type { CommandResult, MachineDisk, MachineShell, Machine } from '../target/index.js';
 import type { Installer } from './installer.js';
 
 export interface PrepareSystemOptions {
@@ -24,7 +24,7 @@ export interface PreparedSystem {
    * @returns Variables for the script.
    */
   bringTools?(
-    installer: { readonly machine: QemuMachine; readonly shell: MachineShell },
+    installer: { readonly machine: Machine; readonly shell: MachineShell },
     budget: Budget,
   ): Promise<Readonly<Record<string, string>>>;
   /**
@@ -33,7 +33,7 @@ export interface PreparedSystem {
    * @returns Output and exit code of what installs it.
    */
   install(
-    installer: { readonly machine: QemuMachine; readonly shell: MachineShell },
+    installer: { readonly machine: Machine; readonly shell: MachineShell },
     budget: Budget,
   ): Promise<CommandResult>;
 }

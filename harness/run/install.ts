@@ -5,7 +5,7 @@ import { HarnessError, lastLines } from '../core/index.js';
 import { CLOSE_DISK_SCRIPT, INSTALLER_DIR } from '../guest/index.js';
 import { collectInstallEvidence, type InstallEvidence } from '../probe/index.js';
 import type { Scenario, Script } from '../scenario/index.js';
-import type { MachineDisk, MachineShell, QemuMachine } from '../target/index.js';
+import type { MachineDisk, MachineShell, Machine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { openInstaller } from './installer.js';
@@ -151,7 +151,7 @@ export async function givePassphrase(
 
 /** Plugs a disk into a machine and waits until it has a name. @returns That name, `/dev/vda`. */
 export async function attachDisk(
-  machine: QemuMachine,
+  machine: Machine,
   shell: MachineShell,
   disk: MachineDisk,
   budget: VariantContext['budget'],
@@ -162,7 +162,7 @@ export async function attachDisk(
 
 /** Waits until a disk has a name. @returns That name, `/dev/vda`. */
 async function findDisk(
-  machine: QemuMachine,
+  machine: Machine,
   shell: MachineShell,
   disk: MachineDisk,
   budget: VariantContext['budget'],

@@ -19,11 +19,10 @@ import {
   type MachineKeys,
   type MachineShell,
   type MachineSpec,
-  machineShape,
   makeMachineKeys,
   makeNonce,
-  type QemuHost,
-  QemuMachine,
+  type MachineHost,
+  Machine,
 } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { PreparationContext } from './preparation.js';
@@ -41,7 +40,7 @@ export interface InstallerMedium {
   /** Run once it is up, before its state is saved: every copy has it. */
   readonly preload: string;
   /** Brings the agent into a medium that has none. */
-  readonly bringAgent?: (machine: QemuMachine, keys: MachineKeys, budget: Budget) => Promise<void>;
+  readonly bringAgent?: (machine: Machine, keys: MachineKeys, budget: Budget) => Promise<void>;
 }
 
 /** The booted installer as a file: restored in a moment, as often as wanted, each time with other disks. */
@@ -66,11 +65,11 @@ export async function prepareInstaller(
   const key = digestOf(
     '3',
     medium.key,
-    host.toolbox.qemuVersion,
+    host.target.version,
     host.toolbox.firmwareVersion,
     os.cpus()[0]?.model ?? '',
     medium.preload,
-    machineShape(spec, host.accelerator),
+    host.target.describeShape(spec),
   );
   const budget = Budget.start('the installer to boot', LIMITS_MS.coldInstaller * scale, options.signal);
   const { dir } = await options.phases.run('installer', () =>
@@ -83,7 +82,7 @@ export async function prepareInstaller(
       build: async (part) => {
         options.note('Booting the installer to keep its state (once).');
         const keys = makeMachineKeys();
-        await using machine = await QemuMachine.start(host, spec, {
+        await using machine = await Machine.start(host, spec, {
           budget,
           keys,
           redactor: new Redactor(),
@@ -121,7 +120,7 @@ function machineSpec(medium: InstallerMedium, boot: BootSource): MachineSpec {
 }
 
 export interface OpenInstallerOptions {
-  readonly host: QemuHost;
+  readonly host: MachineHost;
   readonly installer: Installer;
   readonly budget: Budget;
   readonly redactor: Redactor;
@@ -137,25 +136,30 @@ export interface OpenInstallerOptions {
 /** A running copy of the installer and root's shell in it. */
 export async function openInstaller(
   options: OpenInstallerOptions,
-): Promise<{ machine: QemuMachine; shell: MachineShell }> {
-  const { budget, fixedDisks } = options;
+): Promise<{ machine: Machine; shell: MachineShell }> {
+  const { budget, fixedDisks, host } = options;
   const { medium, stateFile, keys } = options.installer;
+  const { target } = host;
+  const reservation = fixedDisks === undefined ? await target.reserveState?.(stateFile, budget) : undefined;
+  // Where one machine alone can have the state, whoever comes second boots the medium instead of waiting.
+  const isCold = fixedDisks !== undefined || (target.reserveState !== undefined && reservation === undefined);
   const spec: MachineSpec = {
-    ...machineSpec(
-      medium,
-      fixedDisks === undefined ? { from: 'state', stateFile, began: medium.boot } : medium.boot,
-    ),
+    ...machineSpec(medium, isCold ? medium.boot : { from: 'state', stateFile, began: medium.boot }),
     ...(fixedDisks === undefined ? {} : { disks: fixedDisks }),
     ...(options.nvramFile === undefined ? {} : { nvramFile: options.nvramFile }),
   };
-  const machine = await QemuMachine.start(options.host, spec, { ...options, keys });
+  const machine = await Machine.start(host, spec, {
+    ...options,
+    keys,
+    ...(reservation === undefined ? {} : { reservation }),
+  });
   try {
-    if (fixedDisks !== undefined) {
+    if (isCold) {
       await medium.bringAgent?.(machine, keys, budget);
       await machine.waitForAgent(budget);
     }
     const shell = await machine.openShell(budget);
-    if (fixedDisks !== undefined) await shell.run(medium.preload, budget);
+    if (isCold) await shell.run(medium.preload, budget);
     // The saved clock stands still, and all copies hold the same host key: the nonce tells them apart.
     const nonce = await shell.run(
       `date -s @${String(Math.round((performance.timeOrigin + monotonicMs()) / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,

@@ -1,6 +1,6 @@
 import type { Budget } from '../core/index.js';
 import type { LoginEvidence } from '../probe/index.js';
-import { makeNonce, type QemuMachine } from '../target/index.js';
+import { makeNonce, type Machine } from '../target/index.js';
 
 const LOGIN = /login: $/;
 const PASSWORD = /Password: $/;
@@ -11,12 +11,12 @@ const SHOWN_LINES = 12;
 
 /** Logs in at a machine's serial console, as a person does. */
 export class ConsoleLogin {
-  readonly #machine: QemuMachine;
+  readonly #machine: Machine;
   readonly #budget: Budget;
   #position: number;
   #isAtPrompt = false;
 
-  constructor(machine: QemuMachine, budget: Budget) {
+  constructor(machine: Machine, budget: Budget) {
     this.#machine = machine;
     this.#budget = budget;
     this.#position = machine.console.position;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type Budget, describeFailure, HarnessError } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { type MachineKeys, makeMachineKeys, makeNonce, QemuMachine } from '../target/index.js';
+import { type MachineKeys, makeMachineKeys, makeNonce, Machine } from '../target/index.js';
 import { EMULATED_KERNEL, GUEST_TIMEOUT_S, LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import type { MachineParts } from './machine-parts.js';
@@ -16,7 +16,7 @@ interface Identity {
 }
 
 interface PoweredMachine extends Identity {
-  readonly machine: QemuMachine;
+  readonly machine: Machine;
 }
 
 /** The power switch of the machine under test. Its disks and its firmware variables outlast every power cut. */
@@ -35,7 +35,7 @@ export class MachinePower {
     this.#watch = watch;
   }
 
-  get machine(): QemuMachine {
+  get machine(): Machine {
     return this.#running.machine;
   }
 
@@ -75,7 +75,7 @@ export class MachinePower {
     const { keys, nonce } = identity;
     const { host, folder, redactor, emit, variant, timeScale, budget } = this.#context;
     const timeout = String(GUEST_TIMEOUT_S * timeScale);
-    const machine = await QemuMachine.start(
+    const machine = await Machine.start(
       host,
       {
         ...this.#scenario.machine,
@@ -129,8 +129,8 @@ export class MachinePower {
     const powered = this.#powered;
     this.#powered = undefined;
     if (powered === undefined) return;
-    this.usedMs += powered.machine.processorMs;
     await powered.machine.stop();
+    this.usedMs += powered.machine.processorMs;
   }
 
   /**

@@ -6,7 +6,7 @@ import { openToolbox } from '../host/index.js';
 import type { OwnHost } from '../nix/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { chooseAccelerator } from '../target/index.js';
+import { chooseAccelerator, type OpenTarget } from '../target/index.js';
 import type { RunContext } from './context.js';
 import { prepareDebianGuest } from './debian-guest.js';
 import { type NixosOptions, prepareNixosGuest } from './nixos-guest.js';
@@ -28,6 +28,8 @@ export interface PrepareOptions {
   readonly environment: Environment;
   readonly tools: 'private' | 'host';
   readonly accelerator: 'auto' | 'kvm' | 'tcg';
+  /** Where machines run. */
+  readonly target: OpenTarget;
   readonly signal: AbortSignal;
   readonly emit: (event: RunEvent) => void;
   /** Default `debian`. */
@@ -64,14 +66,21 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
     }),
   );
   const accelerator = await phases.run('accelerator', () =>
-    chooseAccelerator({ wanted: options.accelerator, toolbox, cacheDir, workDir, budget }),
+    chooseAccelerator({
+      wanted: options.target.hasKvm ? options.accelerator : 'tcg',
+      toolbox,
+      cacheDir,
+      workDir,
+      budget,
+    }),
   );
+  const target = options.target.make(toolbox, accelerator);
   emit({
     type: 'host',
     host: {
       accelerator: accelerator.kind,
       acceleratorReason: accelerator.reason,
-      qemu: toolbox.qemuVersion,
+      qemu: target.version,
       firmware: toolbox.firmwareVersion,
       cpus: os.availableParallelism(),
       memoryMiB: await totalMemoryMiB(),
@@ -85,7 +94,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}`,
     });
   }
-  const host = { toolbox, accelerator, workDir };
+  const host = { target, toolbox, accelerator, workDir };
   const preparation = { host, phases, budget, signal, emit, note, onWait };
   const guest =
     choice.kind === 'debian'

@@ -33,7 +33,7 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
     scenario: { name: scenario.name, title: scenario.title, file: scenario.file },
     axes: variant.axes,
     guest: run.guest.name,
-    target: 'qemu',
+    target: run.host.target.name,
     folder: options.relativeFolder,
     repeat,
   });

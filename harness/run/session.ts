@@ -17,7 +17,7 @@ import {
   type PlantedEvidence,
 } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { type MachineShell, QemuMachine } from '../target/index.js';
+import { type MachineShell, Machine } from '../target/index.js';
 import { followBoot } from './boot-machine.js';
 import { BootedSystem } from './booted-system.js';
 import { makeBoundary } from './boundary.js';
@@ -224,7 +224,7 @@ export class VariantSession {
     if (!isLayoutsFault(error)) throw error;
     // While the machine still shows it.
     const screen = path.join(this.#context.folder, 'screen.png');
-    await this.power.machine.screenshot(screen, QemuMachine.stopBudget()).catch((thrown: unknown) => {
+    await this.power.machine.screenshot(screen, Machine.stopBudget()).catch((thrown: unknown) => {
       this.#note(`No picture of the screen: ${describeFailure(thrown)}`);
     });
     return { boot, error };

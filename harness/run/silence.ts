@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { QemuMachine } from '../target/index.js';
+import { Machine } from '../target/index.js';
 import { SILENCE_MS } from './budgets.js';
 
 const LOOK_MS = 1000;
@@ -15,7 +15,7 @@ const LOOK_MS = 1000;
  * @param options.onSilence Receives how long it has been, in milliseconds, and what was said last.
  */
 export function watchSilence(
-  machine: QemuMachine,
+  machine: Machine,
   options: {
     readonly folder: string;
     readonly isOver: () => boolean;
@@ -35,7 +35,7 @@ export function watchSilence(
       announcedMs = silentMs;
       options.onSilence(silentMs, lastLine);
       void machine
-        .describeProcessors(QemuMachine.stopBudget())
+        .describeProcessors(Machine.stopBudget())
         .then((state) =>
           appendFile(
             path.join(options.folder, 'silence.txt'),

@@ -1,6 +1,6 @@
 import { HarnessError } from '../core/index.js';
 import type { Toolbox } from '../host/index.js';
-import type { MachineSpec } from './machine.js';
+import type { MachineSpec } from './machine-spec.js';
 
 /**
  * The firmware that a machine starts with: one that knows Secure Boot only where it is wanted, for it is slower.

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { MachineSpec } from './machine.js';
+import type { MachineSpec } from './machine-spec.js';
 import type { MachineKeys } from './shell.js';
 
 /** One private file per string that the firmware hands to the machine: credentials for systemd, kernel arguments. */

@@ -7,9 +7,11 @@ export type {
   MachineDisk,
   MachineFault,
   MachineSpec,
-} from './machine.js';
+} from './machine-spec.js';
+export { Machine, type MachineHost, type StartOptions } from './machine.js';
 export { connectHost } from './connect-host.js';
+export { reapDomains, Virsh } from './libvirt/index.js';
 export { makeNonce } from './nonce.js';
-export { machineShape } from './qemu-arguments.js';
-export { QemuMachine, type QemuHost, type StartOptions } from './qemu.js';
+export { openTarget, type OpenTarget, type TargetChoice } from './open-target.js';
 export { makeMachineKeys, type CommandResult, type MachineKeys, type MachineShell } from './shell.js';
+export type { TargetLimits, TargetName } from './target.js';

@@ -1,9 +1,7 @@
 // What is written down of the processors of a machine that hangs.
 import t from 'tap';
 
-import { Budget } from '../core/index.js';
 import { describeProcessors } from './processor-state.js';
-import type { QmpClient } from './qmp.js';
 
 t.test('of the registers only those that can hold no key are shown', async (t) => {
   const answers: Record<string, string> = {
@@ -13,12 +11,8 @@ t.test('of the registers only those that can hold no key are shown', async (t) =
     'info lapic 0': 'IRR\t (none)\r\n',
     'info lapic 1': 'IRR\t 236\r\n',
   };
-  const qmp = {
-    execute: (_name: string, args: Readonly<Record<string, unknown>>) =>
-      Promise.resolve(answers[String(args['command-line'])]),
-  } as unknown as QmpClient;
-  const budget = Budget.start('the monitor to answer', 1000, new AbortController().signal);
-  t.strictSame((await describeProcessors(qmp, budget)).split('\n'), [
+  const monitor = (command: string): Promise<string> => Promise.resolve(answers[command] ?? '');
+  t.strictSame((await describeProcessors(monitor)).split('\n'), [
     'VM status: running',
     '',
     'CPU#0',

@@ -2,7 +2,7 @@
 import t from 'tap';
 
 import { chooseFirmwareCode } from './firmware-code.js';
-import type { MachineDisk, MachineSpec } from './machine.js';
+import type { MachineDisk, MachineSpec } from './machine-spec.js';
 import { qemuArguments } from './qemu-arguments.js';
 
 const SPEC: MachineSpec = { memoryMiB: 1024, boot: { from: 'disk' }, disks: [], nonce: 'n' };

@@ -1,5 +1,5 @@
 import type { Accelerator } from './accelerator.js';
-import type { MachineDisk, MachineSpec } from './machine.js';
+import type { MachineDisk, MachineSpec } from './machine-spec.js';
 
 const GAP_BYTES = 1024 * 1024;
 

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import t from 'tap';
 
 import { Budget } from '../core/index.js';
-import type { MachineSpec } from './machine.js';
+import type { MachineSpec } from './machine-spec.js';
 import { blockNode, DISK_SLOTS, qemuArguments } from './qemu-arguments.js';
 import { QmpClient, type QmpEvent } from './qmp.js';
 import { ListeningSocket } from './socket.js';

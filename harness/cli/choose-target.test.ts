@@ -1,0 +1,35 @@
+// Where machines run, as the command line says it. No machine is started, and no libvirt is asked.
+import t from 'tap';
+
+import { Cli, withFolder } from './cli-process.js';
+import { chooseTarget, renderTarget } from './choose-target.js';
+
+t.test('a target and its address', (t) => {
+  t.strictSame(chooseTarget({}), { kind: 'qemu' });
+  t.strictSame(chooseTarget({ target: 'libvirt' }), { kind: 'libvirt', uri: 'qemu:///system' });
+  const session = { target: 'libvirt', connect: 'qemu:///session' } as const;
+  t.strictSame(chooseTarget(session), { kind: 'libvirt', uri: 'qemu:///session' });
+  t.throws(() => chooseTarget({ connect: 'qemu:///system' }), { code: 'USAGE', message: /--target libvirt/ });
+  t.strictSame(renderTarget({}), []);
+  t.strictSame(renderTarget({ target: 'libvirt' }), ['--target libvirt']);
+  t.strictSame(renderTarget(session), ['--target libvirt', '--connect qemu:///session']);
+  t.end();
+});
+
+t.test('what cannot be a target is told before anything is made', (t) =>
+  withFolder(async (folder) => {
+    const run = (...words: string[]) =>
+      new Cli(['run', 'btrfs-luks-rollback', '--once', '--reports', folder, ...words], {
+        IMPERM_WORK: `${folder}/w`,
+      }).result;
+    const far = await run('--target', 'libvirt', '--connect', 'qemu+ssh://root@elsewhere/system');
+    t.equal(far.exitCode, 2);
+    t.match(far.stderr, /only libvirt on this host[\s\S]*run imperm there/);
+    const lonely = await run('--connect', 'qemu:///system');
+    t.equal(lonely.exitCode, 2);
+    t.match(lonely.stderr, /goes with --target libvirt/);
+    const other = await run('--target', 'xen');
+    t.equal(other.exitCode, 2);
+    t.match(other.stderr, /qemu, libvirt/);
+  }),
+);

@@ -1,0 +1,66 @@
+import { type Budget, HarnessError, takeLease } from '../core/index.js';
+import type { Toolbox } from '../host/index.js';
+import type { Accelerator } from './accelerator.js';
+import { askLibvirt, askLimits, LibvirtTarget, Virsh } from './libvirt/index.js';
+import { QemuTarget } from './qemu.js';
+import type { Target, TargetLimits, TargetName } from './target.js';
+
+/** A target by its name, and where it is asked. */
+export type TargetChoice =
+  { readonly kind: 'qemu' } | { readonly kind: 'libvirt'; /** `qemu:///system` */ readonly uri: string };
+
+/** A target that has said what it can do. Nothing has been made for it yet. */
+export interface OpenTarget {
+  readonly name: TargetName;
+  readonly limits: TargetLimits;
+  /** Whether it would run machines with KVM at all. */
+  readonly hasKvm: boolean;
+  make(toolbox: Toolbox, accelerator: Accelerator): Target;
+}
+
+/** Sockets, disks and the saved installer are files of this host. */
+const LOCAL_URI = /^qemu:\/\/\/(?:system|session)(?:\?|$)/;
+
+/**
+ * Asks a target what it can do.
+ *
+ * @param options.workDir For files that libvirt reads.
+ * @throws {HarnessError} USAGE for a libvirt on another host; HOST_UNFIT when libvirt does not answer or cannot run our
+ * machines; TIMEOUT; INTERRUPTED.
+ */
+export async function openTarget(
+  choice: TargetChoice,
+  { workDir, budget }: { readonly workDir: string; readonly budget: Budget },
+): Promise<OpenTarget> {
+  if (choice.kind === 'qemu') {
+    return {
+      name: 'qemu',
+      limits: {},
+      hasKvm: true,
+      make: (toolbox, accelerator) => new QemuTarget(toolbox, accelerator),
+    };
+  }
+  const { uri } = choice;
+  if (!LOCAL_URI.test(uri)) {
+    throw new HarnessError(
+      'USAGE',
+      `imperm cannot run machines at ${uri}: only libvirt on this host is supported`,
+      {
+        hint: 'Take --connect qemu:///system or qemu:///session. For another host, run imperm there: its disks, its sockets and the saved installer are files on the host that runs the machine.',
+      },
+    );
+  }
+  const virsh = new Virsh(uri);
+  const facts = await askLibvirt(virsh, budget);
+  const lease = await takeLease(workDir);
+  try {
+    return {
+      name: 'libvirt',
+      limits: await askLimits(virsh, facts, { folder: lease.dir, budget }),
+      hasKvm: facts.hasKvm,
+      make: (_toolbox, accelerator) => new LibvirtTarget(virsh, facts, accelerator),
+    };
+  } finally {
+    await lease.release();
+  }
+}
