@@ -28,6 +28,8 @@ t.test('what cannot be a target is told before anything is made', (t) =>
     const lonely = await run('--connect', 'qemu:///system');
     t.equal(lonely.exitCode, 2);
     t.match(lonely.stderr, /goes with --target libvirt/);
+    const planned = await new Cli(['plan', 'btrfs-luks-rollback', '--connect', 'qemu:///system']).result;
+    t.match(planned, { exitCode: 2, stderr: /goes with --target libvirt/ });
     const other = await run('--target', 'xen');
     t.equal(other.exitCode, 2);
     t.match(other.stderr, /qemu, libvirt/);

@@ -1,6 +1,6 @@
 import { Budget, HarnessError, reapLeases, type ReapResult } from '../core/index.js';
 import { openTarget, type OpenTarget, reapDomains, type TargetChoice, Virsh } from '../target/index.js';
-import type { HostOptions } from './options.js';
+import type { TargetOptions } from './options.js';
 
 const DEFAULT_URI = 'qemu:///system';
 /** Asking what it can do. */
@@ -16,7 +16,7 @@ const REAP_MS = 60_000;
 export function chooseTarget({
   target = 'qemu',
   connect,
-}: Pick<HostOptions, 'target' | 'connect'>): TargetChoice {
+}: TargetOptions): TargetChoice {
   if (target === 'libvirt') return { kind: 'libvirt', uri: connect ?? DEFAULT_URI };
   if (connect === undefined) return { kind: 'qemu' };
   throw new HarnessError('USAGE', '--connect is the address of libvirt, and goes with --target libvirt');
@@ -28,7 +28,7 @@ export function chooseTarget({
  * @throws As `openTarget` and `chooseTarget`.
  */
 export function openChosenTarget(
-  options: Pick<HostOptions, 'target' | 'connect'>,
+  options: TargetOptions,
   { workDir, signal }: { readonly workDir: string; readonly signal: AbortSignal },
 ): Promise<OpenTarget> {
   const budget = Budget.start('the target to say what it can do', OPEN_MS, signal);
@@ -36,7 +36,7 @@ export function openChosenTarget(
 }
 
 /** The options with which that target is asked for again. */
-export function renderTarget(options: Pick<HostOptions, 'target' | 'connect'>): string[] {
+export function renderTarget(options: TargetOptions): string[] {
   const choice = chooseTarget(options);
   if (choice.kind === 'qemu') return [];
   return ['--target libvirt', ...(choice.uri === DEFAULT_URI ? [] : [`--connect ${choice.uri}`])];

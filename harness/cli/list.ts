@@ -1,5 +1,8 @@
+import type { Environment } from '../core/index.js';
 import type { GuestOptions } from './choose-guest.js';
+import { openChosenTarget } from './choose-target.js';
 import { glob } from './glob.js';
+import type { TargetOptions } from './options.js';
 import { renderPlan, planVariant, type TargetFacts } from '../plan/index.js';
 import { loadScenarios, selectVariants as chooseVariants } from '../scenario/index.js';
 import { SCENARIOS_DIR, type SelectOptions, selectVariants } from './select.js';
@@ -10,13 +13,18 @@ export const ANY_HOST: TargetFacts = {
   memoryMiB: Number.POSITIVE_INFINITY,
 };
 
+/** Shows what a run would do. A libvirt is asked what it can do, and for nothing else. */
 export async function plan(
   names: readonly string[],
-  options: SelectOptions & Pick<GuestOptions, 'guest'>,
+  options: SelectOptions & Pick<GuestOptions, 'guest'> & TargetOptions,
+  { workDir }: Pick<Environment, 'workDir'>,
 ): Promise<void> {
-  for (const variant of await selectVariants(names, options)) {
-    process.stdout.write(`${renderPlan(planVariant(variant, { ...ANY_HOST, guest: options.guest }))}\n`);
-  }
+  const variants = await selectVariants(names, options);
+  const { limits } = await openChosenTarget(options, { workDir, signal: new AbortController().signal });
+  for (const variant of variants)
+    process.stdout.write(
+      `${renderPlan(planVariant(variant, { ...ANY_HOST, guest: options.guest, limits }))}\n`,
+    );
 }
 
 /** Every scenario below scenarios/, those that must fail included, with the names to run them by. */

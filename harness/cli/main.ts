@@ -15,8 +15,18 @@ import { reapAll } from './reap.js';
 import { run } from './run.js';
 import { setUp } from './set-up.js';
 
-function withHostOptions(command: Command): Command {
+function withTarget(command: Command): Command {
   return command
+    .addOption(
+      new Option('--target <target>', "where machines run: imperm's own QEMU, or libvirt on this host")
+        .choices(['qemu', 'libvirt'])
+        .default('qemu'),
+    )
+    .option('--connect <uri>', 'with --target libvirt, its address (default: qemu:///system)');
+}
+
+function withHostOptions(command: Command): Command {
+  return withTarget(command)
     .addOption(
       new Option('--accel <kind>', 'how machines are run; auto takes KVM when it is proved to work')
         .choices(['auto', 'kvm', 'tcg'])
@@ -27,12 +37,6 @@ function withHostOptions(command: Command): Command {
         .choices(['private', 'host'])
         .default('private'),
     )
-    .addOption(
-      new Option('--target <target>', "where machines run: imperm's own QEMU, or libvirt on this host")
-        .choices(['qemu', 'libvirt'])
-        .default('qemu'),
-    )
-    .option('--connect <uri>', 'with --target libvirt, its address (default: qemu:///system)')
     .option('-y, --yes', 'install missing host packages without asking', false);
 }
 
@@ -198,11 +202,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async (folder: string | undefined, options: LeaksOptions) => {
       exitCode = await leaks(folder, options, { environment, version: manifest.version });
     });
-  withGuest(withVariantOptions(command('plan', 'show what a run would do, and do nothing')))
+  withTarget(withGuest(withVariantOptions(command('plan', 'show what a run would do, and do nothing'))))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
     .action(async (names: string[], options: Parameters<typeof plan>[1]) => {
-      await plan(names, options);
+      await plan(names, options, environment);
     });
   command('list', 'list scenarios and their variants').action(list);
   command('nix', 'a scenario as JSON, of which the flake in nix/ makes NixOS systems')

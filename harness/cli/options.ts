@@ -1,12 +1,16 @@
 import type { TargetName } from '../target/index.js';
 
-/** Options of every command that starts machines. */
-export interface HostOptions {
-  readonly accel: 'auto' | 'kvm' | 'tcg';
-  readonly tools: 'private' | 'host';
-  readonly yes: boolean;
-  /** Where machines run. Default `qemu`. */
+/** Where machines run. */
+export interface TargetOptions {
+  /** Default `qemu`. */
   readonly target?: TargetName;
   /** Address of libvirt. Default `qemu:///system`. */
   readonly connect?: string;
+}
+
+/** Options of every command that starts machines. */
+export interface HostOptions extends TargetOptions {
+  readonly accel: 'auto' | 'kvm' | 'tcg';
+  readonly tools: 'private' | 'host';
+  readonly yes: boolean;
 }

@@ -96,7 +96,7 @@ void t.test('partitions, boot files, subvolumes, registration and owners of an i
   );
   await t.rejects(tooLarge, {
     code: 'INSTALL_FAILED',
-    message: /needs \d+ MiB, and the disk .* has 640 MiB/,
+    message: /has 1154 MiB, and the disk of the scenario 640 MiB/,
   });
 
   const fault = await make({ uid: 1000, gid: 100 });

@@ -158,7 +158,7 @@ async function followLinks(tree: string, system: SystemModel, storePath: string)
 async function makeBtrfs(making: Making, tree: string): Promise<Part> {
   const { system, scratch, toolbox, runAsRoot } = making;
   const file = path.join(scratch, 'btrfs.img');
-  const sizeMiB = Math.max(system.image.btrfs.sizeMiB, await neededMiB(making, tree));
+  const sizeMiB = await chooseBtrfsMiB(making, tree);
   await makeSparse(file, sizeMiB);
   const subvolumes = system.image.subvolumes.flatMap((subvolume) => ['--subvol', `rw:${subvolume}`]);
   const { args, env } = toolbox.command('mkfs.btrfs', [
@@ -173,15 +173,18 @@ async function makeBtrfs(making: Making, tree: string): Promise<Part> {
   return { file, sizeMiB };
 }
 
-/** @throws {HarnessError} INSTALL_FAILED when the disk is no larger. */
-async function neededMiB({ system, diskMiB, runAsRoot }: Making, tree: string): Promise<number> {
+/** @throws {HarnessError} INSTALL_FAILED when the disk is no larger than the image would be. */
+async function chooseBtrfsMiB({ system, diskMiB, runAsRoot }: Making, tree: string): Promise<number> {
   const usedMiB = Number.parseInt(await runAsRoot(['du', '--summarize', '--block-size=1M', tree]), 10);
-  const needed = Math.ceil(usedMiB * BTRFS_FACTOR) + BTRFS_SPARE_MIB;
-  const rest = system.image.esp.sizeMiB + 2 * MARGIN_MIB;
-  if (needed + rest < diskMiB) return needed;
+  const sizeMiB = Math.max(
+    system.image.btrfs.sizeMiB,
+    Math.ceil(usedMiB * BTRFS_FACTOR) + BTRFS_SPARE_MIB,
+  );
+  const imageMiB = sizeMiB + system.image.esp.sizeMiB + 2 * MARGIN_MIB;
+  if (imageMiB < diskMiB) return sizeMiB;
   throw new HarnessError(
     'INSTALL_FAILED',
-    `The image of this system needs ${String(needed + rest)} MiB, and the disk of the scenario has ${String(diskMiB)} MiB: it has to be larger, or nothing could grow`,
+    `The image of this system has ${String(imageMiB)} MiB, and the disk of the scenario ${String(diskMiB)} MiB: it has to be larger, or nothing could grow`,
     { hint: 'Give the disk a larger `size`; it takes no more of the host than what is written to it.' },
   );
 }
