@@ -13,10 +13,7 @@ const REAP_MS = 60_000;
  *
  * @throws {HarnessError} USAGE when there is an address and nobody to ask at it.
  */
-export function chooseTarget({
-  target = 'qemu',
-  connect,
-}: TargetOptions): TargetChoice {
+export function chooseTarget({ target = 'qemu', connect }: TargetOptions): TargetChoice {
   if (target === 'libvirt') return { kind: 'libvirt', uri: connect ?? DEFAULT_URI };
   if (connect === undefined) return { kind: 'qemu' };
   throw new HarnessError('USAGE', '--connect is the address of libvirt, and goes with --target libvirt');

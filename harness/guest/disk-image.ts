@@ -176,10 +176,7 @@ async function makeBtrfs(making: Making, tree: string): Promise<Part> {
 /** @throws {HarnessError} INSTALL_FAILED when the disk is no larger than the image would be. */
 async function chooseBtrfsMiB({ system, diskMiB, runAsRoot }: Making, tree: string): Promise<number> {
   const usedMiB = Number.parseInt(await runAsRoot(['du', '--summarize', '--block-size=1M', tree]), 10);
-  const sizeMiB = Math.max(
-    system.image.btrfs.sizeMiB,
-    Math.ceil(usedMiB * BTRFS_FACTOR) + BTRFS_SPARE_MIB,
-  );
+  const sizeMiB = Math.max(system.image.btrfs.sizeMiB, Math.ceil(usedMiB * BTRFS_FACTOR) + BTRFS_SPARE_MIB);
   const imageMiB = sizeMiB + system.image.esp.sizeMiB + 2 * MARGIN_MIB;
   if (imageMiB < diskMiB) return sizeMiB;
   throw new HarnessError(
