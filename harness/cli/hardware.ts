@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-
 import { Budget, EXIT } from '../core/index.js';
 import { type BlockDevice, collectDisks, type DisksEvidence, findAllowedDisk } from '../probe/index.js';
-import { type DiskIdentity, loadHost } from '../scenario/index.js';
+import { makeBoundary } from '../run/index.js';
+import { loadHost } from '../scenario/index.js';
 import { connectHost } from '../target/index.js';
 
 const LIMIT_MS = 60_000;
@@ -20,7 +19,7 @@ export async function checkHardware(file: string): Promise<number> {
   const shell = await connectHost(host, budget);
   let evidence: DisksEvidence;
   try {
-    const collection = collectDisks(`imperm-${randomBytes(9).toString('hex')}`);
+    const collection = collectDisks(makeBoundary());
     evidence = collection.parse(
       (await shell.execute('bash -s', budget, { input: collection.script })).stdout,
     );
@@ -63,9 +62,9 @@ function describeRefused(name: string, refusals: readonly string[]): string {
 function describeDisks({ disks }: DisksEvidence): string {
   const named = disks.filter(({ type, serial }) => type === 'disk' && serial !== '');
   if (named.length === 0) return '\nNo disk of this machine has a serial number: none can be written.\n';
-  const entries = named.map(({ path, ...disk }) => {
-    const identity: DiskIdentity = disk;
-    return `  # ${path}\n  NAME:\n    serial: ${JSON.stringify(identity.serial)}\n    model: ${JSON.stringify(identity.model)}\n    size: ${String(identity.sizeBytes)}\n`;
-  });
+  const entries = named.map(
+    ({ path, serial, model, sizeBytes }) =>
+      `  # ${path}\n  NAME:\n    serial: ${JSON.stringify(serial)}\n    model: ${JSON.stringify(model)}\n    size: ${String(sizeBytes)}\n`,
+  );
   return `\nThe disks of this machine, for the host file; name only what may be overwritten:\n\ndisks:\n${entries.join('')}`;
 }

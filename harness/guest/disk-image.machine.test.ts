@@ -87,13 +87,8 @@ void t.test('partitions, boot files, subvolumes, registration and owners of an i
   t.match(esp, `::/EFI/nixos/${payload.bootFiles.stageOne}`);
   t.match(esp, '::/loader/entries/nixos-generation-1.conf');
 
-  const tooLarge = makeDiskImage(
-    scenario.system as typeof rest & { image: typeof image },
-    debianImageContent(images, payload),
-    {
-      ...{ toolbox, workDir: folder, file: path.join(folder, 'small.qcow2'), diskMiB: 640, budget },
-    },
-  );
+  const small = { toolbox, workDir: folder, file: path.join(folder, 'small.qcow2'), diskMiB: 640, budget };
+  const tooLarge = makeDiskImage({ ...rest, image }, debianImageContent(images, payload), small);
   await t.rejects(tooLarge, {
     code: 'INSTALL_FAILED',
     message: /has 1154 MiB, and the disk of the scenario 640 MiB/,

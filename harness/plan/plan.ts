@@ -8,12 +8,10 @@ import {
   type Scenario,
   type Script,
   type SystemModel,
+  type TargetLimits,
   type Variant,
   whyNotNixos,
 } from '../scenario/index.js';
-
-/** Features that not every target has; the reason why is a part of a sentence that names the target. */
-type TargetLimits = Readonly<Partial<Record<'nvme' | 'tpm' | 'secure-boot' | 'large-sectors', string>>>;
 
 /** What the host and the target offer. */
 export interface TargetFacts {

@@ -60,15 +60,16 @@ export async function loadHost(file: string): Promise<HardwareHost> {
   const shape = checkShape(root, { schema: hostSchema, name: 'host file' });
   const all = [...problems, ...shape.problems];
   const { ssh, disks = {} } = shape.input;
-  const serials = Object.entries(disks).map(
-    ([name, disk]) => [name, `${disk.serial} ${disk.id ?? ''}`] as const,
-  );
-  for (const [index, [name, serial]] of serials.entries())
-    if (serials.slice(0, index).some(([, other]) => other === serial))
+  const seen = new Set<string>();
+  for (const [name, { serial, id = '' }] of Object.entries(disks)) {
+    const key = `${serial} ${id}`;
+    if (seen.has(key))
       all.push({
         place: placeOf(root, ['disks', name, 'serial']),
         message: 'another disk of this file has the same serial number; it cannot be both',
       });
+    seen.add(key);
+  }
   if (all.length > 0 || ssh === undefined) return fail(all);
   return {
     file: shown,

@@ -259,3 +259,8 @@ export interface Variant {
   readonly choices: readonly string[];
   readonly scenario: Scenario;
 }
+
+/** What a target cannot do of that which a scenario can ask for, and why: a part of a sentence that names the target. */
+export type TargetLimits = Readonly<
+  Partial<Record<'nvme' | 'tpm' | 'secure-boot' | 'large-sectors', string>>
+>;

@@ -14,4 +14,4 @@ export { reapDomains, Virsh } from './libvirt/index.js';
 export { makeNonce } from './nonce.js';
 export { openTarget, type OpenTarget, type TargetChoice } from './open-target.js';
 export { makeMachineKeys, type CommandResult, type MachineKeys, type MachineShell } from './shell.js';
-export type { TargetLimits, TargetName } from './target.js';
+export type { TargetName } from './target.js';

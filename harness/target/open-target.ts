@@ -1,9 +1,10 @@
 import { type Budget, HarnessError, takeLease } from '../core/index.js';
+import type { TargetLimits } from '../scenario/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { askLibvirt, askLimits, LibvirtTarget, Virsh } from './libvirt/index.js';
 import { QemuTarget } from './qemu.js';
-import type { Target, TargetLimits, TargetName } from './target.js';
+import type { Target, TargetName } from './target.js';
 
 /** A target by its name, and where it is asked. */
 export type TargetChoice =

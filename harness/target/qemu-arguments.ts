@@ -1,28 +1,20 @@
 import type { Accelerator } from './accelerator.js';
 import type { MachineDisk, MachineSpec } from './machine-spec.js';
+import type { LinePaths, MachineFiles } from './target.js';
 
 const GAP_BYTES = 1024 * 1024;
 
 /** Sockets that QEMU connects to; all exist before it starts. */
-export interface QemuSockets {
+export interface QemuSockets extends LinePaths {
   readonly qmp: string;
-  readonly serial: string;
-  readonly journal: string;
-  readonly agent: string;
 }
 
 /** Slots for disks, all hot-pluggable: pcie root ports `disk0` … */
 export const DISK_SLOTS = 4;
 
-export interface QemuArgumentOptions {
+export interface QemuArgumentOptions extends MachineFiles {
   readonly accelerator: Accelerator;
-  readonly firmwareCode: string;
-  readonly nvramFile: string;
   readonly sockets: QemuSockets;
-  /** Socket of the machine's TPM, when it has one. */
-  readonly tpmSocket?: string;
-  /** One file per firmware string: credentials stay out of the process list. */
-  readonly firmwareStrings: readonly string[];
 }
 
 /** A comma ends a QEMU option value unless doubled. */

@@ -4,11 +4,6 @@ import type { MachineDisk, MachineFault, MachineSpec } from './machine-spec.js';
 /** Where machines run. */
 export type TargetName = 'qemu' | 'libvirt';
 
-/** What a target cannot do, and why: a part of a sentence that names it. */
-export type TargetLimits = Readonly<
-  Partial<Record<'nvme' | 'tpm' | 'secure-boot' | 'large-sectors', string>>
->;
-
 /** What a hypervisor tells of a machine by itself. */
 export type HypervisorEvent =
   | { readonly kind: 'reset' }
@@ -26,17 +21,21 @@ export interface LinePaths {
   readonly agent: string;
 }
 
-/** What a machine is put together with; everything exists before its power is on. */
-export interface MachineWiring {
-  /** The machine's folder. */
-  readonly lease: Lease;
-  readonly lines: LinePaths;
+/** What a machine is described with besides its specification: paths. */
+export interface MachineFiles {
   readonly firmwareCode: string;
   readonly nvramFile: string;
   /** Socket of the machine's TPM, when it has one. */
   readonly tpmSocket?: string;
   /** One file per firmware string: credentials stay out of the process list. */
   readonly firmwareStrings: readonly string[];
+}
+
+/** What a machine is put together with; everything exists before its power is on. */
+export interface MachineWiring extends MachineFiles {
+  /** The machine's folder. */
+  readonly lease: Lease;
+  readonly lines: LinePaths;
   /** Receives how to end what was begun. */
   readonly cleanup: Cleanup;
   readonly budget: Budget;

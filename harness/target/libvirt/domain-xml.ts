@@ -3,7 +3,7 @@ import { Builder } from 'xml2js';
 import { HarnessError } from '../../core/index.js';
 import type { Accelerator } from '../accelerator.js';
 import type { MachineDisk, MachineSpec } from '../machine-spec.js';
-import type { LinePaths } from '../target.js';
+import type { LinePaths, MachineFiles } from '../target.js';
 import { type DomainLabel, LABEL_NAMESPACE } from './label.js';
 
 const QEMU_NAMESPACE = 'http://libvirt.org/schemas/domain/qemu/1.0';
@@ -21,16 +21,12 @@ export interface DomainIdentity {
 /** What makes a domain the one that was saved. */
 export type SavedIdentity = Required<DomainIdentity>;
 
-export interface DomainOptions {
+export interface DomainOptions extends MachineFiles {
   readonly identity: DomainIdentity;
   readonly label: DomainLabel;
   readonly accelerator: Accelerator;
   readonly securityModels: readonly string[];
-  readonly firmwareCode: string;
-  readonly nvramFile: string;
   readonly lines: LinePaths;
-  readonly tpmSocket?: string;
-  readonly firmwareStrings: readonly string[];
 }
 
 type Attributes = Readonly<Record<string, string>>;

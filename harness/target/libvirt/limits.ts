@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, HarnessError } from '../../core/index.js';
+import type { TargetLimits } from '../../scenario/index.js';
 import type { MachineSpec } from '../machine-spec.js';
-import type { TargetLimits } from '../target.js';
+
 import { renderDomain } from './domain-xml.js';
 import type { LibvirtFacts } from './facts.js';
 import type { Virsh } from './virsh.js';
