@@ -1,4 +1,8 @@
-import { Budget, HarnessError, reapLeases, type ReapResult } from '../core/index.js';
+import path from 'node:path';
+
+import { Budget, HarnessError, type Lock, reapLeases, type ReapResult, tryTakeLock } from '../core/index.js';
+import type { TargetFacts } from '../plan/index.js';
+import type { HardwareHost } from '../scenario/index.js';
 import { openTarget, type OpenTarget, reapDomains, type TargetChoice, Virsh } from '../target/index.js';
 import type { TargetOptions } from './options.js';
 
@@ -11,12 +15,20 @@ const REAP_MS = 60_000;
 /**
  * The target that the command line asks for.
  *
- * @throws {HarnessError} USAGE when there is an address and nobody to ask at it.
+ * @throws {HarnessError} USAGE when there is an address and nobody to ask at it, or nobody is named.
  */
-export function chooseTarget({ target = 'qemu', connect }: TargetOptions): TargetChoice {
-  if (target === 'libvirt') return { kind: 'libvirt', uri: connect ?? DEFAULT_URI };
-  if (connect === undefined) return { kind: 'qemu' };
-  throw new HarnessError('USAGE', '--connect is the address of libvirt, and goes with --target libvirt');
+export function chooseTarget({ target = 'qemu', connect, host }: TargetOptions): TargetChoice {
+  if (connect !== undefined && target !== 'libvirt')
+    throw new HarnessError('USAGE', '--connect is the address of libvirt, and goes with --target libvirt');
+  if (target === 'hardware') {
+    if (host !== undefined) return { kind: 'hardware', file: host };
+    throw new HarnessError('USAGE', '--target hardware needs --host, the file that describes the machine', {
+      hint: '`imperm hardware check --help` explains it; run-on-hardware.md leads there.',
+    });
+  }
+  if (host !== undefined)
+    throw new HarnessError('USAGE', '--host describes a real machine, and goes with --target hardware');
+  return target === 'libvirt' ? { kind: 'libvirt', uri: connect ?? DEFAULT_URI } : { kind: 'qemu' };
 }
 
 /**
@@ -32,10 +44,36 @@ export function openChosenTarget(
   return openTarget(chooseTarget(options), { workDir, budget });
 }
 
+/** What the plan has to know of a target. */
+export function describeTarget({
+  limits,
+  hardware,
+}: OpenTarget): Pick<TargetFacts, 'limits' | 'disks'> & Partial<Pick<TargetFacts, 'memoryMiB'>> {
+  if (hardware === undefined) return { limits };
+  const disks = new Map([...hardware.host.disks].map(([name, { sizeBytes }]) => [name, sizeBytes]));
+  return { limits, disks, memoryMiB: hardware.facts.memoryMiB };
+}
+
+/**
+ * Keeps other runs of this host away from a real machine.
+ *
+ * @throws {HarnessError} HOST_UNFIT when one is at it.
+ */
+export async function reserveHardware(
+  { address, port }: HardwareHost,
+  { workDir, signal }: { readonly workDir: string; readonly signal: AbortSignal },
+): Promise<Lock> {
+  const file = path.join(workDir, `machine-${address.replaceAll(/[^A-Za-z0-9.-]/g, '_')}-${String(port)}`);
+  const lock = await tryTakeLock(file, Budget.start('the machine to be free', OPEN_MS, signal));
+  if (lock !== undefined) return lock;
+  throw new HarnessError('HOST_UNFIT', `Another imperm is at work on ${address}`);
+}
+
 /** The options with which that target is asked for again. */
 export function renderTarget(options: TargetOptions): string[] {
   const choice = chooseTarget(options);
   if (choice.kind === 'qemu') return [];
+  if (choice.kind === 'hardware') return ['--target hardware', `--host ${choice.file}`];
   return ['--target libvirt', ...(choice.uri === DEFAULT_URI ? [] : [`--connect ${choice.uri}`])];
 }
 

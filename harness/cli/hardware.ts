@@ -1,7 +1,9 @@
-import { Budget, EXIT } from '../core/index.js';
+import { createInterface } from 'node:readline/promises';
+
+import { Budget, EXIT, HarnessError } from '../core/index.js';
 import { type BlockDevice, collectDisks, type DisksEvidence, findAllowedDisk } from '../probe/index.js';
 import { makeBoundary } from '../run/index.js';
-import { loadHost } from '../scenario/index.js';
+import { type HardwareHost, loadHost } from '../scenario/index.js';
 import { connectHost } from '../target/index.js';
 
 const LIMIT_MS = 60_000;
@@ -15,17 +17,7 @@ const LIMIT_MS = 60_000;
  */
 export async function checkHardware(file: string): Promise<number> {
   const host = await loadHost(file);
-  const budget = Budget.start(`${host.address} to show its disks`, LIMIT_MS, new AbortController().signal);
-  const shell = await connectHost(host, budget);
-  let evidence: DisksEvidence;
-  try {
-    const collection = collectDisks(makeBoundary());
-    evidence = collection.parse(
-      (await shell.execute('bash -s', budget, { input: collection.script })).stdout,
-    );
-  } finally {
-    await shell.end();
-  }
+  const evidence = await askForDisks(host, new AbortController().signal);
   process.stdout.write(`${host.file}: root@${host.address} answers with its host key.\n\n`);
   let isAllowed = true;
   for (const [name, identity] of host.disks) {
@@ -38,6 +30,91 @@ export async function checkHardware(file: string): Promise<number> {
   if (isAllowed && host.disks.size > 0) return EXIT.ok;
   process.stdout.write(describeDisks(evidence));
   return isAllowed ? EXIT.ok : EXIT.unavailable;
+}
+
+/** What a machine shows of its disks while an installer runs on it. */
+async function askForDisks(host: HardwareHost, signal: AbortSignal): Promise<DisksEvidence> {
+  const budget = Budget.start(`${host.address} to show its disks`, LIMIT_MS, signal);
+  const shell = await connectHost(host, budget);
+  try {
+    const collection = collectDisks(makeBoundary());
+    return collection.parse((await shell.execute('bash -s', budget, { input: collection.script })).stdout);
+  } finally {
+    await shell.end();
+  }
+}
+
+export interface ConfirmOptions {
+  /** Names of the disks that are going to be overwritten, as scenarios call them. */
+  readonly disks: readonly string[];
+  /** Serial numbers that were given on the command line. */
+  readonly erase: readonly string[];
+  readonly isInteractive: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Once per run, before anything is written to a real machine: every disk must be the one of the host file and unused, and its
+ * serial number must be given, by a flag or by hand.
+ *
+ * @throws {HarnessError} HOST_UNFIT when a disk is refused, with every reason; USAGE when a serial number is not given, or
+ * is another one.
+ */
+export async function confirmHardware(host: HardwareHost, options: ConfirmOptions): Promise<void> {
+  const evidence = await askForDisks(host, options.signal);
+  const verdicts = options.disks.flatMap((name) => {
+    const identity = host.disks.get(name);
+    return identity === undefined
+      ? []
+      : [{ name, identity, verdict: findAllowedDisk(name, identity, evidence) }];
+  });
+  const refused = verdicts.flatMap(({ name, verdict }) =>
+    'device' in verdict ? [] : [describeRefused(name, verdict.refusals)],
+  );
+  if (refused.length > 0) {
+    throw new HarnessError('HOST_UNFIT', `imperm does not write to the machine of ${host.file}`, {
+      details: refused.join(''),
+      hint: `\`imperm hardware check ${host.file}\` shows every disk of the machine.`,
+    });
+  }
+  const known = verdicts.map(({ identity }) => identity.serial);
+  const foreign = options.erase.find((serial) => !known.includes(serial));
+  if (foreign !== undefined) {
+    throw new HarnessError(
+      'USAGE',
+      `--erase ${foreign}: this run overwrites no disk with that serial number`,
+      {
+        hint: `It overwrites ${known.join(', ') || 'none'}.`,
+      },
+    );
+  }
+  for (const { name, identity, verdict } of verdicts) {
+    if (!('device' in verdict) || options.erase.includes(identity.serial)) continue;
+    const about = describeAllowed(name, verdict);
+    if (!options.isInteractive) {
+      throw new HarnessError(
+        'USAGE',
+        `Nobody has confirmed that a disk of ${host.address} may be overwritten`,
+        {
+          details: about,
+          hint: `Add \`--erase ${identity.serial}\` when that is what you want.`,
+        },
+      );
+    }
+    process.stderr.write(about);
+    const typed = await ask(`Type its serial number to overwrite it on ${host.address}: `);
+    if (typed.trim() !== identity.serial)
+      throw new HarnessError('USAGE', 'That is not its serial number. Nothing was written.');
+  }
+}
+
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
 }
 
 function describeAllowed(

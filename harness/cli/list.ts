@@ -1,6 +1,6 @@
 import type { Environment } from '../core/index.js';
 import type { GuestOptions } from './choose-guest.js';
-import { openChosenTarget } from './choose-target.js';
+import { describeTarget, openChosenTarget } from './choose-target.js';
 import { glob } from './glob.js';
 import type { TargetOptions } from './options.js';
 import { renderPlan, planVariant, type TargetFacts } from '../plan/index.js';
@@ -20,10 +20,10 @@ export async function plan(
   { workDir }: Pick<Environment, 'workDir'>,
 ): Promise<void> {
   const variants = await selectVariants(names, options);
-  const { limits } = await openChosenTarget(options, { workDir, signal: new AbortController().signal });
+  const target = await openChosenTarget(options, { workDir, signal: new AbortController().signal });
   for (const variant of variants)
     process.stdout.write(
-      `${renderPlan(planVariant(variant, { ...ANY_HOST, guest: options.guest, limits }))}\n`,
+      `${renderPlan(planVariant(variant, { ...ANY_HOST, guest: options.guest, ...describeTarget(target) }))}\n`,
     );
 }
 

@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { asHarnessError, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
 import { doctor } from './doctor.js';
 import { checkHardware } from './hardware.js';
+import { type ImageOptions, makeImage } from './image.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
 import { nix } from './nix.js';
@@ -18,10 +19,14 @@ import { setUp } from './set-up.js';
 function withTarget(command: Command): Command {
   return command
     .addOption(
-      new Option('--target <target>', "where machines run: imperm's own QEMU, or libvirt on this host")
-        .choices(['qemu', 'libvirt'])
+      new Option(
+        '--target <target>',
+        "where machines run: imperm's own QEMU, libvirt, or a real machine reached by SSH",
+      )
+        .choices(['qemu', 'libvirt', 'hardware'])
         .default('qemu'),
     )
+    .option('--host <file>', 'with --target hardware, the file that describes the machine')
     .option('--connect <uri>', 'with --target libvirt, its address (default: qemu:///system)');
 }
 
@@ -75,6 +80,10 @@ function withRunOptions(command: Command): Command {
     .option(
       '--systems-flake <reference>',
       'with --guest nixos, a flake to take the place of nix/ (default: that of this checkout)',
+    )
+    .option(
+      '--erase <serial...>',
+      'with --target hardware, disks that may be overwritten, by serial number; nobody is asked for them',
     )
     .option('-j, --jobs <n>', 'most machines at the same time (default: one more than processors)')
     .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false);
@@ -212,6 +221,20 @@ export async function main(argv: readonly string[]): Promise<number> {
   command('nix', 'a scenario as JSON, of which the flake in nix/ makes NixOS systems')
     .argument('<scenario>', 'a name below scenarios/, or a file')
     .action(nix);
+  withHostOptions(
+    command(
+      'image',
+      'make an installer for real machines: an image for a USB stick, or files to be netbooted',
+    ),
+  )
+    .argument('<target>', 'the image, or with --netboot a folder')
+    .requiredOption('--authorized-key <file>', 'public key that lets root in')
+    .option('--address <address/length>', 'a fixed address, such as 192.0.2.7/24 (default: DHCP)')
+    .option('--gateway <address>', 'with --address, where other nets are')
+    .option('--netboot', 'kernel, initrd and command line as files', false)
+    .action(async (target: string, options: ImageOptions) => {
+      exitCode = await makeImage(target, options, environment);
+    });
   const hardware = command('hardware', 'machines that are reached only by SSH');
   hardware
     .command('check')

@@ -6,6 +6,8 @@ export interface TargetOptions {
   readonly target?: TargetName;
   /** Address of libvirt. Default `qemu:///system`. */
   readonly connect?: string;
+  /** Host file of a real machine. */
+  readonly host?: string;
 }
 
 /** Options of every command that starts machines. */

@@ -3,14 +3,23 @@ import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { asHarnessError, EXIT, type Environment, HarnessError } from '../core/index.js';
+import { asHarnessError, Cleanup, EXIT, type Environment, HarnessError } from '../core/index.js';
 import { planVariant, type Plan } from '../plan/index.js';
 import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
 import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
 import { prepareRun, runVariant } from '../run/index.js';
 import { readAvailableMemory } from '../host/index.js';
 import { chooseGuest, type GuestOptions, renderGuest } from './choose-guest.js';
-import { openChosenTarget, chooseTarget, reap, reapLibvirt, renderTarget } from './choose-target.js';
+import {
+  chooseTarget,
+  describeTarget,
+  openChosenTarget,
+  reap,
+  reapLibvirt,
+  renderTarget,
+  reserveHardware,
+} from './choose-target.js';
+import { confirmHardware } from './hardware.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
 import { runPool } from './pool.js';
@@ -21,6 +30,8 @@ import { withSignals } from './signals.js';
 
 export interface RunOptions extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions {
   readonly tap: boolean;
+  /** Serial numbers of disks of a real machine that may be overwritten without being asked for. */
+  readonly erase?: readonly string[];
   /** Most variants at the same time; default one for each processor. */
   readonly jobs?: string;
   readonly reports: string;
@@ -67,7 +78,8 @@ export async function run(
     await reap(environment.workDir, signal);
     const target = await openChosenTarget(options, { workDir: environment.workDir, signal });
     if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
-    const facts = { guest: guest.kind, limits: target.limits };
+    const { hardware } = target;
+    const facts = { guest: guest.kind, ...describeTarget(target) };
     const asked =
       flake === undefined
         ? undefined
@@ -79,6 +91,20 @@ export async function run(
       asked?.scenario === undefined
         ? selected
         : await selectVariants([await writeHostScenario(asked.scenario, folder)], options);
+    const planned = variants.filter(
+      (variant) => !('skip' in planVariant(variant, { memoryMiB: Infinity, ...facts })),
+    );
+    await using cleanup = new Cleanup(() => undefined);
+    if (hardware !== undefined) {
+      const lock = await reserveHardware(hardware.host, { workDir: environment.workDir, signal });
+      cleanup.push('giving the machine back', () => lock.release());
+      await confirmHardware(hardware.host, {
+        disks: [...new Set(planned.flatMap(({ scenario }) => scenario.disks.map(({ name }) => name)))],
+        erase: options.erase ?? [],
+        isInteractive: process.stdin.isTTY && process.stderr.isTTY && !environment.ci,
+        signal,
+      });
+    }
     const color = process.stderr.isTTY && !environment.noColor;
     const bus = createEventBus();
     const recorder = createRecorder({ version });
@@ -107,18 +133,16 @@ export async function run(
         signal,
         emit,
         guest: asked === undefined || guest.kind === 'debian' ? guest : { ...guest, host: asked.host },
-        scenarios: variants.flatMap((variant) =>
-          'skip' in planVariant(variant, { ...facts, memoryMiB: Infinity }) ? [] : [variant.scenario],
-        ),
+        scenarios: planned.map(({ scenario }) => scenario),
       });
-      const { availableMiB: memoryMiB } = await readAvailableMemory();
+      const memoryMiB = facts.memoryMiB ?? (await readAvailableMemory()).availableMiB;
       await runPool(
         variants,
-        { jobs, memoryMiB },
+        { jobs: hardware === undefined ? jobs : 1, memoryMiB },
         {
           memoryMiB: ({ scenario }) => scenario.machine.memoryMiB + MACHINE_OVERHEAD_MIB,
           signal,
-          work: (variant) => runPlan(planVariant(variant, { ...facts, memoryMiB }), folder),
+          work: (variant) => runPlan(planVariant(variant, { memoryMiB, ...facts }), folder),
         },
       );
       async function runPlan(plan: Plan, runFolder: string): Promise<void> {
@@ -187,6 +211,7 @@ function repeatCommand(plan: Plan, options: RunOptions): string {
     scenario.file,
     ...renderGuest(options),
     ...renderTarget(options),
+    ...(options.erase ?? []).map((serial) => `--erase ${serial}`),
     ...variants,
   ].join(' ');
 }

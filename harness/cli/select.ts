@@ -4,6 +4,7 @@ import path from 'node:path';
 import { distance } from 'fastest-levenshtein';
 
 import { HarnessError, repositoryRoot } from '../core/index.js';
+import type { TargetOptions } from './options.js';
 import {
   findScenarios,
   loadScenarios,
@@ -33,7 +34,7 @@ export interface SelectOptions {
  */
 export async function selectVariants(
   names: readonly string[],
-  options: SelectOptions,
+  options: SelectOptions & Pick<TargetOptions, 'target'>,
 ): Promise<readonly Variant[]> {
   const files =
     options.all === true
@@ -50,7 +51,10 @@ export async function selectVariants(
   if (options.once === true && options.full === true)
     throw new HarnessError('USAGE', '--once and --full cannot be together');
   const spread: VariantSpread = options.once === true ? 'once' : options.full === true ? 'full' : 'pairs';
-  return chooseVariants(scenarios, { filter, spread });
+  // The disks of a real machine are what they are.
+  const prefer = ({ choices }: Variant): boolean =>
+    options.target !== 'hardware' || !choices.includes('disk=virtio');
+  return chooseVariants(scenarios, { filter, spread, prefer });
 }
 
 /**

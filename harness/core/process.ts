@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { execa, type Options } from 'execa';
@@ -137,6 +138,8 @@ export interface RunningProgram {
   readonly pid: number;
   /** Settles when the program has ended, never rejects. */
   readonly ended: Promise<ProgramEnd>;
+  /** Its standard input, when it was asked for. */
+  readonly input?: Writable;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -160,6 +163,8 @@ export function startProgram(
   options: {
     readonly logFile: string;
     readonly onOutput?: (text: string) => void;
+    /** Default: it has no standard input. */
+    readonly takesInput?: boolean;
     readonly cwd?: string;
     readonly env?: Readonly<Record<string, string>>;
   },
@@ -175,12 +180,14 @@ export function startProgram(
       buffer: false,
       extendEnv: false,
       env: toolEnvironment(options.env),
-      stdin: 'ignore',
+      stdin: options.takesInput === true ? 'pipe' : 'ignore',
       stdout: options.onOutput === undefined ? descriptor : 'pipe',
       stderr: descriptor,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     const { onOutput } = options;
+    // Whoever writes learns of the end from `ended`.
+    child.stdin?.on('error', () => undefined);
     if (onOutput !== undefined) child.stdout?.setEncoding('utf8').on('data', onOutput);
     // With the program everybody has gone who had something to say to us.
     child.once('exit', () => {
@@ -195,6 +202,7 @@ export function startProgram(
     return {
       pid,
       ended: Promise.resolve(child).then((result) => ({ exitCode: result.exitCode, signal: result.signal })),
+      ...(child.stdin === null ? {} : { input: child.stdin }),
       kill: (signal) => {
         child.kill(signal);
       },

@@ -141,7 +141,7 @@ void t.test(
     const bootFiles = { kernel: 'k.efi', initrd: 'i.efi', stageOne: 's.efi', more: [] };
     const payload = { bootFiles, bootEntry: '', stageOneImage: 'x' } as unknown as Payload;
     const render = (secureBoot: boolean): string =>
-      renderInstallScript(images, payload, { espMountPoint: '/boot', secureBoot });
+      renderInstallScript(images, payload, { archive: '/archive', espMountPoint: '/boot', secureBoot });
     const plain = render(false);
     t.notMatch(plain, /openssl|sbsign|secure-boot/);
     t.match(plain, /loader\/loader\.conf/);
@@ -162,16 +162,17 @@ void t.test(
     t.match(signed, /'?secure-boot-enroll force'?/);
     for (const script of [plain, signed]) await runProgram('bash', ['-n', '-c', script]);
     const { secureBoot: _none, ...without } = system;
-    t.strictSame(imageNeeds(without), { packages: [], signedModules: false });
+    t.strictSame(imageNeeds(without), { packages: [], signedModules: false, hardware: false });
     t.strictSame(imageNeeds({ ...system, secureBoot: { place: PLACE } }), {
       packages: [],
       signedModules: true,
+      hardware: false,
     });
   },
 );
 
 void t.test('services cost nothing where they are off, and are started as NixOS starts them', (t) => {
-  t.strictSame(imageNeeds(system), { packages: [], signedModules: false });
+  t.strictSame(imageNeeds(system), { packages: [], signedModules: false, hardware: false });
   const plain = [...makeSystemTree(system, '/nix/store/base').keys()];
   t.notOk(
     plain.some((file) => /docker|incus|scrub|sudoers|coredump.socket|NetworkManager.service/.test(file)),

@@ -6,6 +6,8 @@ export interface ImageNeeds {
   readonly packages: readonly string[];
   /** Kernel modules keep their signatures: under Secure Boot, Debian's kernel loads no others. */
   readonly signedModules: boolean;
+  /** For a real machine: another kernel, and the network that it is talked to by. */
+  readonly hardware: boolean;
 }
 
 /** Packages without what they only recommend. */
@@ -19,7 +21,10 @@ const PACKAGES_OF = {
 } satisfies Record<keyof Services, readonly string[]>;
 
 /** What the images of a system have to hold beyond the base. */
-export function imageNeeds({ services, secureBoot, image }: SystemModel): ImageNeeds {
+export function imageNeeds(
+  { services, secureBoot, image }: SystemModel,
+  { hardware = false }: Partial<Pick<ImageNeeds, 'hardware'>> = {},
+): ImageNeeds {
   const names = Object.keys(PACKAGES_OF) as (keyof Services)[];
   const wanted = names.flatMap((name) => (services[name].enable ? PACKAGES_OF[name] : []));
   // Loads the registration at the first boot.
@@ -27,5 +32,6 @@ export function imageNeeds({ services, secureBoot, image }: SystemModel): ImageN
   return {
     packages: [...new Set([...wanted, ...ofImage])].sort(),
     signedModules: secureBoot !== undefined,
+    hardware,
   };
 }

@@ -28,7 +28,6 @@ const PACKAGES = [
   'libtss2-esys-3.0.2-0t64',
   'libtss2-rc0t64',
   'libtss2-tcti-device0t64',
-  'linux-image-cloud-amd64',
   // Only in the installer.
   'openssl',
   'openssh-server',
@@ -44,6 +43,9 @@ const PACKAGES = [
   'xz-utils',
   'zstd',
 ];
+
+/** The small kernel knows the devices of virtual machines, and starts faster. */
+const KERNELS = { virtual: 'linux-image-cloud-amd64', hardware: 'linux-image-amd64' } as const;
 
 /** Never used inside a machine, and a third of the files. */
 const LEFT_OUT = ['/usr/share/locale/*', '/usr/share/man/*', '/usr/share/doc/*', '/usr/share/info/*'];
@@ -69,7 +71,7 @@ export interface GuestImages {
   /** Archive of what lies below `system.path`. */
   readonly systemTar: string;
   readonly system: StorePath;
-  /** The same whatever packages the system has beyond the base. */
+  /** The same whatever packages the system has beyond the base of its kind of machine. */
   readonly installer: InstallerImages;
 }
 
@@ -92,13 +94,13 @@ export interface BuildImagesOptions {
  * @throws {HarnessError} TOOL_FAILED with the output of what failed.
  */
 export async function buildImages(options: BuildImagesOptions): Promise<GuestImages> {
-  const base = await buildSet(BASE, options);
+  const { needs = BASE } = options;
+  const base = await buildSet({ ...BASE, hardware: needs.hardware }, options);
   const installer = {
     key: base.key,
     kernel: path.join(base.dir, 'vmlinuz'),
     initrd: path.join(base.dir, 'installer.cpio.zst'),
   };
-  const { needs = BASE } = options;
   const isBase = needs.packages.length === 0 && !needs.signedModules;
   const { key, dir } = isBase ? base : await buildSet(needs, { ...options, base });
   return {
@@ -110,7 +112,11 @@ export async function buildImages(options: BuildImagesOptions): Promise<GuestIma
   };
 }
 
-const BASE: ImageNeeds = { packages: [], signedModules: false };
+const BASE: ImageNeeds = { packages: [], signedModules: false, hardware: false };
+
+function machineOf({ hardware }: ImageNeeds): keyof typeof KERNELS {
+  return hardware ? 'hardware' : 'virtual';
+}
 
 interface BuiltSet {
   readonly key: string;
@@ -128,6 +134,7 @@ async function buildSet(needs: ImageNeeds, options: SetOptions): Promise<BuiltSe
     ...LEFT_OUT,
     ...needs.packages,
     ...(needs.signedModules ? ['signed modules'] : []),
+    KERNELS[machineOf(needs)],
     ...(await readSources(SOURCES)),
   );
   const { dir } = await cachedFolder({
@@ -155,7 +162,7 @@ async function build(out: string, needs: ImageNeeds, options: SetOptions): Promi
     ...(base === undefined
       ? []
       : [`upload ${quote(path.join(base.dir, 'packages.txt'))} /imperm/base-packages.txt`]),
-    `chroot "$1" bash /imperm/build-images.sh ${needs.signedModules ? 'signed' : 'plain'}`,
+    `chroot "$1" bash /imperm/build-images.sh ${needs.signedModules ? 'signed' : 'plain'} ${machineOf(needs)}`,
     `sync-out /imperm/out ${quote(out)}`,
   ];
   await runMmdebstrap({
@@ -163,7 +170,7 @@ async function build(out: string, needs: ImageNeeds, options: SetOptions): Promi
       '--quiet',
       '--variant=minbase',
       '--format=null',
-      `--include=${[...PACKAGES, ...needs.packages].join(',')}`,
+      `--include=${[...PACKAGES, KERNELS[machineOf(needs)], ...needs.packages].join(',')}`,
       ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
       ...hooks.map((hook) => `--customize-hook=${hook}`),
       SUITE,

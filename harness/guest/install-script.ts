@@ -20,16 +20,17 @@ export const LOADER_CONF = `timeout 0\ndefault ${ENTRY_FILE}\neditor 0\nconsole-
 /**
  * What `nixos-install` does, for the system made of Debian packages: checks the mounts below /mnt, fills the store,
  * sets the profile, installs systemd-boot with its entry in the firmware's variables. Runs in the installer after the
- * scenario's own script. The archive of the base is the disk with the serial number `system`; `payload.tar` and
- * `stage-one` lie in the installer's folder.
+ * scenario's own script. `payload.tar` and `stage-one` lie in the installer's
+ * folder.
  *
+ * @param options.archive The archive of the base, in the installer.
  * @param options.espMountPoint Where the scenario mounts the EFI system partition.
  * @param options.secureBoot The firmware is to start only what is signed.
  */
 export function renderInstallScript(
   images: GuestImages,
   payload: Payload,
-  options: { readonly espMountPoint: string; readonly secureBoot: boolean },
+  options: { readonly archive: string; readonly espMountPoint: string; readonly secureBoot: boolean },
 ): string {
   const esp = `/mnt${options.espMountPoint}`;
   const signed = options.secureBoot
@@ -43,7 +44,7 @@ fail() { echo "imperm: $*" >&2; exit 1; }
 case $(stat -c '%U:%G %A' /mnt) in 'root:root drwx'??x*x) ;; *) fail "/mnt must belong to root:root and be open to others (mode 755)";; esac
 ${payload.stageOneIsScript ? CHECK_STAGE_ONE : ''}[ "$(findmnt -no FSTYPE ${quote(esp)})" = vfat ] || fail "the EFI system partition is not mounted at ${esp}"
 mkdir -p /mnt/nix/store /mnt/etc ${quote(`/mnt${images.system.path}`)}
-tar -xf /dev/disk/by-id/virtio-system -C ${quote(`/mnt${images.system.path}`)}
+tar -xf ${options.archive} -C ${quote(`/mnt${images.system.path}`)}
 tar -xf ${INSTALLER_DIR}/payload.tar -C /mnt
 touch /mnt/etc/NIXOS
 mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars

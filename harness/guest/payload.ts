@@ -71,6 +71,8 @@ export async function makePayload(
     readonly budget: Budget;
     /** Opens the LUKS devices that are unlocked by a key file. */
     readonly luksKey: string;
+    /** Added to the kernel's parameters. Default none. */
+    readonly parameters?: readonly string[];
   },
 ): Promise<Payload> {
   const { toolbox, budget } = options;
@@ -151,7 +153,7 @@ export async function makePayload(
         `initrd /EFI/nixos/${bootFiles.initrd}`,
         `initrd /EFI/nixos/${bootFiles.stageOne}`,
         ...bootFiles.more.map(({ name }) => `initrd /EFI/nixos/${name}`),
-        `options init=${system.path}/init ${[KERNEL_PARAMETERS[scenario.system.stage1], ...resumeParameters(scenario)].join(' ')}`,
+        `options init=${system.path}/init ${[KERNEL_PARAMETERS[scenario.system.stage1], ...resumeParameters(scenario), ...(options.parameters ?? [])].join(' ')}`,
         '',
       ].join('\n'),
     };

@@ -17,6 +17,8 @@ import {
 export interface TargetFacts {
   /** What the target cannot do, and why. Absent: nothing of what a scenario can ask for. */
   readonly limits?: TargetLimits;
+  /** Bytes of the disks that it has, by name. Absent: as many as wanted, of any size. */
+  readonly disks?: ReadonlyMap<string, number>;
   /** What is to be installed. */
   readonly guest: GuestKind;
   /** Memory that machines may take. */
@@ -60,7 +62,7 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   }
   const skip = guest === 'nixos' ? whyNotNixos(scenario.system) : whyNoNix(scenario.system);
   if (skip !== undefined) return { variant, skip };
-  const beyond = whyNotThere(scenario, facts.limits ?? {});
+  const beyond = whyNotThere(variant, facts);
   if (beyond !== undefined) return { variant, skip: beyond };
   if (scenario.machine.memoryMiB > facts.memoryMiB) {
     return {
@@ -92,13 +94,36 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
   return { variant, steps: [...steps, { kind: 'inspect' }] };
 }
 
-/** What of a scenario's machine the target cannot do. */
-function whyNotThere({ disks, system }: Scenario, limits: TargetLimits): string | undefined {
-  if (disks.some(({ bus }) => bus === 'nvme') && limits.nvme !== undefined) return limits.nvme;
-  if (disks.some(({ sectorBytes }) => sectorBytes !== 512) && limits['large-sectors'] !== undefined)
-    return limits['large-sectors'];
-  if (system.luks.some(({ unlock }) => unlock === 'tpm2') && limits.tpm !== undefined) return limits.tpm;
-  return system.secureBoot === undefined ? undefined : limits['secure-boot'];
+/** What of a scenario and its machine the target cannot do. */
+function whyNotThere({ scenario, choices }: Variant, facts: TargetFacts): string | undefined {
+  const { limits = {}, guest, disks: there } = facts;
+  const { disks, system, steps, promises } = scenario;
+  for (const { name, sizeMiB } of there === undefined ? [] : disks) {
+    const sizeBytes = there?.get(name);
+    if (sizeBytes === undefined)
+      return `it has the disk "${name}", and the host file allows no disk of that name`;
+    if (sizeBytes < sizeMiB * 2 ** 20)
+      return `its disk "${name}" has ${String(sizeMiB)} MiB, and that of the host file only ${String(Math.floor(sizeBytes / 2 ** 20))} MiB`;
+  }
+  const needs: Readonly<Record<keyof TargetLimits, boolean>> = {
+    nvme: disks.some(({ bus }) => bus === 'nvme'),
+    // Where nobody has the choice, a scenario that leaves none means any disk.
+    'virtual-disks': choices.includes('disk=virtio'),
+    'untouched-disks': disks.some(({ untouched }) => untouched),
+    'large-sectors': disks.some(({ sectorBytes }) => sectorBytes !== 512),
+    image: system.image !== undefined,
+    tpm: system.luks.some(({ unlock }) => unlock === 'tpm2'),
+    'secure-boot': system.secureBoot !== undefined,
+    hibernation: steps.some(({ kind }) => kind === 'hibernate'),
+    'power-cut': steps.some(({ kind }) => kind === 'power-cut' || kind === 'power-cut-at'),
+    // A TPM is enrolled in a boot that a passphrase opens.
+    console:
+      system.luks.some(({ unlock }) => unlock !== 'key-file') ||
+      promises.some(({ kind }) => kind === 'login'),
+    'nixos-guest': guest === 'nixos',
+  };
+  const lacks = Object.entries(limits) as [keyof TargetLimits, string][];
+  return lacks.find(([what]) => needs[what])?.[1];
 }
 
 /** Why a scenario's own Nix modules keep it from the guest that is here: without them it would be another system. */

@@ -133,6 +133,8 @@ export interface DiskEvidence {
   readonly canaryPaths?: readonly string[];
   /** Absent for a system that was installed, and for an image that could not be read. */
   readonly image?: ImageEvidence;
+  /** The last boot's journal, as far as it was kept; only where it was asked for. */
+  readonly journal?: string;
 }
 
 /** Where things end on the disk of an image. */

@@ -29,6 +29,10 @@ const KINDS: Readonly<Record<string, FileSystemKind>> = {
 /** What sgdisk says although it calls the table free of problems: it looked at one that it made up or mended itself. */
 const MENDED_TABLE = /Creating new GPT entries|corrupt GPT|regenerating|CRC|^Warning! /m;
 
+/** Wherever a layout keeps journals: the newest that lies on its file systems. */
+const LAST_JOURNAL = `newest=$(find ${SCRATCH} -path '*/journal/*/system.journal' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
+[ -n "$newest" ] && journalctl --quiet --directory="\${newest%/*}" --boot --lines=5000 --output=short-monotonic --no-hostname`;
+
 interface Volume {
   readonly device: string;
   readonly fsType: string;
@@ -130,6 +134,8 @@ export interface InspectOptions {
   readonly passphraseFile: string;
   /** Folders whose whole content is wanted. */
   readonly trees?: readonly DiskTree[];
+  /** The last boot's journal, as far as it was kept, is wanted. Default false. */
+  readonly journal?: boolean;
   /** Made up for this script. */
   readonly boundary: string;
 }
@@ -154,6 +160,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
       volume === undefined ? [] : [{ name: section, command: treeCommand(tree, volume) }],
     ),
     ...imageDiskSections(scenario),
+    ...(options.journal === true ? [{ name: 'journal', command: LAST_JOURNAL }] : []),
     { name: 'close', command: 'close_all' },
   ];
   return {
@@ -200,6 +207,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
           ? { canaryPaths: results.paths(`found-${rootVolume.index}`) }
           : {}),
         ...(image === undefined ? {} : { image }),
+        ...(options.journal === true && results.ok('journal') ? { journal: results.text('journal') } : {}),
       };
     },
   };

@@ -94,9 +94,11 @@ export interface VariantRecord {
 
 /** What the machines ran on. */
 export interface HostRecord {
-  readonly accelerator: 'kvm' | 'tcg';
+  /** `none`: a real machine. */
+  readonly accelerator: 'kvm' | 'tcg' | 'none';
   /** Why this accelerator, as a sentence. */
   readonly acceleratorReason: string;
+  /** Version of what runs the machines; of a real machine, what it is. */
   readonly qemu: string;
   readonly firmware: string;
   readonly cpus: number;

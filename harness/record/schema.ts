@@ -67,7 +67,7 @@ const error = z.object({
 });
 
 const host = z.object({
-  accelerator: z.enum(['kvm', 'tcg']),
+  accelerator: z.enum(['kvm', 'tcg', 'none']),
   acceleratorReason: z.string(),
   qemu: z.string(),
   firmware: z.string(),

@@ -79,6 +79,8 @@ function describeMachines(record: RunRecord): string {
   const took = `Took ${formatDuration(record.durationMs)}`;
   const { host } = record;
   if (host === undefined) return `${took}. Ended before it was known what the machines would run on.`;
+  if (host.accelerator === 'none')
+    return `${took}, on a real machine: ${host.qemu}, firmware ${host.firmware}.`;
   const accelerator = host.accelerator === 'kvm' ? 'KVM' : 'TCG, which is emulation and slow';
   const cpuMs = record.variants.reduce((sum, variant) => sum + variant.machineCpuMs, 0);
   return (

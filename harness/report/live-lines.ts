@@ -111,6 +111,8 @@ function renderEnd(
 }
 
 function describeHost(host: HostRecord): string {
+  if (host.accelerator === 'none')
+    return makePrintable(`On a real machine: ${host.qemu}, firmware ${host.firmware}`);
   const how =
     host.accelerator === 'kvm'
       ? 'with KVM'

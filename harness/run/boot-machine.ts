@@ -51,7 +51,7 @@ export async function followBoot(
   context: VariantContext,
   options: BootOptions,
 ): Promise<{ readonly shell: MachineShell; readonly prompts: number }> {
-  const { phases, budget, timeScale } = context;
+  const { phases, budget, timeScale, hardware } = context;
   const { boot } = options;
   const seen = STAGE1[options.stage1];
   const lastSeen = (): string => machine.console.tail();
@@ -59,6 +59,29 @@ export async function followBoot(
     budget.part(`${label} (boot ${String(boot)})`, ms * timeScale, { lastSeen });
   let position = options.from;
   let prompts = 0;
+  const settle = (shell: MachineShell): Promise<void> =>
+    phases.run(
+      'settle',
+      async () => {
+        const part = limit('the booted system to finish its jobs', LIMITS_MS.stage2);
+        // Ends as soon as systemd has nothing left to start; whether units failed is for the checks to say.
+        await machine.until(shell.execute('systemctl is-system-running --wait', part), part);
+      },
+      boot,
+    );
+  if (hardware !== undefined) {
+    const up = await phases.run(
+      'real-boot',
+      () =>
+        typeUntilAgent(machine, {
+          ...options,
+          part: limit('the booted system to answer', LIMITS_MS.realBoot),
+        }),
+      boot,
+    );
+    await settle(up.shell);
+    return up;
+  }
 
   await phases.run(
     'firmware',
@@ -136,36 +159,43 @@ export async function followBoot(
     },
     boot,
   );
-  await phases.run(
-    'settle',
-    async () => {
-      const part = limit('the booted system to finish its jobs', LIMITS_MS.stage2);
-      // Ends as soon as systemd has nothing left to start; whether units failed is for the checks to say.
-      await machine.until(shell.execute('systemctl is-system-running --wait', part), part);
-    },
-    boot,
-  );
+  await settle(shell);
   return { shell, prompts };
 }
 
 /**
  * Types the passphrase as often as it is asked for, until the system's agent is heard.
  *
- * @returns Root's shell.
+ * @param options.from Where on the console the boot begins. Default: at its beginning.
+ * @param options.stage1 Scripted stage 1 tries a passphrase on the next device by itself. Default `systemd`.
+ * @returns Root's shell, and how often the passphrase was asked for.
  */
 export async function typeUntilAgent(
   machine: Machine,
-  options: { readonly part: VariantContext['budget']; readonly passphrase: string },
-): Promise<MachineShell> {
-  const { part, passphrase } = options;
+  options: {
+    readonly part: VariantContext['budget'];
+    readonly passphrase: string;
+    readonly from?: number;
+    readonly stage1?: StageOneKind;
+  },
+): Promise<{ readonly shell: MachineShell; readonly prompts: number }> {
+  const { part, passphrase, from = 0, stage1 = 'systemd' } = options;
   const greeting = machine.waitForAgent(part).then(() => undefined);
-  let position = 0;
+  const next = new RegExp(`(?<refused>${REFUSED.source})|${PASSPHRASE_PROMPT.source}`, 'i');
+  let position = from;
+  let prompts = 0;
+  let isTried = false;
   for (;;) {
-    const prompt = machine.until(machine.console.waitFor(PASSPHRASE_PROMPT, part, position), part);
-    prompt.catch(() => undefined);
-    const asked = await Promise.race([greeting, prompt]);
-    if (asked === undefined) return machine.openShell(part);
+    const said = machine.until(machine.console.waitFor(next, part, position), part);
+    said.catch(() => undefined);
+    const asked = await Promise.race([greeting, said]);
+    if (asked === undefined) return { shell: await machine.openShell(part), prompts };
     position = asked.end;
+    const isRefused = asked.match.groups?.['refused'] !== undefined;
+    if (isRefused) isTried = false;
+    if (isRefused || (isTried && stage1 === 'scripted')) continue;
+    prompts += 1;
+    isTried = true;
     machine.console.type(`${passphrase}\n`);
   }
 }

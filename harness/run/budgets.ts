@@ -18,10 +18,23 @@ export const LIMITS_MS = {
   resume: 120_000,
   cut: 240_000,
   inspect: 120_000,
+  /** Of a real machine: its firmware looks at everything that is plugged in, and a person may have to reset it. */
+  realBoot: 900_000,
 } as const;
 
-/** The guest's own time-outs (systemd's default is 90 s), scaled like ours. */
-export const GUEST_TIMEOUT_S = 90;
+/** The guest's own time-outs (systemd's default), scaled like ours. */
+const GUEST_TIMEOUT_S = 90;
+
+/** Kernel parameters for a slow machine; none for a fast one. */
+export function guestTimeouts(timeScale: number): string[] {
+  if (timeScale <= 1) return [];
+  const timeout = String(GUEST_TIMEOUT_S * timeScale);
+  return [
+    `systemd.default_timeout_start_sec=${timeout}`,
+    `systemd.default_device_timeout_sec=${timeout}`,
+    `imperm.wait_factor=${String(Math.ceil(timeScale))}`,
+  ];
+}
 
 /**
  * Kernel parameters for an emulated machine. To be faster: no guards against faults that an emulated processor does not

@@ -1,12 +1,14 @@
 import type { Budget, Redactor } from '../core/index.js';
 import type { RunEvent } from '../record/index.js';
-import type { MachineHost } from '../target/index.js';
+import type { MachineHost, RealMachine } from '../target/index.js';
 import type { Guest } from './guest.js';
 import type { PhaseClock } from './phase-clock.js';
 
 /** What all variants of a run share. */
 export interface RunContext {
   readonly host: MachineHost;
+  /** Present: there is one real machine, and one variant at a time. */
+  readonly hardware?: RealMachine;
   /** Made ready before the first variant. */
   readonly guest: Guest;
   readonly signal: AbortSignal;

@@ -57,6 +57,6 @@ async function comeUp(
   machine: Machine,
   options: { readonly part: VariantContext['budget']; readonly passphrase: string },
 ): Promise<undefined> {
-  const shell = await typeUntilAgent(machine, options);
+  const { shell } = await typeUntilAgent(machine, options);
   await shell.execute('systemctl is-system-running --wait', options.part);
 }

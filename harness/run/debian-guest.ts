@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs';
+
 import { type Environment, HarnessError } from '../core/index.js';
 import {
   buildImages,
@@ -15,7 +17,7 @@ import type { Scenario, SystemModel } from '../scenario/index.js';
 import { EMULATED_KERNEL } from './budgets.js';
 import type { PreparationContext } from './preparation.js';
 import type { Guest, PreparedSystem, PrepareSystemOptions } from './guest.js';
-import { prepareInstaller } from './installer.js';
+import { type Installer, prepareInstaller } from './installer.js';
 
 const PRELOAD = `set -e
 modprobe -a qemu_fw_cfg efivarfs btrfs ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 dm_crypt xts aesni_intel
@@ -35,18 +37,23 @@ export async function prepareDebianGuest(
 ): Promise<Guest> {
   const { host, phases, budget, note, onWait } = context;
   const { cacheDir, debianMirror } = options.environment;
+  const machineKind = { hardware: context.hardware !== undefined };
   const keyOf = (needs: ImageNeeds): string => JSON.stringify(needs);
   const images = await phases.run('images', async () => {
-    const build = (needs?: ImageNeeds): Promise<GuestImages> =>
+    const build = (needs: ImageNeeds): Promise<GuestImages> =>
       buildImages({
         toolbox: host.toolbox,
         cacheDir,
         mirror: debianMirror,
-        ...(needs === undefined ? {} : { needs }),
+        needs,
         budget,
         onWait,
-        onBuild: ({ packages, signedModules }) => {
-          const more = [...packages, ...(signedModules ? ['signed kernel modules'] : [])];
+        onBuild: ({ packages, signedModules, hardware }) => {
+          const more = [
+            ...packages,
+            ...(signedModules ? ['signed kernel modules'] : []),
+            ...(hardware ? ['the kernel for real machines'] : []),
+          ];
           note(
             more.length === 0
               ? 'Building the installer and the guest from Debian packages (once, about half a minute).'
@@ -54,9 +61,9 @@ export async function prepareDebianGuest(
           );
         },
       });
-    const base = await build();
+    const base = await build({ packages: [], signedModules: false, ...machineKind });
     const sets = new Map<string, GuestImages>();
-    for (const needs of options.systems.map(imageNeeds)) {
+    for (const needs of options.systems.map((system) => imageNeeds(system, machineKind))) {
       const key = keyOf(needs);
       sets.set(key, sets.get(key) ?? (await build(needs)));
     }
@@ -65,12 +72,16 @@ export async function prepareDebianGuest(
   const { kernel, initrd, key } = images.base.installer;
   const fast = host.accelerator.timeScale > 1 ? ` ${EMULATED_KERNEL}` : '';
   const commandLine = `console=ttyS0 rdinit=/usr/lib/systemd/systemd systemd.show_status=1${fast}`;
-  const installer = await prepareInstaller(
-    { boot: { from: 'kernel', kernel, initrd, commandLine }, key, preload: PRELOAD },
-    { ...context, cacheDir },
-  );
+  const installer: Installer =
+    context.hardware === undefined
+      ? await prepareInstaller(
+          { boot: { from: 'kernel', kernel, initrd, commandLine }, key, preload: PRELOAD },
+          { ...context, cacheDir },
+        )
+      : // Nobody hands such a machine its own key: it has it.
+        { medium: 'real', keys: { ...context.hardware.installerKeys, clientPublic: '', hostPrivate: '' } };
   const imagesFor = (system: SystemModel): GuestImages => {
-    const found = images.sets.get(keyOf(imageNeeds(system)));
+    const found = images.sets.get(keyOf(imageNeeds(system, machineKind)));
     if (found === undefined)
       throw new HarnessError('INTERNAL', 'Internal error: the images of this system were not prepared');
     return found;
@@ -78,7 +89,11 @@ export async function prepareDebianGuest(
   return {
     name: 'debian',
     installer,
-    prepareSystem: (scenario, prepare) => prepareSystem(scenario, imagesFor(scenario.system), prepare),
+    prepareSystem: (scenario, prepare) =>
+      prepareSystem(scenario, imagesFor(scenario.system), {
+        ...prepare,
+        isUploaded: context.hardware !== undefined,
+      }),
     images: {
       write: async (scenario, { file, diskMiB, ...prepare }) => {
         const own = imagesFor(scenario.system);
@@ -94,16 +109,25 @@ export async function prepareDebianGuest(
 async function prepareSystem(
   scenario: Scenario,
   images: GuestImages,
-  options: PrepareSystemOptions,
+  options: PrepareSystemOptions & {
+    /** No disk with the archive can be plugged in. */
+    readonly isUploaded: boolean;
+  },
 ): Promise<PreparedSystem> {
+  const { isUploaded } = options;
+  const archive = isUploaded ? `${INSTALLER_DIR}/system.tar` : '/dev/disk/by-id/virtio-system';
   const payload = await makePayload(scenario, images, options);
   const espMountPoint =
     scenario.system.fileSystems.find(({ fsType }) => fsType === 'vfat')?.mountPoint ?? '/boot';
   const secureBoot = scenario.system.secureBoot !== undefined;
-  const script = renderInstallScript(images, payload, { espMountPoint, secureBoot });
+  const script = renderInstallScript(images, payload, { archive, espMountPoint, secureBoot });
   return {
-    disks: [{ name: 'system', bus: 'virtio', file: images.systemTar, format: 'raw', readOnly: true }],
+    disks: isUploaded
+      ? []
+      : [{ name: 'system', bus: 'virtio', file: images.systemTar, format: 'raw', readOnly: true }],
     install: async ({ machine, shell }, budget) => {
+      if (isUploaded)
+        await shell.run(`cat >${archive}`, budget, { input: createReadStream(images.systemTar) });
       await shell.run(`cat >${INSTALLER_DIR}/payload.tar`, budget, { input: payload.storeTar });
       await shell.run(`cat >${INSTALLER_DIR}/stage-one`, budget, { input: payload.stageOne });
       return machine.until(shell.execute(`{ ${script} } 2>&1`, budget), budget);

@@ -11,6 +11,8 @@ export interface PrepareSystemOptions {
   readonly workDir: string;
   /** Opens the LUKS devices that are unlocked by a key file. */
   readonly luksKey: string;
+  /** Added to the kernel's parameters. Default none. */
+  readonly parameters?: readonly string[];
   readonly budget: Budget;
 }
 

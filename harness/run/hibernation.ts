@@ -68,7 +68,7 @@ export async function hibernate(
         power.machine.fail({ kind: 'rolled-back', text: 'Stage 1 rolls back before it resumes' });
       });
       try {
-        const shell = await typeUntilAgent(power.machine, { part, passphrase: parts.passphrase }).finally(
+        const { shell } = await typeUntilAgent(power.machine, { part, passphrase: parts.passphrase }).finally(
           () => {
             isResuming = false;
           },

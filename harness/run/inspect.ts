@@ -1,27 +1,30 @@
 import path from 'node:path';
 
 import { type Collection, type DiskEvidence, type DiskTree, inspectDisk } from '../probe/index.js';
-import type { Scenario } from '../scenario/index.js';
+import type { HardwareHost, Scenario } from '../scenario/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { attachDisk, givePassphrase, PASSPHRASE_FILE } from './install.js';
 import { openInstaller } from './installer.js';
 import type { MachineParts } from './machine-parts.js';
+import { findRealDisks } from './real-disks.js';
 
 /** Reads the powered-off disk in a copy of the installer: what the system itself cannot tell, or would tell wrongly. */
 export function inspectPoweredOff(
   scenario: Scenario,
   parts: MachineParts,
-  context: VariantContext & { readonly trees: readonly DiskTree[] },
+  context: VariantContext & { readonly trees: readonly DiskTree[]; readonly journal: boolean },
 ): Promise<DiskEvidence> {
   return lookInInspector(parts, context, {
+    scenario,
     label: 'the powered-off disk to be inspected',
     collect: (device) =>
       inspectDisk(scenario, {
         device,
         passphraseFile: PASSPHRASE_FILE,
         trees: context.trees,
+        journal: context.journal,
         boundary: makeBoundary(),
       }),
   });
@@ -36,10 +39,19 @@ export function inspectPoweredOff(
 export async function lookInInspector<T>(
   parts: MachineParts,
   context: VariantContext,
-  options: { readonly label: string; readonly collect: (device: string) => Collection<T> },
+  options: {
+    readonly scenario: Scenario;
+    readonly label: string;
+    readonly collect: (device: string) => Collection<T>;
+  },
 ): Promise<T> {
-  const { host, budget, timeScale } = context;
-  const part = budget.part(options.label, LIMITS_MS.inspect * timeScale);
+  const { host, budget, timeScale, hardware } = context;
+  const limitMs = LIMITS_MS.inspect + (hardware === undefined ? 0 : LIMITS_MS.realBoot);
+  const part = budget.part(
+    options.label,
+    limitMs * timeScale,
+    hardware === undefined ? {} : { hint: describeReturn(hardware.host) },
+  );
   const { machine, shell } = await openInstaller({
     host,
     installer: context.guest.installer,
@@ -59,8 +71,17 @@ export async function lookInInspector<T>(
   // Here every disk has a controller of its own.
   for (const { namespace: _namespace, ...disk } of parts.disks)
     names.push(await attachDisk(running, shell, disk, part));
+  if (hardware !== undefined)
+    names.push(...(await findRealDisks(options.scenario, hardware.host, { shell, budget: part })));
   await givePassphrase(shell, parts, part);
   const collection = options.collect(names[0] ?? '');
   const result = await running.until(shell.execute('bash -s', part, { input: collection.script }), part);
+  // The end of a variant: its system is not started any more.
+  await hardware?.restoreFirmware(shell, part);
   return collection.parse(result.stdout);
+}
+
+/** For whoever stands before a machine that has not come back. */
+function describeReturn({ address, file }: HardwareHost): string {
+  return `Reset ${address} by hand: it starts its installer. \`imperm hardware check ${file}\` tells when it answers. The disk is as the system left it; what it wrote last lies in the journals that the layout keeps (journalctl --directory=…/var/log/journal --boot).`;
 }

@@ -4,13 +4,14 @@ import path from 'node:path';
 import { HarnessError, lastLines } from '../core/index.js';
 import { CLOSE_DISK_SCRIPT, INSTALLER_DIR } from '../guest/index.js';
 import { collectInstallEvidence, type InstallEvidence } from '../probe/index.js';
-import type { Scenario, Script } from '../scenario/index.js';
+import type { HardwareHost, Scenario, Script } from '../scenario/index.js';
 import type { MachineDisk, MachineShell, Machine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { openInstaller } from './installer.js';
 import { makeBoundary } from './boundary.js';
 import type { MachineParts } from './machine-parts.js';
+import { emptyDisks, findRealDisks, renderRealParameters } from './real-disks.js';
 import { addKeyFile } from './unlock.js';
 
 /** Where the installer has the passphrase of all LUKS devices, without a line feed. */
@@ -24,7 +25,7 @@ export async function installSystem(
   parts: MachineParts,
   context: VariantContext,
 ): Promise<InstallEvidence> {
-  const { phases, host, guest, budget } = context;
+  const { phases, host, guest, budget, hardware } = context;
   const scale = context.timeScale;
   const system = await phases.run('make-system', () =>
     guest.prepareSystem(scenario, {
@@ -32,13 +33,16 @@ export async function installSystem(
       workDir: path.dirname(parts.nvramFile),
       luksKey: parts.luksKey,
       budget,
+      ...(hardware === undefined || parts.identity === undefined
+        ? {}
+        : { parameters: renderRealParameters(hardware.host, parts.identity) }),
     }),
   );
   // The namespaces of a controller cannot be plugged in one by one: the installer is booted with them.
   const isFixed = parts.disks.some(({ namespace }) => namespace !== undefined);
   const fixedDisks = isFixed ? parts.disks : undefined;
-  const limitMs = isFixed ? LIMITS_MS.coldInstaller : LIMITS_MS.restoreInstaller;
-  const { machine, shell } = await phases.run(isFixed ? 'boot-installer' : 'restore-installer', async () => {
+  const { phase, limitMs } = describeStart(context, isFixed);
+  const { machine, shell } = await phases.run(phase, async () => {
     const opened = await openInstaller({
       host,
       installer: guest.installer,
@@ -60,6 +64,7 @@ export async function installSystem(
   await using running = machine;
   const names = await phases.run('attach-disks', async () => {
     const part = budget.part('the disks to appear', LIMITS_MS.restoreInstaller * scale);
+    if (hardware !== undefined) return claimDisks(scenario, hardware.host, { shell, budget: part });
     const found: string[] = [];
     for (const disk of parts.disks) {
       found.push(
@@ -85,7 +90,7 @@ export async function installSystem(
       `PASSWORD_FILE=${PASSWORD_FILE}`,
       'LC_ALL=C.UTF-8',
       ...Object.entries(tools).map(([name, value]) => `${name}=${value}`),
-      ...parts.disks.map(
+      ...scenario.disks.map(
         ({ name }, index) => `DISK_${name.toUpperCase().replaceAll('-', '_')}=${names[index] ?? ''}`,
       ),
     ];
@@ -124,6 +129,7 @@ export async function installSystem(
         hint: 'The install script has to leave the new system mounted below /mnt, the EFI system partition included.',
       });
     }
+    await hardware?.noteInstalled(shell, part);
     const collection = collectInstallEvidence(scenario, { boundary: makeBoundary() });
     const collected = collection.parse(
       (await shell.execute('bash -s', part, { input: collection.script })).stdout,
@@ -136,6 +142,28 @@ export async function installSystem(
     if (!isFixed) for (const { name } of parts.disks) await running.detachDisk(name, part);
   });
   return evidence;
+}
+
+/** How the installer comes to be there. */
+function describeStart(
+  { hardware }: VariantContext,
+  isFixed: boolean,
+): { readonly phase: string; readonly limitMs: number } {
+  if (hardware !== undefined) return { phase: 'enter-installer', limitMs: LIMITS_MS.realBoot };
+  return isFixed
+    ? { phase: 'boot-installer', limitMs: LIMITS_MS.coldInstaller }
+    : { phase: 'restore-installer', limitMs: LIMITS_MS.restoreInstaller };
+}
+
+/** Looks for the disks of a real machine that may be written, and empties them at once. @returns Their names. */
+async function claimDisks(
+  scenario: Scenario,
+  host: HardwareHost,
+  installer: { readonly shell: MachineShell; readonly budget: VariantContext['budget'] },
+): Promise<string[]> {
+  const disks = await findRealDisks(scenario, host, installer);
+  await emptyDisks(disks, installer);
+  return disks;
 }
 
 /** Puts the passphrase where scripts in the installer find it. */

@@ -44,12 +44,18 @@ export interface InstallerMedium {
 }
 
 /** The booted installer as a file: restored in a moment, as often as wanted, each time with other disks. */
-export interface Installer {
+export interface SavedInstaller {
   readonly medium: InstallerMedium;
   readonly stateFile: string;
   /** Of the saved agent. */
   readonly keys: MachineKeys;
 }
+
+/** What a machine is installed from, and looked into. */
+export type Installer =
+  | SavedInstaller
+  /** What the firmware of a real machine starts by itself. */
+  | { readonly medium: 'real'; readonly keys: MachineKeys };
 
 /**
  * The saved state from the cache, made by booting the medium once when there is none for it, this QEMU and this
@@ -58,7 +64,7 @@ export interface Installer {
 export async function prepareInstaller(
   medium: InstallerMedium,
   options: Omit<PreparationContext, 'budget'> & { readonly cacheDir: string },
-): Promise<Installer> {
+): Promise<SavedInstaller> {
   const { host } = options;
   const scale = host.accelerator.timeScale;
   const spec = machineSpec(medium, medium.boot);
@@ -137,8 +143,40 @@ export interface OpenInstallerOptions {
 export async function openInstaller(
   options: OpenInstallerOptions,
 ): Promise<{ machine: Machine; shell: MachineShell }> {
+  const { installer } = options;
+  return installer.medium === 'real'
+    ? enterInstaller(options, installer.keys)
+    : startInstaller(options, installer);
+}
+
+/** A real machine comes back into its installer, wherever it was. */
+async function enterInstaller(
+  options: OpenInstallerOptions,
+  keys: MachineKeys,
+): Promise<{ machine: Machine; shell: MachineShell }> {
+  const { host, budget } = options;
+  const spec: MachineSpec = {
+    memoryMiB: MEMORY_MIB,
+    boot: { from: 'installer' },
+    disks: [],
+    nonce: makeNonce(),
+  };
+  const machine = await Machine.start(host, spec, { ...options, keys });
+  try {
+    await machine.waitForAgent(budget);
+    return { machine, shell: await machine.openShell(budget) };
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+}
+
+/** A copy of its own, restored from the saved state where that can be. */
+async function startInstaller(
+  options: OpenInstallerOptions,
+  { medium, stateFile, keys }: SavedInstaller,
+): Promise<{ machine: Machine; shell: MachineShell }> {
   const { budget, fixedDisks, host } = options;
-  const { medium, stateFile, keys } = options.installer;
   const { target } = host;
   const reservation = fixedDisks === undefined ? await target.reserveState?.(stateFile, budget) : undefined;
   // Where one machine alone can have the state, whoever comes second boots the medium instead of waiting.

@@ -1,10 +1,12 @@
 import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
 
+import { encodeCredential } from '../guest/index.js';
 import type { Scenario } from '../scenario/index.js';
 import type { MachineDisk } from '../target/index.js';
 import type { VariantContext } from './context.js';
 import { makeDisks } from './make-disks.js';
+import { makeIdentity, type MachineIdentity } from './identity.js';
 import type { Secrets } from './secrets.js';
 
 /** The machine's permanent parts: they stay when its power is off. */
@@ -13,6 +15,8 @@ export interface MachineParts extends Secrets {
   readonly nvramFile: string;
   /** What the TPM keeps; absent: the machine has none. */
   readonly tpmDir?: string;
+  /** What a real machine is recognised by; a virtual one is told anew at each power-on. */
+  readonly identity?: MachineIdentity;
 }
 
 /** Makes empty disks and a fresh variable store in a work folder. */
@@ -22,6 +26,13 @@ export async function makeMachineParts(
   options: { readonly workDir: string; readonly secrets: Secrets },
 ): Promise<MachineParts> {
   const { workDir, secrets } = options;
+  const { hardware } = context;
+  if (hardware !== undefined) {
+    const identity = makeIdentity();
+    // The kernel shows its command line to whoever reads its log.
+    context.redactor.add(encodeCredential(identity.keys.hostPrivate));
+    return { disks: [], nvramFile: path.join(workDir, 'nvram.fd'), identity, ...secrets };
+  }
   const disks = await makeDisks(scenario, context, workDir);
   const nvramFile = path.join(workDir, 'nvram.fd');
   await copyFile(context.host.toolbox.firmwareVars, nvramFile);

@@ -3,19 +3,14 @@ import path from 'node:path';
 import { type Budget, describeFailure, HarnessError } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { type MachineKeys, makeMachineKeys, makeNonce, Machine } from '../target/index.js';
-import { EMULATED_KERNEL, GUEST_TIMEOUT_S, LIMITS_MS } from './budgets.js';
+import { Machine } from '../target/index.js';
+import { EMULATED_KERNEL, guestTimeouts, LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
+import { makeIdentity, type MachineIdentity } from './identity.js';
 import type { MachineParts } from './machine-parts.js';
 import { watchSilence } from './silence.js';
 
-/** What a machine is told at power-on, and is recognised by. */
-interface Identity {
-  readonly keys: MachineKeys;
-  readonly nonce: string;
-}
-
-interface PoweredMachine extends Identity {
+interface PoweredMachine extends MachineIdentity {
   readonly machine: Machine;
 }
 
@@ -27,7 +22,7 @@ export class MachinePower {
   readonly #context: VariantContext;
   readonly #watch: ConsoleWatch;
   #powered: PoweredMachine | undefined;
-  #asleep: Identity | undefined;
+  #asleep: MachineIdentity | undefined;
 
   constructor(scenario: Scenario, context: VariantContext, watch: ConsoleWatch) {
     this.#scenario = scenario;
@@ -49,7 +44,7 @@ export class MachinePower {
 
   /** @param onLine Receives every line of the console and of the forwarded journal. */
   async on(parts: MachineParts, onLine?: (line: string) => void): Promise<void> {
-    await this.#start(parts, { keys: makeMachineKeys(), nonce: makeNonce() }, onLine);
+    await this.#start(parts, parts.identity ?? makeIdentity(), onLine);
   }
 
   /** Puts the system to sleep on its disk. The machine is off afterwards. */
@@ -71,10 +66,13 @@ export class MachinePower {
     await this.#start(parts, this.#asleep, onLine);
   }
 
-  async #start(parts: MachineParts, identity: Identity, onLine?: (line: string) => void): Promise<void> {
+  async #start(
+    parts: MachineParts,
+    identity: MachineIdentity,
+    onLine?: (line: string) => void,
+  ): Promise<void> {
     const { keys, nonce } = identity;
     const { host, folder, redactor, emit, variant, timeScale, budget } = this.#context;
-    const timeout = String(GUEST_TIMEOUT_S * timeScale);
     const machine = await Machine.start(
       host,
       {
@@ -88,7 +86,7 @@ export class MachinePower {
         // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed.
         ...(timeScale > 1
           ? {
-              extraCommandLine: `${EMULATED_KERNEL} systemd.default_timeout_start_sec=${timeout} systemd.default_device_timeout_sec=${timeout} imperm.wait_factor=${String(Math.ceil(timeScale))}`,
+              extraCommandLine: [EMULATED_KERNEL, ...guestTimeouts(timeScale)].join(' '),
             }
           : {}),
       },
@@ -134,20 +132,24 @@ export class MachinePower {
   }
 
   /**
-   * An orderly reboot, up to the moment at which the firmware takes over.
+   * An orderly reboot, up to the moment at which the firmware takes over, or at which that is noticed: a real machine may
+   * be further by then.
    *
-   * @returns Where on the console the next boot begins.
+   * @returns Where on the console the shutdown begins, and the next boot behind it.
    */
   async reboot(boot: number): Promise<number> {
     const { machine } = this.#running;
+    const { position } = machine.console;
     await this.#shutDown(boot, 'reboot', (part) => machine.waitForReset(part));
-    return machine.console.position;
+    return position;
   }
 
   /** An orderly end. The machine is off afterwards. */
   async off(boot: number): Promise<void> {
     const { machine } = this.#running;
-    await this.#shutDown(boot, 'poweroff', (part) => machine.waitForPowerOff(part));
+    const { offVerb } = this.#context.host.target;
+    await machine.bootInto('installer', this.#context.budget);
+    await this.#shutDown(boot, offVerb, (part) => machine.waitForPowerOff(part));
     await this.cut();
   }
 
@@ -162,11 +164,12 @@ export class MachinePower {
     verb: 'reboot' | 'poweroff' | 'hibernate',
     waitForEnd: (budget: Budget) => Promise<void>,
   ): Promise<void> {
-    const { budget, phases, timeScale } = this.#context;
+    const { budget, phases, timeScale, hardware } = this.#context;
     await phases.run(
       'shutdown',
       async () => {
-        const part = budget.part(`the machine to ${verb}`, LIMITS_MS.shutdown * timeScale, {
+        const limitMs = LIMITS_MS.shutdown + (hardware === undefined ? 0 : LIMITS_MS.realBoot);
+        const part = budget.part(`the machine to ${verb}`, limitMs * timeScale, {
           lastSeen: this.consoleTail,
         });
         const ended = waitForEnd(part);

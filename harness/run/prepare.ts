@@ -6,7 +6,7 @@ import { openToolbox } from '../host/index.js';
 import type { OwnHost } from '../nix/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { chooseAccelerator, type OpenTarget } from '../target/index.js';
+import { chooseAccelerator, type OpenTarget, realAccelerator } from '../target/index.js';
 import type { RunContext } from './context.js';
 import { prepareDebianGuest } from './debian-guest.js';
 import { type NixosOptions, prepareNixosGuest } from './nixos-guest.js';
@@ -65,15 +65,20 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       },
     }),
   );
-  const accelerator = await phases.run('accelerator', () =>
-    chooseAccelerator({
-      wanted: options.target.hasKvm ? options.accelerator : 'tcg',
-      toolbox,
-      cacheDir,
-      workDir,
-      budget,
-    }),
-  );
+  const { hardware } = options.target;
+  const accelerator =
+    hardware === undefined
+      ? await phases.run('accelerator', () =>
+          chooseAccelerator({
+            wanted: options.target.hasKvm ? options.accelerator : 'tcg',
+            toolbox,
+            cacheDir,
+            workDir,
+            budget,
+          }),
+        )
+      : realAccelerator(hardware);
+  if (hardware !== undefined) hardware.onNote = note;
   const target = options.target.make(toolbox, accelerator);
   emit({
     type: 'host',
@@ -81,7 +86,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       accelerator: accelerator.kind,
       acceleratorReason: accelerator.reason,
       qemu: target.version,
-      firmware: toolbox.firmwareVersion,
+      firmware: hardware?.facts.firmware ?? toolbox.firmwareVersion,
       cpus: os.availableParallelism(),
       memoryMiB: await totalMemoryMiB(),
       node: process.version,
@@ -95,14 +100,15 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
     });
   }
   const host = { target, toolbox, accelerator, workDir };
-  const preparation = { host, phases, budget, signal, emit, note, onWait };
+  const real = hardware === undefined ? {} : { hardware };
+  const preparation = { host, phases, budget, signal, emit, note, onWait, ...real };
   const guest =
     choice.kind === 'debian'
       ? await prepareDebianGuest(preparation, { environment, systems: scenarios.map(({ system }) => system) })
       : choice.host === undefined
         ? await prepareNixosGuest(preparation, { ...choice, environment, scenarios })
         : await prepareOwnHostGuest(preparation, { ...choice, host: choice.host, environment });
-  return { host, guest, signal, timeScale: accelerator.timeScale, emit };
+  return { host, guest, signal, timeScale: accelerator.timeScale, emit, ...real };
 }
 
 async function totalMemoryMiB(): Promise<number> {

@@ -50,6 +50,7 @@ async function writeImage(
   );
   const evidence = await phases.run('inspect-image', () =>
     lookInInspector(parts, context, {
+      scenario,
       label: 'the image to be inspected',
       collect: () => collectImageEvidence(scenario, makeBoundary()),
     }),

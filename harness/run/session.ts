@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { Cleanup, describeFailure, monotonicMs, takeLease } from '../core/index.js';
@@ -105,12 +106,19 @@ export class VariantSession {
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
     const { stuck } = ending;
-    if (stuck !== undefined)
-      await reportStuckBoot(stuck, { scenario, folder: context.folder, log: this.log });
+    if (stuck !== undefined) await reportStuckBoot(stuck, { ...context, scenario, log: this.log });
     const evidence = await context.phases.run('inspect-disk', () =>
-      inspectPoweredOff(scenario, ending.parts, { ...context, trees: this.#leaks.diskTrees }),
+      inspectPoweredOff(scenario, ending.parts, {
+        ...context,
+        trees: this.#leaks.diskTrees,
+        // A real machine forwards its journal only once it can be talked to.
+        journal: stuck !== undefined && context.hardware !== undefined,
+      }),
     );
-    await this.log.save('disk.json', { ...evidence, trees: undefined });
+    const { journal } = evidence;
+    if (journal !== undefined)
+      await writeFile(path.join(context.folder, 'disk-journal.log'), context.redactor.clean(journal));
+    await this.log.save('disk.json', { ...evidence, trees: undefined, journal: undefined });
     const { wasCut } = ending;
     await this.#leaks.report(evidence.trees, this.log, wasCut);
     const asSetUp = { ...installed, headers: this.#headers };
@@ -222,6 +230,7 @@ export class VariantSession {
   /** @throws What is not the layout's fault. */
   async #takeStuckBoot(boot: number, error: unknown): Promise<StuckBoot> {
     if (!isLayoutsFault(error)) throw error;
+    if (this.#context.hardware !== undefined) return { boot, error };
     // While the machine still shows it.
     const screen = path.join(this.#context.folder, 'screen.png');
     await this.power.machine.screenshot(screen, Machine.stopBudget()).catch((thrown: unknown) => {

@@ -3,7 +3,8 @@ import path from 'node:path';
 
 import { HarnessError } from '../core/index.js';
 import { checkFailedBoot, parseForwardedJournal, parseStageOneConsole } from '../probe/index.js';
-import type { Scenario } from '../scenario/index.js';
+import type { HardwareHost, Scenario } from '../scenario/index.js';
+import type { VariantContext } from './context.js';
 import type { FindingLog } from './findings.js';
 
 /** A boot that did not come up, by the layout's fault. */
@@ -37,10 +38,13 @@ function explainRefusal({ system }: Scenario, message: string): string | undefin
  */
 export async function reportStuckBoot(
   { boot, error }: StuckBoot,
-  options: { readonly scenario: Scenario; readonly folder: string; readonly log: FindingLog },
+  options: Pick<VariantContext, 'folder' | 'hardware'> & {
+    readonly scenario: Scenario;
+    readonly log: FindingLog;
+  },
 ): Promise<void> {
-  const { scenario, folder, log } = options;
-  const files = ['console.log', 'journal.log', 'screen.png'];
+  const { scenario, folder, log, hardware } = options;
+  const files = ['console.log', 'journal.log', hardware === undefined ? 'screen.png' : 'disk-journal.log'];
   const read = (file: string): Promise<string> => readFile(path.join(folder, file), 'utf8');
   // No journal is kept while scripted stage 1 runs: there the console is the log.
   const journal =
@@ -60,8 +64,19 @@ export async function reportStuckBoot(
     cause:
       wrongOrder?.cause ??
       explainRefusal(scenario, error.message) ??
-      'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.',
+      (hardware === undefined
+        ? 'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.'
+        : describeReal(hardware.host)),
     evidence: (error.details ?? '').split('\n').slice(-20),
     files,
   });
+}
+
+/** A real machine that is not heard may also run, and not be reached. */
+function describeReal({ console, system }: HardwareHost): string {
+  const seen =
+    console === undefined
+      ? 'Nobody saw its console (`console` in the host file).'
+      : 'The last lines of the console tell how far it came.';
+  return `${seen} If the system was up, it could not be reached at ${system.address} port ${String(system.port)}: disk-journal.log, read from its disk afterwards, tells whether it had a network.`;
 }

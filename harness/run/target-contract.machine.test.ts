@@ -250,7 +250,9 @@ function checkCold(t: Test, bench: Bench): Promise<unknown> {
   return t.test('a machine that boots', async (t) => {
     const { context, open } = bench;
     const budget = bench.budget.part('a machine that boots', STEPS_MS);
-    const { medium, stateFile } = context.guest.installer;
+    const { installer } = context.guest;
+    if (installer.medium === 'real') throw new TypeError('a saved installer is needed');
+    const { medium, stateFile } = installer;
     const hasTpm = open.limits.tpm === undefined;
     const machine = await Machine.start(
       context.host,

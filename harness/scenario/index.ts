@@ -4,7 +4,13 @@ export type * from './promise.js';
 export type { Services } from './services-schema.js';
 export type { Script } from './script.js';
 export { findHolder, isAlwaysNeededForBoot, isAtOrBelow } from './mount-tree.js';
-export { type DiskIdentity, type HardwareHost, loadHost } from './load-host.js';
+export {
+  type DiskIdentity,
+  type HardwareHost,
+  type HardwareNetwork,
+  loadHost,
+  parseNetwork,
+} from './load-host.js';
 export { findScenarios, loadScenario, loadScenarios } from './load.js';
 export { scenarioJsonSchema } from './json-schema.js';
 export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';

@@ -1,8 +1,9 @@
 import os from 'node:os';
 import path from 'node:path';
 
+import { HarnessError } from '../core/index.js';
 import { checkShape } from './check-shape.js';
-import { hostSchema } from './host-schema.js';
+import { hostSchema, networkSchema } from './host-schema.js';
 import { placeOf } from './located.js';
 import { parseYaml } from './parse-yaml.js';
 import { type Problem, problemsError, type ProblemsOf } from './problem.js';
@@ -18,6 +19,12 @@ export interface DiskIdentity {
   readonly id?: string;
 }
 
+/** A fixed address: `192.0.2.7/24`, `192.0.2.1`. */
+export interface HardwareNetwork {
+  readonly address: string;
+  readonly gateway?: string;
+}
+
 /** A machine that is reached only by SSH. */
 export interface HardwareHost {
   /** As a person knows the file. */
@@ -28,6 +35,19 @@ export interface HardwareHost {
   readonly keyFile: string;
   /** `ssh-ed25519 AAAA…` */
   readonly hostKey: string;
+  /** How the system under test is reached once it runs. */
+  readonly system: {
+    readonly address: string;
+    readonly port: number;
+    /** Absent: DHCP. */
+    readonly network?: HardwareNetwork;
+    readonly kernelParameters: readonly string[];
+  };
+  /** `device` as the kernel names it: `ttyS0,115200n8`. */
+  readonly console?: { readonly command: readonly string[]; readonly device: string };
+  readonly power?: { readonly off: readonly string[]; readonly on: readonly string[] };
+  /** Multiplies every time limit. */
+  readonly timeScale: number;
   /** The only disks that may be written, by the name that scenarios give them. */
   readonly disks: ReadonlyMap<string, DiskIdentity>;
 }
@@ -59,7 +79,11 @@ export async function loadHost(file: string): Promise<HardwareHost> {
     return fail([...problems, { place: root.place, message: 'a host file must be a map' }]);
   const shape = checkShape(root, { schema: hostSchema, name: 'host file' });
   const all = [...problems, ...shape.problems];
-  const { ssh, disks = {} } = shape.input;
+  const { ssh, disks = {}, system, power, timeScale } = shape.input;
+  const programOf = ([program = '', ...args]: readonly string[]): string[] => [
+    program.includes('/') ? path.resolve(folder, atHome(program)) : program,
+    ...args,
+  ];
   const seen = new Set<string>();
   for (const [name, { serial, id = '' }] of Object.entries(disks)) {
     const key = `${serial} ${id}`;
@@ -70,13 +94,25 @@ export async function loadHost(file: string): Promise<HardwareHost> {
       });
     seen.add(key);
   }
-  if (all.length > 0 || ssh === undefined) return fail(all);
+  if (all.length > 0 || ssh === undefined || system === undefined || timeScale === undefined)
+    return fail(all);
+  const { address, network, ...reached } = system;
   return {
     file: shown,
     address: ssh.address,
     port: ssh.port,
-    keyFile: path.resolve(folder, ssh.key.replace(/^~(?=\/)/, os.homedir())),
+    keyFile: path.resolve(folder, atHome(ssh.key)),
     hostKey: ssh.hostKey.split(' ').slice(0, 2).join(' '),
+    system: {
+      ...reached,
+      address: address ?? ssh.address,
+      ...(network === undefined ? {} : { network }),
+    },
+    ...(shape.input.console === undefined
+      ? {}
+      : { console: { ...shape.input.console, command: programOf(shape.input.console.command) } }),
+    ...(power === undefined ? {} : { power: { off: programOf(power.off), on: programOf(power.on) } }),
+    timeScale,
     disks: new Map(
       Object.entries(disks).map(([name, { serial, model, size, id }]) => [
         name,
@@ -84,4 +120,22 @@ export async function loadHost(file: string): Promise<HardwareHost> {
       ]),
     ),
   };
+}
+
+/**
+ * A fixed address from the command line.
+ *
+ * @returns Undefined when there is none.
+ * @throws {HarnessError} USAGE.
+ */
+export function parseNetwork({ address, gateway }: Partial<HardwareNetwork>): HardwareNetwork | undefined {
+  if (address === undefined && gateway === undefined) return undefined;
+  const parsed = networkSchema.safeParse({ address, ...(gateway === undefined ? {} : { gateway }) });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new HarnessError('USAGE', `--${String(issue?.path[0])} ${issue?.message ?? 'cannot be used'}`);
+}
+
+function atHome(file: string): string {
+  return file.replace(/^~(?=\/)/, os.homedir());
 }

@@ -262,5 +262,21 @@ export interface Variant {
 
 /** What a target cannot do of that which a scenario can ask for, and why: a part of a sentence that names the target. */
 export type TargetLimits = Readonly<
-  Partial<Record<'nvme' | 'tpm' | 'secure-boot' | 'large-sectors', string>>
+  Partial<
+    Record<
+      | 'nvme'
+      | 'virtual-disks'
+      | 'untouched-disks'
+      | 'large-sectors'
+      | 'image'
+      | 'tpm'
+      | 'secure-boot'
+      | 'hibernation'
+      | 'power-cut'
+      /** Something has to be typed on it. */
+      | 'console'
+      | 'nixos-guest',
+      string
+    >
+  >
 >;

@@ -17,6 +17,7 @@ export type VariantSpread = 'once' | 'pairs' | 'full';
  * @param scenarios Loaded scenarios.
  * @param options.filter Keeps only the variants with these values; default all.
  * @param options.spread How many of those; default `pairs`.
+ * @param options.prefer Leaves out the others of a scenario that has some of these.
  * @returns At least one variant of each scenario, in the order of the scenarios and of their files' values.
  * @throws {HarnessError} `USAGE` when the filter names an axis that does not exist.
  * @throws {HarnessError} `USAGE` when the filter names a value that a scenario's axis does not have.
@@ -24,10 +25,18 @@ export type VariantSpread = 'once' | 'pairs' | 'full';
  */
 export function selectVariants(
   scenarios: readonly ScenarioFile[],
-  options: { readonly filter?: VariantFilter; readonly spread?: VariantSpread } = {},
+  options: {
+    readonly filter?: VariantFilter;
+    readonly spread?: VariantSpread;
+    readonly prefer?: (variant: Variant) => boolean;
+  } = {},
 ): readonly Variant[] {
-  const { filter = {}, spread = 'pairs' } = options;
-  const wanted = scenarios.map((scenario) => filterVariants(scenario, filter));
+  const { filter = {}, spread = 'pairs', prefer = () => true } = options;
+  const wanted = scenarios.map((scenario) => {
+    const variants = filterVariants(scenario, filter);
+    const preferred = variants.filter(prefer);
+    return preferred.length > 0 ? preferred : variants;
+  });
   if (spread === 'once') return wanted.flatMap((variants) => variants.slice(0, 1));
   if (spread === 'full') return wanted.flat();
   const points = wanted.flatMap((variants, index) =>

@@ -8,7 +8,8 @@ import { ListeningSocket } from './socket.js';
 
 /** How a machine's processor is made. */
 export interface Accelerator {
-  readonly kind: 'kvm' | 'tcg';
+  /** `none`: a real machine. */
+  readonly kind: 'kvm' | 'tcg' | 'none';
   /** Why this one, as a sentence for people. */
   readonly reason: string;
   /** Every time budget is multiplied by this, the guest's own time-outs included. */

@@ -9,7 +9,7 @@ export type {
   MachineSpec,
 } from './machine-spec.js';
 export { Machine, type MachineHost, type StartOptions } from './machine.js';
-export { connectHost } from './connect-host.js';
+export { connectHost, realAccelerator, type RealMachine } from './hardware/index.js';
 export { reapDomains, Virsh } from './libvirt/index.js';
 export { makeNonce } from './nonce.js';
 export { openTarget, type OpenTarget, type TargetChoice } from './open-target.js';

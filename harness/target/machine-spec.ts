@@ -31,7 +31,9 @@ export type ColdBoot =
 export type BootSource =
   | ColdBoot
   /** A state saved by `saveState` of a machine with the same specification, which began with `began`. */
-  | { readonly from: 'state'; readonly stateFile: string; readonly began: ColdBoot };
+  | { readonly from: 'state'; readonly stateFile: string; readonly began: ColdBoot }
+  /** Only of a real machine: what it starts by itself. */
+  | { readonly from: 'installer' };
 
 export interface MachineSpec {
   readonly memoryMiB: number;

@@ -132,6 +132,7 @@ export class Machine implements AsyncDisposable {
         nvramFile,
         ...(tpm === undefined ? {} : { tpmSocket: tpm.socket }),
         firmwareStrings: await writeFirmwareStrings(lease.dir, spec, options.keys),
+        keys: options.keys,
         cleanup,
         budget,
         onEvent: (event) => {
@@ -237,6 +238,11 @@ export class Machine implements AsyncDisposable {
   /** Settles when the guest has powered itself off and all that it wrote is in the files of its disks. */
   async waitForPowerOff(budget: Budget): Promise<void> {
     await this.until(this.#poweredOff, budget);
+  }
+
+  /** What the machine starts after its next shutdown. */
+  async bootInto(place: 'installer' | 'system', budget: Budget): Promise<void> {
+    await this.#hypervisor.bootInto?.(place, budget);
   }
 
   /** Plugs a disk into the running machine. */

@@ -1,14 +1,17 @@
 import { type Budget, HarnessError, takeLease } from '../core/index.js';
-import type { TargetLimits } from '../scenario/index.js';
+import { loadHost, type TargetLimits } from '../scenario/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
+import { askHardware, hardwareLimits, HardwareTarget, RealMachine } from './hardware/index.js';
 import { askLibvirt, askLimits, LibvirtTarget, Virsh } from './libvirt/index.js';
 import { QemuTarget } from './qemu.js';
 import type { Target, TargetName } from './target.js';
 
 /** A target by its name, and where it is asked. */
 export type TargetChoice =
-  { readonly kind: 'qemu' } | { readonly kind: 'libvirt'; /** `qemu:///system` */ readonly uri: string };
+  | { readonly kind: 'qemu' }
+  | { readonly kind: 'libvirt'; /** `qemu:///system` */ readonly uri: string }
+  | { readonly kind: 'hardware'; /** The host file. */ readonly file: string };
 
 /** A target that has said what it can do. Nothing has been made for it yet. */
 export interface OpenTarget {
@@ -16,6 +19,8 @@ export interface OpenTarget {
   readonly limits: TargetLimits;
   /** Whether it would run machines with KVM at all. */
   readonly hasKvm: boolean;
+  /** Present: it is one real machine, which answers. */
+  readonly hardware?: RealMachine;
   make(toolbox: Toolbox, accelerator: Accelerator): Target;
 }
 
@@ -27,12 +32,23 @@ const LOCAL_URI = /^qemu:\/\/\/(?:system|session)(?:\?|$)/;
  *
  * @param options.workDir For files that libvirt reads.
  * @throws {HarnessError} USAGE for a libvirt on another host; HOST_UNFIT when libvirt does not answer or cannot run our
- * machines; TIMEOUT; INTERRUPTED.
+ * machines; TIMEOUT; INTERRUPTED; as `loadHost` and `askHardware`.
  */
 export async function openTarget(
   choice: TargetChoice,
   { workDir, budget }: { readonly workDir: string; readonly budget: Budget },
 ): Promise<OpenTarget> {
+  if (choice.kind === 'hardware') {
+    const asked = await askHardware(await loadHost(choice.file), budget);
+    const hardware = new RealMachine(asked);
+    return {
+      name: 'hardware',
+      limits: hardwareLimits(asked),
+      hasKvm: false,
+      hardware,
+      make: () => new HardwareTarget(hardware),
+    };
+  }
   if (choice.kind === 'qemu') {
     return {
       name: 'qemu',

@@ -99,9 +99,9 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
     ...diskArguments(spec.disks),
     ...(spec.cdrom === undefined ? [] : cdromArguments(spec.cdrom, began.from === 'disk')),
     ...options.firmwareStrings.flatMap((file) => ['-smbios', `type=11,path=${escapeOption(file)}`]),
-    ...(began.from === 'disk'
-      ? []
-      : ['-kernel', began.kernel, '-initrd', began.initrd, '-append', began.commandLine]),
+    ...(began.from === 'kernel'
+      ? ['-kernel', began.kernel, '-initrd', began.initrd, '-append', began.commandLine]
+      : []),
     ...(spec.boot.from === 'state' ? ['-incoming', 'defer'] : []),
   ];
 }

@@ -34,6 +34,7 @@ const SETTLE_MS = 60_000;
 /** QEMU, started by ourselves: it ends with us, however we end. */
 export class QemuTarget implements Target {
   readonly name = 'qemu';
+  readonly offVerb = 'poweroff';
   readonly #toolbox: Toolbox;
   readonly #accelerator: Accelerator;
 

@@ -1,8 +1,12 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, pipeline, type Readable } from 'node:stream';
 
 import ssh2 from 'ssh2';
 
 import { type Budget, HarnessError, lastLines } from '../core/index.js';
+
+/** A machine that loses its power says no good-bye. */
+const KEEP_ALIVE_MS = 5000;
+const KEEP_ALIVE_TRIES = 5;
 
 /** Keys of one power-on: who may come in, and by what the machine proves that it is the one that was started. */
 export interface MachineKeys {
@@ -39,7 +43,7 @@ export interface CommandResult {
 
 export interface ExecuteOptions {
   /** Standard input; absent: none. */
-  readonly input?: string | Buffer;
+  readonly input?: string | Buffer | Readable;
 }
 
 /** Root's shell in a machine: one kept SSH connection, any number of commands. Dead for good when the machine reboots. */
@@ -68,6 +72,7 @@ export class MachineShell {
   /**
    * Opens the connection over a byte stream whose other end is about to run sshd.
    *
+   * @param options.keepAlive Asks again and again whether the machine is there, and ends when it is not. Default false.
    * @throws {HarnessError} WRONG_MACHINE when the answering machine does not hold the host key of this power-on;
    * MACHINE_UNREACHABLE; TIMEOUT.
    */
@@ -75,6 +80,7 @@ export class MachineShell {
     stream: Duplex,
     keys: Pick<MachineKeys, 'clientPrivate' | 'hostPublic'>,
     budget: Budget,
+    options: { readonly keepAlive?: boolean } = {},
   ): Promise<MachineShell> {
     budget.check();
     const client = new ssh2.Client();
@@ -113,6 +119,8 @@ export class MachineShell {
         return !wrongMachine;
       },
       readyTimeout: 0, // the budget decides
+      keepaliveInterval: options.keepAlive === true ? KEEP_ALIVE_MS : 0,
+      keepaliveCountMax: KEEP_ALIVE_TRIES,
       algorithms: {
         kex: ['curve25519-sha256'],
         serverHostKey: ['ssh-ed25519'],
@@ -242,7 +250,9 @@ async function collectResult(
     channel.once('close', () => {
       resolve();
     });
-    channel.end(options.input ?? '');
+    const { input = '' } = options;
+    if (typeof input === 'string' || Buffer.isBuffer(input)) channel.end(input);
+    else pipeline(input, channel, () => undefined); // what the command did not read is its own affair
   });
   if (exitCode === undefined && signal === undefined) {
     throw new HarnessError('MACHINE_UNREACHABLE', `The machine gave no exit code for: ${firstLine(command)}`);

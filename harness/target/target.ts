@@ -1,8 +1,9 @@
 import type { Budget, Cleanup, HarnessError, Lease, Lock } from '../core/index.js';
 import type { MachineDisk, MachineFault, MachineSpec } from './machine-spec.js';
+import type { MachineKeys } from './shell.js';
 
 /** Where machines run. */
-export type TargetName = 'qemu' | 'libvirt';
+export type TargetName = 'qemu' | 'libvirt' | 'hardware';
 
 /** What a hypervisor tells of a machine by itself. */
 export type HypervisorEvent =
@@ -36,6 +37,8 @@ export interface MachineWiring extends MachineFiles {
   /** The machine's folder. */
   readonly lease: Lease;
   readonly lines: LinePaths;
+  /** Who may come into the machine, and what it proves itself with. */
+  readonly keys: MachineKeys;
   /** Receives how to end what was begun. */
   readonly cleanup: Cleanup;
   readonly budget: Budget;
@@ -46,6 +49,8 @@ export interface MachineWiring extends MachineFiles {
 export interface Hypervisor {
   /** Lets the machine go, once every line is connected. A saved state is restored by then. */
   run(budget: Budget): Promise<void>;
+  /** What the machine starts after its next shutdown. Absent: always what is on its disk. */
+  bootInto?(place: 'installer' | 'system', budget: Budget): Promise<void>;
   /** Plugs a disk into a free slot. */
   attachDisk(disk: MachineDisk, budget: Budget): Promise<void>;
   /** Settles when the guest has let go of the disk and its file is closed. */
@@ -63,6 +68,11 @@ export interface Hypervisor {
 /** What can power machines on. */
 export interface Target {
   readonly name: TargetName;
+  /**
+   * What ends a system for good. A machine that nobody switches on again is rebooted, into its installer; it counts as
+   * powered off once that answers.
+   */
+  readonly offVerb: 'poweroff' | 'reboot';
   /** Of all that a saved state depends on: `10.0.13 (Debian …)`. */
   readonly version: string;
   /** Everything that a saved state has to have in common with the machine it is restored in. */

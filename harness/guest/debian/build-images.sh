@@ -6,12 +6,14 @@
 #   stage1-tpm2.cpio.zst      what stage 1 needs to talk to a TPM; only variants that have one load it
 #   installer.cpio.zst        the RAM-only installer and inspector; of the base alone
 #   system.tar                what the installed system's store path holds: usr/, etc/ and boot/, with real owners and modes
-# Input: /imperm/in/{agent,installer,system,stage1}: files copied over the respective tree. With base-packages.txt, what a
+# Input: /imperm/in/{agent,installer,system,stage1,network}: files copied over the respective tree. With base-packages.txt, what a
 # build of the base left in packages.txt, the system holds more than that, and no installer is made.
-# Argument: `plain` or `signed`, what the kernel modules are to be. Under Secure Boot the kernel loads only signed ones.
+# Arguments: `plain` or `signed`, what the kernel modules are to be: under Secure Boot the kernel loads only signed ones;
+# `virtual` or `hardware`, what they run on: a real machine has other devices, and is talked to by its network.
 set -euo pipefail
 
 modules_are=${1:?}
+machine_is=${2:?}
 
 out=/imperm/out
 work=/imperm/work
@@ -85,6 +87,7 @@ put_modules() { # tree, module...
 
 # Rules for devices that play no part in what is tested; each is looked at for every device.
 prune_rules() { # tree
+  [ "$machine_is" = virtual ] || return 0
   (cd "$1/usr/lib/udev/rules.d" && rm -f 50-firmware.rules 60-{autosuspend,tpm-udev,cdrom_id,dmi-id,drm,fido-id,infiniband,persistent-alsa,persistent-input,persistent-storage-mtd,persistent-storage-tape,persistent-v4l,sensor}.rules \
     7[0358]-{camera,joystick,memory,mouse,touchpad,special-net-names,net-description,probe_mtd,sound-card}.rules 80-{debian-compat,net-setup-link}.rules 81-net-dhcp.rules 90-iocost.rules 96-e2scrub.rules)
 }
@@ -115,11 +118,28 @@ unwant_extra() { # tree
   done
 }
 
+copy_network() { # tree
+  [ "$machine_is" = hardware ] || return 0
+  copy_overlay network "$1"
+  rm -f "$1"/etc/systemd/system/systemd-networkd.{service,socket}
+}
+
 copy_overlay() { # name, tree
   [ ! -d "/imperm/in/$1" ] || cp -rT --no-preserve=ownership,timestamps "/imperm/in/$1" "$2"
 }
 
 cp --dereference "/boot/vmlinuz-$kernel" "$out/vmlinuz"
+
+# What stage 1 finds disks, keyboards and USB sticks with: NixOS's own list, as far as Debian has it.
+hardware_modules=
+if [ "$machine_is" = hardware ]; then
+  hardware_modules='ahci sd_mod sr_mod nvme vmd mmc_block sdhci_pci ehci_pci ohci_pci uhci_hcd xhci_pci usb_storage uas usbhid hid_generic atkbd i8042'
+  (
+    cd "/usr/lib/modules/$kernel/kernel"
+    rm -rf sound drivers/{gpu,media,staging,iio,isdn,infiniband,accel,comedi,bluetooth} drivers/net/{wireless,can,hamradio} net/{bluetooth,mac80211,wireless,can,ax25,nfc} fs/{ceph,ocfs2,gfs2,smb,nfs,nfsd,afs,coda,jfs,reiserfs,nilfs2,ubifs}
+    depmod "$kernel"
+  )
+fi
 
 # ---- stage 1: dracut only collects programs, libraries and udev rules; its own boot logic is left out ----------
 # NixOS puts bash, all of coreutils, kmod, systemd, less, mount, umount, fsck and (for btrfs) btrfs-progs into
@@ -137,7 +157,7 @@ mkdir -p "$work/stage1"
 cd "$work/stage1"
 rm -rf "usr/lib/modules/$kernel/kernel" var/tmp usr/lib/dracut usr/lib/systemd/system-generators/systemd-gpt-auto-generator etc/cmdline.d
 put_modules . virtio_blk virtio_pci nvme btrfs dm-crypt af_alg algif_skcipher dm-mod vfat nls_cp437 nls_ascii nls_iso8859-1 efivarfs ext4 \
-  overlay loop aesni-intel xts sha256-ssse3 virtio-rng crc32c-intel xxhash_generic blake2b_generic autofs4 cryptd essiv
+  overlay loop aesni-intel xts sha256-ssse3 virtio-rng crc32c-intel xxhash_generic blake2b_generic autofs4 cryptd essiv $hardware_modules
 # udev's rules call dmsetup by its full path; in NixOS that path is not in PATH either.
 mv usr/sbin/dmsetup usr/lib/udev/dmsetup
 sed -i 's|/usr/sbin/dmsetup|/usr/lib/udev/dmsetup|' usr/lib/udev/rules.d/*.rules
@@ -235,6 +255,7 @@ mask "$system" systemd-networkd.service systemd-networkd.socket systemd-network-
   systemd-boot-update.service systemd-bless-boot.service getty@tty1.service
 rm -rf "$system"/{bin,sbin,lib,lib64}
 prune_rules "$system"
+copy_network "$system"
 unwant "$system" dracut-shutdown.service systemd-pstore.service kmod-static-nodes.service systemd-tmpfiles-setup-dev-early.service systemd-tmpfiles-setup-dev.service systemd-sysusers.service \
   systemd-modules-load.service systemd-udev-load-credentials.service systemd-binfmt.service systemd-hibernate-clear.service systemd-pcrmachine.service \
   systemd-tpm2-setup.service systemd-tpm2-setup-early.service proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount \
@@ -263,4 +284,5 @@ link_tree "$installer"
 mask "$installer" ssh.service ssh.socket systemd-networkd.service systemd-networkd.socket systemd-network-generator.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
   systemd-firstboot.service systemd-pcrphase.service systemd-pcrphase-sysinit.service ldconfig.service systemd-update-done.service \
   systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-pstore.service getty@tty1.service systemd-logind.service
+copy_network "$installer"
 make_cpio "$installer" "$out/installer.cpio.zst" 9

@@ -66,9 +66,9 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
         _: options.firmwareCode,
       },
       nvram: options.nvramFile,
-      ...(began.from === 'disk'
-        ? {}
-        : { kernel: began.kernel, initrd: began.initrd, cmdline: began.commandLine }),
+      ...(began.from === 'kernel'
+        ? { kernel: began.kernel, initrd: began.initrd, cmdline: began.commandLine }
+        : {}),
     },
     features: {
       acpi: '',

@@ -22,6 +22,7 @@ const NAME_ATTEMPTS = 10;
 /** A libvirt daemon on this host. Its machines go on when we die; their label tells `imperm reap` whose they were. */
 export class LibvirtTarget implements Target {
   readonly name = 'libvirt';
+  readonly offVerb = 'poweroff';
   readonly #virsh: Virsh;
   readonly #facts: LibvirtFacts;
   readonly #accelerator: Accelerator;

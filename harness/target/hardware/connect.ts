@@ -1,9 +1,31 @@
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 
-import { type Budget, HarnessError } from '../core/index.js';
-import type { HardwareHost } from '../scenario/index.js';
-import { MachineShell } from './shell.js';
+import { type Budget, HarnessError } from '../../core/index.js';
+import type { HardwareHost } from '../../scenario/index.js';
+import { type MachineKeys, MachineShell } from '../shell.js';
+
+/** Where an SSH server listens. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * What lets us into the installer, and what it proves itself with.
+ *
+ * @throws {HarnessError} USAGE when the key cannot be read.
+ */
+export async function readInstallerKeys(
+  host: HardwareHost,
+): Promise<Pick<MachineKeys, 'clientPrivate' | 'hostPublic'>> {
+  const clientPrivate = await readFile(host.keyFile, 'utf8').catch((error: unknown) => {
+    throw new HarnessError('USAGE', `The key ${host.keyFile} of ${host.file} cannot be read`, {
+      cause: error,
+    });
+  });
+  return { clientPrivate, hostPublic: host.hostKey };
+}
 
 /**
  * Root's shell in the installer that runs on a machine.
@@ -11,14 +33,10 @@ import { MachineShell } from './shell.js';
  * @throws {HarnessError} USAGE when the key cannot be read; MACHINE_UNREACHABLE, WRONG_MACHINE, TIMEOUT.
  */
 export async function connectHost(host: HardwareHost, budget: Budget): Promise<MachineShell> {
-  const clientPrivate = await readFile(host.keyFile, 'utf8').catch((error: unknown) => {
-    throw new HarnessError('USAGE', `The key ${host.keyFile} of ${host.file} cannot be read`, {
-      cause: error,
-    });
-  });
+  const keys = await readInstallerKeys(host);
   const socket = await openSocket(host, budget);
   try {
-    return await MachineShell.connect(socket, { clientPrivate, hostPublic: host.hostKey }, budget);
+    return await MachineShell.connect(socket, keys, budget);
   } catch (error) {
     socket.destroy();
     if (!(error instanceof HarnessError) || error.hint !== undefined) throw error;
@@ -29,7 +47,8 @@ export async function connectHost(host: HardwareHost, budget: Budget): Promise<M
   }
 }
 
-async function openSocket({ address, port }: HardwareHost, budget: Budget): Promise<Socket> {
+/** @throws {HarnessError} MACHINE_UNREACHABLE when nobody listens there. */
+export async function openSocket({ address, port }: Endpoint, budget: Budget): Promise<Socket> {
   const socket = connect({ host: address, port });
   const opened = new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
