@@ -10,6 +10,12 @@ t.test('a target and its address', (t) => {
   const session = { target: 'libvirt', connect: 'qemu:///session' } as const;
   t.strictSame(chooseTarget(session), { kind: 'libvirt', uri: 'qemu:///session' });
   t.throws(() => chooseTarget({ connect: 'qemu:///system' }), { code: 'USAGE', message: /--target libvirt/ });
+  const real = { target: 'hardware', host: 'bench.yaml' } as const;
+  t.strictSame(chooseTarget(real), { kind: 'hardware', file: 'bench.yaml' });
+  t.throws(() => chooseTarget({ target: 'hardware' }), { code: 'USAGE', message: /needs --host/ });
+  t.throws(() => chooseTarget({ host: 'bench.yaml' }), { code: 'USAGE', message: /--target hardware/ });
+  t.throws(() => chooseTarget({ ...real, connect: 'qemu:///system' }), { code: 'USAGE' });
+  t.strictSame(renderTarget(real), ['--target hardware', '--host bench.yaml']);
   t.strictSame(renderTarget({}), []);
   t.strictSame(renderTarget({ target: 'libvirt' }), ['--target libvirt']);
   t.strictSame(renderTarget(session), ['--target libvirt', '--connect qemu:///session']);

@@ -92,6 +92,50 @@ void t.test('what the target cannot do is skipped in its own words, and nothing 
   t.end();
 });
 
+void t.test('what a real machine lacks', (t) => {
+  const skipOf = (variant: Variant, more: Partial<Parameters<typeof planVariant>[1]>): string | undefined => {
+    const plan = planVariant(variant, { ...facts, ...more });
+    return 'skip' in plan ? plan.skip : undefined;
+  };
+  const typed = variantOf('passphrase');
+  const without = (kinds: readonly string[]): Variant => {
+    const { scenario } = typed;
+    const { luks } = variantOf('key-file').scenario.system;
+    return {
+      ...typed,
+      scenario: {
+        ...scenario,
+        system: { ...scenario.system, luks },
+        steps: scenario.steps.filter(({ kind }) => !kinds.includes(kind)),
+        promises: scenario.promises.filter(({ kind }) => !kinds.includes(kind)),
+      },
+    };
+  };
+  const no = { limits: { console: 'no console', 'power-cut': 'no switch' } };
+  t.equal(skipOf(typed, no), 'no console');
+  t.equal(skipOf(without([]), no), 'no console', 'who logs in types, too');
+  t.equal(skipOf(without(['login']), no), 'no switch');
+  t.equal(skipOf(without(['login', 'power-cut']), no), undefined);
+  t.equal(skipOf(variantOf('tpm2'), { limits: { console: 'no console' } }), 'no console');
+
+  const hibernated = { ...typed, scenario: { ...typed.scenario, steps: [{ kind: 'hibernate' as const }] } };
+  t.equal(skipOf(hibernated, { limits: { hibernation: 'never' } }), 'never');
+  t.equal(skipOf(typed, { limits: { hibernation: 'never', image: 'never', 'untouched-disks': 'never' } }), undefined);
+  t.equal(skipOf(typed, { limits: { 'nixos-guest': 'never' } }), undefined);
+  t.equal(skipOf(typed, { limits: { 'nixos-guest': 'never' }, guest: 'nixos' }), 'never');
+  const virtio = variants.filter((each) => skipOf(each, { limits: { 'virtual-disks': 'real' } }) === 'real');
+  t.strictSame(
+    virtio.map(({ id }) => id),
+    variants.filter(({ id }) => id.includes('disk=virtio')).map(({ id }) => id),
+  );
+
+  const needed = (typed.scenario.disks[0]?.sizeMiB ?? 0) * 2 ** 20;
+  t.equal(skipOf(typed, { disks: new Map([['main', needed]]) }), undefined);
+  t.match(skipOf(typed, { disks: new Map([['main', needed - 1]]) }), /has 12288 MiB, .* only 12287 MiB/);
+  t.match(skipOf(typed, { disks: new Map([['other', needed]]) }), /no disk of that name/);
+  t.end();
+});
+
 void t.test('real NixOS has no Secure Boot of its own', (t) => {
   const nixos = { ...facts, guest: 'nixos' } as const;
   const secure = variants.find(({ axes }) => axes.firmware === 'secure-boot');

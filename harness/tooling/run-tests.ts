@@ -15,6 +15,12 @@ const UNIT_TIMEOUT_MS = 120_000;
 const MACHINE_TIMEOUT_MS = 45 * 60_000;
 const MACHINE_TEST = '.machine.test.ts';
 
+/**
+ * Most files have one machine at a time, which waits a good part of its time: two files at once keep two processors busy.
+ * As much memory as all their machines and a file system's cache want.
+ */
+const MEMORY_OF_TWO = 12 * 1024 ** 3;
+
 const USAGE = `Usage: npm test -- [--unit | --machine] [--jobs N] [--yes] [name…]
 
   name       only test files whose path contains one of the names
@@ -34,7 +40,7 @@ export interface TestOptions {
 
 /**
  * Runs the tests: first those that need no machine, several files at the same time, then those that start
- * machines, one after the other. The last line is always `N passed, N failed`.
+ * machines, two files at the same time where there is the memory. The last line is always `N passed, N failed`.
  *
  * @param args The command line.
  * @returns 0 when at least one test ran and none failed, 1 otherwise, 2 for a wrong command line, 130 when interrupted.
@@ -119,7 +125,7 @@ export async function runTests(args: readonly string[], options: TestOptions): P
       }
     }
     await runInParallel(unitTests, selection.jobs, runOne);
-    await runInParallel(machineTests, 1, runOne);
+    await runInParallel(machineTests, os.totalmem() < MEMORY_OF_TWO ? 1 : 2, runOne);
   } finally {
     progress.close();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
