@@ -138,6 +138,8 @@ export interface RunningProgram {
   /** Settles when the program has ended, never rejects. */
   readonly ended: Promise<ProgramEnd>;
   kill(signal: NodeJS.Signals): void;
+  /** Ends its standard input, where that is held open. */
+  endInput(): void;
 }
 
 export interface ProgramEnd {
@@ -153,6 +155,7 @@ export interface ProgramEnd {
  * @param args The program and its arguments; `setpriv` must be able to find it.
  * @param options.logFile Receives what it prints.
  * @param options.onOutput Receives what it prints on its standard output, which then does not go to the file.
+ * @param options.isInputHeld Its standard input says nothing, and ends when we do. Default: it has none.
  * @throws {HarnessError} TOOL_FAILED when it cannot be started.
  */
 export function startProgram(
@@ -160,6 +163,7 @@ export function startProgram(
   options: {
     readonly logFile: string;
     readonly onOutput?: (text: string) => void;
+    readonly isInputHeld?: boolean;
     readonly cwd?: string;
     readonly env?: Readonly<Record<string, string>>;
   },
@@ -175,7 +179,7 @@ export function startProgram(
       buffer: false,
       extendEnv: false,
       env: toolEnvironment(options.env),
-      stdin: 'ignore',
+      stdin: options.isInputHeld === true ? 'pipe' : 'ignore',
       stdout: options.onOutput === undefined ? descriptor : 'pipe',
       stderr: descriptor,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -197,6 +201,9 @@ export function startProgram(
       ended: Promise.resolve(child).then((result) => ({ exitCode: result.exitCode, signal: result.signal })),
       kill: (signal) => {
         child.kill(signal);
+      },
+      endInput: () => {
+        child.stdin?.end();
       },
     };
   } finally {

@@ -68,6 +68,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
   const accelerator = await phases.run('accelerator', () =>
     chooseAccelerator({
       wanted: options.target.hasKvm ? options.accelerator : 'tcg',
+      isRemote: options.target.isRemote,
       toolbox,
       cacheDir,
       workDir,
