@@ -18,11 +18,14 @@ import { setUp } from './set-up.js';
 function withTarget(command: Command): Command {
   return command
     .addOption(
-      new Option('--target <target>', "where machines run: imperm's own QEMU, or libvirt on this host")
+      new Option('--target <target>', "where machines run: imperm's own QEMU, or libvirt")
         .choices(['qemu', 'libvirt'])
         .default('qemu'),
     )
-    .option('--connect <uri>', 'with --target libvirt, its address (default: qemu:///system)');
+    .option(
+      '--connect <uri>',
+      'with --target libvirt, its address: qemu:///session, qemu+ssh://user@host/system (default: qemu:///system)',
+    );
 }
 
 function withHostOptions(command: Command): Command {

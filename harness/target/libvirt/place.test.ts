@@ -9,12 +9,15 @@ import path from 'node:path';
 import t from 'tap';
 
 import { Budget, Cleanup, takeLease } from '../../core/index.js';
+import { chooseAccelerator } from '../accelerator.js';
 import type { MachineSpec } from '../machine-spec.js';
 import type { HypervisorEvent } from '../target.js';
 import { LibvirtHost, parseSshAddress, withoutQuestions } from './host.js';
 import { makeLabel } from './label.js';
+import { askLimits } from './limits.js';
 import { MachinePlace } from './place.js';
 import { makeRemoteFolder, reapRemoteFolders } from './remote-folder.js';
+import { Virsh } from './virsh.js';
 
 const SSHD = '/usr/sbin/sshd';
 const dir = await mkdtemp(path.join(os.tmpdir(), 'imperm-test-'));
@@ -85,6 +88,33 @@ t.test('addresses', (t) => {
   t.equal(withoutQuestions('qemu+ssh://h/system'), 'qemu+ssh://h/system?no_tty=1');
   t.equal(withoutQuestions('qemu+ssh://h/system?keyfile=/k'), 'qemu+ssh://h/system?keyfile=/k&no_tty=1');
   t.end();
+});
+
+t.test('what cannot be had on another host is said before anything is made', async (t) => {
+  const asked: string[] = [];
+  const virsh = new Virsh(URI, (_program, args) => {
+    asked.push(args.join(' '));
+    return Promise.resolve({ stdout: '', stderr: '', exitCode: 0 });
+  });
+  const facts = {
+    version: '9.0.0',
+    qemuVersion: '7.2.22',
+    hasKvm: true,
+    securityModels: [],
+    diskBuses: ['virtio'],
+    fileOwner: { user: 1, group: 2 },
+  };
+  const limits = await askLimits(virsh, facts, { folder: dir, budget });
+  t.match(limits.tpm, /^libvirt 9\.0\.0 .* is on another host: a TPM/);
+  t.strictSame(Object.keys(limits).sort(), ['nvme', 'tpm']);
+  t.ok(
+    asked.every((words) => words.includes(`${URI}?no_tty=1`)),
+    'virsh asks nobody a question',
+  );
+  const choose = (wanted: 'auto' | 'kvm' | 'tcg'): Promise<{ kind: string; reason: string }> =>
+    chooseAccelerator({ wanted, toolbox: {} as never, cacheDir: dir, workDir: dir, budget, isRemote: true });
+  t.match(await choose('auto'), { kind: 'tcg', reason: /not seen from here; --accel kvm/ });
+  t.match(await choose('kvm'), { kind: 'kvm', reason: /on trust/ });
 });
 
 /** Folders of machines on the other host, which has the same /var/tmp. */

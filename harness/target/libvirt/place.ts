@@ -76,7 +76,9 @@ export class MachinePlace {
       return closeLine(program, direct, folder);
     });
     await lease.noteProcess(program.pid);
-    const lost = program.ended.then(async () => explainLoss(direct, await readFile(logFile, 'utf8')));
+    const lost = program.ended.then(async () =>
+      explainLoss(direct, await readFile(logFile, 'utf8').catch(() => '')),
+    );
     await budget.race(Promise.race([ready, lost.then((error) => Promise.reject(error))]));
     void lost.then((error) => {
       if (!isClosing) onEvent({ kind: 'ended', error });
