@@ -1,18 +1,26 @@
 // A whole layout on libvirt by the real command line: it passes, and every report says where that was seen.
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import t from 'tap';
 import { Parser, type Result } from 'tap-parser';
 import { parseStringPromise } from 'xml2js';
 
-import { Budget, HarnessError, readEnvironment } from '../core/index.js';
+import { Budget, HarnessError, readEnvironment, repositoryRoot } from '../core/index.js';
 import { openTarget } from '../target/index.js';
 import { Cli, readOnlyRecord, withFolder } from './cli-process.js';
 
 const ASK_MS = 60_000;
 /** That of this user: root's libvirt refuses sessions. */
 const URI = process.getuid?.() === 0 ? 'qemu:///system' : 'qemu:///session';
+
+/** Two boots: a reset, which takes long in the firmware of older QEMUs, is in the contract of targets. */
+const describeScenario = (folder: string): string => `imperm: 1
+title: A layout on libvirt
+extends: ${path.relative(folder, path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'))}
+matrix: { stage1: [systemd], disk: [virtio], sectorSize: null, luks: null, firmware: null }
+steps: [boot, power-cut, power-off]
+`;
 
 interface JUnit {
   readonly testsuites: {
@@ -38,25 +46,28 @@ const skip = none === undefined ? false : `${none}: no layout is seen on this ta
 
 t.test('a layout passes on libvirt', { skip }, (t) =>
   withFolder(async (folder) => {
+    const scenario = path.join(folder, 'scenario.yaml');
+    await writeFile(scenario, describeScenario(folder));
+    const reports = path.join(folder, 'reports');
     const { exitCode, stdout, stderr } = await new Cli([
-      ...['run', 'btrfs-luks-rollback', '--once', '--variant', 'disk=virtio'],
-      ...['--target', 'libvirt', '--connect', URI, '--reports', folder],
+      ...['run', scenario],
+      ...['--target', 'libvirt', '--connect', URI, '--reports', reports],
     ]).result;
     t.equal(exitCode, 0, stderr.slice(-4000));
-    const { host, variants } = await readOnlyRecord(folder);
+    const { host, variants } = await readOnlyRecord(reports);
     const [layout] = variants;
     t.match(variants, [{ verdict: 'pass', target: 'libvirt' }], stderr.slice(-4000));
     t.match(host?.qemu, new RegExp(`libvirt \\S+, ${URI}`), 'the record names libvirt and its address');
     t.strictSame(
       layout?.boots.map(({ number, how }) => `${String(number)} ${how}`),
-      ['1 power-on', '2 reboot', '3 power-cut'],
+      ['1 power-on', '2 power-cut'],
     );
-    t.equal(new Set(layout?.boots.map(({ bootId }) => bootId)).size, 3, 'three different boots');
+    t.equal(new Set(layout?.boots.map(({ bootId }) => bootId)).size, 2, 'two different boots');
     const looks = layout?.checks.filter(({ id }) => id === 'kept:/nix') ?? [];
-    t.ok(looks.length > 3, 'looked at in every boot and on the powered-off disk');
+    t.equal(looks.length, 3, 'looked at in every boot and on the powered-off disk');
 
-    const [run = ''] = (await readdir(folder)).filter((name) => name !== 'latest');
-    const report = (name: string): Promise<string> => readFile(path.join(folder, run, name), 'utf8');
+    const [run = ''] = (await readdir(reports)).filter((name) => name !== 'latest');
+    const report = (name: string): Promise<string> => readFile(path.join(reports, run, name), 'utf8');
     const { testsuites } = (await parseStringPromise(await report('junit.xml'))) as JUnit;
     t.match(
       testsuites.testsuite.map(({ $ }) => $),
