@@ -27,7 +27,10 @@ function withTarget(command: Command): Command {
         .default('qemu'),
     )
     .option('--host <file>', 'with --target hardware, the file that describes the machine')
-    .option('--connect <uri>', 'with --target libvirt, its address (default: qemu:///system)');
+    .option(
+      '--connect <uri>',
+      'with --target libvirt, its address: qemu:///session, qemu+ssh://user@host/system (default: qemu:///system)',
+    );
 }
 
 function withHostOptions(command: Command): Command {

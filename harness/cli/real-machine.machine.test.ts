@@ -94,7 +94,7 @@ t.test('the installer of `imperm image` answers with the key that was made for i
     const result = await new Cli(['hardware', 'check', file]).result;
     return result.exitCode === 0 ? result : undefined;
   }, 500);
-  t.match(checked.stdout, new RegExp(`allowed  main: /dev/nvme1n1, QEMU NVMe Ctrl, ${MAIN}, `));
+  t.match(checked.stdout, new RegExp(`allowed  main: /dev/nvme\\dn1, QEMU NVMe Ctrl, ${MAIN}, `));
 });
 
 t.test('what cannot be on this machine is refused before anything is written', async (t) => {
@@ -161,8 +161,8 @@ t.test('a layout keeps its promises, and the other disks stay as they were', asy
   t.equal(bench.powerOns, 2, 'its power was cut once');
   t.strictSame(await digests(), untouched, 'nothing was written to the others');
   const evidence = await readAll(reports);
-  t.match(evidence, /btrfs-luks-rollback/);
-  t.notMatch(evidence, /BEGIN OPENSSH PRIVATE KEY|imperm\.host-key:[A-Za-z0-9]/, 'no secret is told');
+  t.ok(evidence.includes('imperm.host-key:********'), 'the kernel shows its command line');
+  t.notOk(/PRIVATE KEY|imperm\.host-key:[A-Za-z0-9]/.test(evidence), 'no secret is told');
   t.match(await new Cli(['hardware', 'check', await writeHost()]).result, {
     exitCode: 0,
     stdout: /An install would overwrite what is on it now:[^]*crypto_LUKS/,
@@ -178,7 +178,7 @@ t.test('a system that resets the machine is found out, and its disk read all the
   t.equal(exitCode, 1);
   t.match(stdout, /the system comes up[^]*The machine is in its installer again/);
   t.match((await readOnlyRecord(reports)).variants, [{ verdict: 'fail', phases: { length: Number } }]);
-  t.match(await readAll(reports), /"partitionTable"/, 'the disk was read');
+  t.ok((await readAll(reports)).includes('"partitionTable"'), 'the disk was read');
   t.strictSame(await digests(), untouched);
 });
 

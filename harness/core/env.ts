@@ -14,6 +14,8 @@ export interface Environment {
   readonly nixStore: string | undefined;
   /** Debian mirror, `IMPERM_DEBIAN_MIRROR`; absent: the host's own, else mmdebstrap's default. */
   readonly debianMirror: string | undefined;
+  /** Address of one more libvirt that the contract of targets is tried on, `IMPERM_TEST_LIBVIRT`. Absent: none. */
+  readonly testLibvirt: string | undefined;
   /** GitHub Actions understands annotations. */
   readonly githubActions: boolean;
 }
@@ -35,6 +37,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     workDir: path.resolve(value('IMPERM_WORK') ?? `/var/tmp/imperm-${String(os.userInfo().uid)}`),
     nixStore: value('IMPERM_NIX_STORE'),
     debianMirror: value('IMPERM_DEBIAN_MIRROR'),
+    testLibvirt: value('IMPERM_TEST_LIBVIRT'),
     githubActions: value('GITHUB_ACTIONS') === 'true',
   };
 }

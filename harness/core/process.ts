@@ -163,7 +163,7 @@ export function startProgram(
   options: {
     readonly logFile: string;
     readonly onOutput?: (text: string) => void;
-    /** Default: it has no standard input. */
+    /** It has a standard input, which ends when we do. Default: none. */
     readonly takesInput?: boolean;
     readonly cwd?: string;
     readonly env?: Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 export { makeInstallerImage, renderInstallerCommandLine } from './installer-image.js';
-export { encodeCredential, renderNetworkParameters } from './network-credentials.js';
+export { HOST_KEY_PARAMETER, renderNetworkParameters } from './network-credentials.js';
 export { makeCpio, type Tree } from './cpio.js';
 export { debianImageContent, listForeignOwners } from './debian-image.js';
 export { type EspFile, type ImageContent, makeDiskImage } from './disk-image.js';

@@ -14,8 +14,13 @@ export interface NetworkIdentity {
 }
 
 /**
- * Kernel parameters that hand a machine its SSH server and its network as systemd credentials. The private key comes
- * first: the kernel logs its command line, and cuts it where a key must not be cut that has to be recognised as one.
+ * The kernel shows its command line to whoever reads its log or its console: that of the system under test, and that of an
+ * installer whose key only its image knows. Cut off or not, the key follows the first group.
+ */
+export const HOST_KEY_PARAMETER = /(imperm\.host-key:)[A-Za-z0-9+/=]+/g;
+
+/**
+ * Kernel parameters that hand a machine its SSH server and its network as systemd credentials.
  */
 export function renderNetworkParameters(identity: NetworkIdentity): string[] {
   const credentials = {
@@ -30,8 +35,7 @@ export function renderNetworkParameters(identity: NetworkIdentity): string[] {
   );
 }
 
-/** How a credential stands in the kernel's command line, and therefore in its log. */
-export function encodeCredential(value: string): string {
+function encodeCredential(value: string): string {
   return Buffer.from(value).toString('base64');
 }
 

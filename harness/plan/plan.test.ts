@@ -120,7 +120,10 @@ void t.test('what a real machine lacks', (t) => {
 
   const hibernated = { ...typed, scenario: { ...typed.scenario, steps: [{ kind: 'hibernate' as const }] } };
   t.equal(skipOf(hibernated, { limits: { hibernation: 'never' } }), 'never');
-  t.equal(skipOf(typed, { limits: { hibernation: 'never', image: 'never', 'untouched-disks': 'never' } }), undefined);
+  t.equal(
+    skipOf(typed, { limits: { hibernation: 'never', image: 'never', 'untouched-disks': 'never' } }),
+    undefined,
+  );
   t.equal(skipOf(typed, { limits: { 'nixos-guest': 'never' } }), undefined);
   t.equal(skipOf(typed, { limits: { 'nixos-guest': 'never' }, guest: 'nixos' }), 'never');
   const virtio = variants.filter((each) => skipOf(each, { limits: { 'virtual-disks': 'real' } }) === 'real');

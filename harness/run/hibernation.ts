@@ -104,10 +104,10 @@ async function layCopies(parts: MachineParts, context: VariantContext): Promise<
       const file = path.join(path.dirname(disk.file), `${path.basename(disk.file, '.qcow2')}-resumed.qcow2`);
       await context.host.toolbox.run(
         'qemu-img',
-        ['create', '-q', '-f', 'qcow2', '-b', disk.file, '-F', disk.format, file],
+        ['create', '-q', '-f', 'qcow2', '-b', path.basename(disk.file), '-F', disk.format, file],
         context.budget,
       );
-      return { ...disk, file, format: 'qcow2' as const };
+      return { ...disk, file, format: 'qcow2' as const, backingFile: disk.file };
     }),
   );
   return { ...parts, disks };

@@ -1,7 +1,7 @@
 import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { encodeCredential } from '../guest/index.js';
+import { HOST_KEY_PARAMETER } from '../guest/index.js';
 import type { Scenario } from '../scenario/index.js';
 import type { MachineDisk } from '../target/index.js';
 import type { VariantContext } from './context.js';
@@ -29,8 +29,7 @@ export async function makeMachineParts(
   const { hardware } = context;
   if (hardware !== undefined) {
     const identity = makeIdentity();
-    // The kernel shows its command line to whoever reads its log.
-    context.redactor.add(encodeCredential(identity.keys.hostPrivate));
+    context.redactor.addPattern(HOST_KEY_PARAMETER);
     return { disks: [], nvramFile: path.join(workDir, 'nvram.fd'), identity, ...secrets };
   }
   const disks = await makeDisks(scenario, context, workDir);

@@ -71,6 +71,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       ? await phases.run('accelerator', () =>
           chooseAccelerator({
             wanted: options.target.hasKvm ? options.accelerator : 'tcg',
+            isRemote: options.target.isRemote,
             toolbox,
             cacheDir,
             workDir,

@@ -24,6 +24,7 @@ import {
   makeNonce,
   type OpenTarget,
   openTarget,
+  LibvirtHost,
   reapDomains,
   type TargetChoice,
   Virsh,
@@ -40,7 +41,14 @@ const STEPS_MS = 300_000;
 const MOMENT_MS = 60_000;
 /** That of this user: root's libvirt refuses sessions. */
 const URI = process.getuid?.() === 0 ? 'qemu:///system' : 'qemu:///session';
-const TARGETS: readonly TargetChoice[] = [{ kind: 'qemu' }, { kind: 'libvirt', uri: URI }];
+const { testLibvirt } = readEnvironment();
+/** A real machine is no hypervisor: its own test is real-machine.machine.test.ts. */
+type VirtualChoice = Exclude<TargetChoice, { readonly kind: 'hardware' }>;
+const TARGETS: readonly VirtualChoice[] = [
+  { kind: 'qemu' },
+  { kind: 'libvirt', uri: URI },
+  ...(testLibvirt === undefined ? [] : [{ kind: 'libvirt' as const, uri: testLibvirt }]),
+];
 
 /** Command lines of running processes that mention a folder. */
 async function processesOf(folder: string): Promise<string[]> {
@@ -58,7 +66,7 @@ class Bench {
   readonly open: OpenTarget;
   readonly context: RunContext;
   readonly budget: Budget;
-  readonly choice: TargetChoice;
+  readonly choice: VirtualChoice;
   #files = 0;
 
   constructor(parts: {
@@ -67,7 +75,7 @@ class Bench {
     readonly open: OpenTarget;
     readonly context: RunContext;
     readonly budget: Budget;
-    readonly choice: TargetChoice;
+    readonly choice: VirtualChoice;
   }) {
     this.folder = parts.folder;
     this.workDir = parts.workDir;
@@ -77,7 +85,7 @@ class Bench {
     this.choice = parts.choice;
   }
 
-  static async make(choice: TargetChoice, folder: string): Promise<Bench> {
+  static async make(choice: VirtualChoice, folder: string): Promise<Bench> {
     const workDir = path.join(folder, 'w');
     await mkdir(workDir, { mode: 0o700 });
     const { signal } = new AbortController();
@@ -127,12 +135,15 @@ class Bench {
 
   /** What is left of machines: folders, processes, domains. */
   async leftOvers(): Promise<string[]> {
-    const domains =
-      this.choice.kind === 'qemu'
-        ? ''
-        : (await runProgram('virsh', ['--quiet', '-c', URI, 'list', '--all', '--title'])).stdout;
-    const machines = domains.split('\n').filter((line) => line.includes('imperm'));
-    return [...(await readdir(this.workDir)), ...(await processesOf(this.workDir)), ...machines];
+    const { choice } = this;
+    const local = [...(await readdir(this.workDir)), ...(await processesOf(this.workDir))];
+    if (choice.kind === 'qemu') return local;
+    const list = await runProgram('virsh', ['--quiet', '-c', choice.uri, 'list', '--all', '--title']);
+    const there = await new LibvirtHost(choice.uri).run(
+      'ls -d /var/tmp/imperm.* 2>/dev/null || :',
+      this.budget,
+    );
+    return [...local, ...`${list.stdout}\n${there}`.split('\n').filter((line) => line.includes('imperm'))];
   }
 
   reap(): ReturnType<typeof reapLeases> {
@@ -141,15 +152,15 @@ class Bench {
 }
 
 for (const choice of TARGETS) {
-  t.test(choice.kind, async (t) => {
+  t.test(choice.kind === 'qemu' ? 'qemu' : choice.uri, async (t) => {
     const folder = await mkdtemp('/var/tmp/imperm-t-');
     t.teardown(() => rm(folder, { recursive: true, force: true }));
     let bench: Bench;
     try {
       bench = await Bench.make(choice, folder);
     } catch (error) {
-      if (choice.kind === 'qemu' || !(error instanceof HarnessError) || error.code !== 'HOST_UNFIT')
-        throw error;
+      const isAsked = choice.kind === 'qemu' || choice.uri !== URI;
+      if (isAsked || !(error instanceof HarnessError) || error.code !== 'HOST_UNFIT') throw error;
       t.comment(error.message);
       t.pass('no libvirt here', { skip: `${error.message}: nothing is said about this target` });
       return;

@@ -26,6 +26,8 @@ export interface ChooseAcceleratorOptions {
   readonly cacheDir: string;
   readonly workDir: string;
   readonly budget: Budget;
+  /** Another host runs the machines. Default false. */
+  readonly isRemote?: boolean;
 }
 
 /**
@@ -35,9 +37,19 @@ export interface ChooseAcceleratorOptions {
  */
 export async function chooseAccelerator(options: ChooseAcceleratorOptions): Promise<Accelerator> {
   if (options.wanted === 'tcg') return tcg('Emulation was asked for.');
+  if (options.isRemote === true) return onAnotherHost(options.wanted);
   const proof = await proveKvm(options);
   if (proof.works) return { kind: 'kvm', reason: proof.reason, timeScale: 1 };
   return tcg(proof.reason);
+}
+
+/** What cannot be proved from here is not taken for granted, unless somebody says that it may be. */
+function onAnotherHost(wanted: 'auto' | 'kvm'): Accelerator {
+  if (wanted === 'auto')
+    return tcg(
+      'Another host runs the machines, and whether its KVM works is not seen from here; --accel kvm takes it on trust.',
+    );
+  return { kind: 'kvm', reason: 'Asked for; KVM of another host is taken on trust.', timeScale: 1 };
 }
 
 function tcg(reason: string): Accelerator {

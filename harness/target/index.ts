@@ -10,7 +10,7 @@ export type {
 } from './machine-spec.js';
 export { Machine, type MachineHost, type StartOptions } from './machine.js';
 export { connectHost, realAccelerator, type RealMachine } from './hardware/index.js';
-export { reapDomains, Virsh } from './libvirt/index.js';
+export { LibvirtHost, reapDomains, Virsh } from './libvirt/index.js';
 export { makeNonce } from './nonce.js';
 export { openTarget, type OpenTarget, type TargetChoice } from './open-target.js';
 export { makeMachineKeys, type CommandResult, type MachineKeys, type MachineShell } from './shell.js';

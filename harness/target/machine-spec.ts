@@ -11,6 +11,8 @@ export interface MachineDisk {
   readonly namespace?: { readonly of: string; readonly number: number };
   readonly file: string;
   readonly format: 'qcow2' | 'raw';
+  /** What shows through where nothing was written; in the same folder, and only read. */
+  readonly backingFile?: string;
   readonly readOnly?: boolean;
   /** Position in the firmware's boot order; absent: not booted from. */
   readonly bootIndex?: number;

@@ -3,7 +3,7 @@ import { loadHost, type TargetLimits } from '../scenario/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { askHardware, hardwareLimits, HardwareTarget, RealMachine } from './hardware/index.js';
-import { askLibvirt, askLimits, LibvirtTarget, Virsh } from './libvirt/index.js';
+import { askLibvirt, askLimits, LibvirtTarget, parseSshAddress, Virsh } from './libvirt/index.js';
 import { QemuTarget } from './qemu.js';
 import type { Target, TargetName } from './target.js';
 
@@ -19,20 +19,21 @@ export interface OpenTarget {
   readonly limits: TargetLimits;
   /** Whether it would run machines with KVM at all. */
   readonly hasKvm: boolean;
+  /** Another host runs the machines: whether KVM works there is not seen here. */
+  readonly isRemote: boolean;
   /** Present: it is one real machine, which answers. */
   readonly hardware?: RealMachine;
   make(toolbox: Toolbox, accelerator: Accelerator): Target;
 }
 
-/** Sockets, disks and the saved installer are files of this host. */
 const LOCAL_URI = /^qemu:\/\/\/(?:system|session)(?:\?|$)/;
 
 /**
  * Asks a target what it can do.
  *
  * @param options.workDir For files that libvirt reads.
- * @throws {HarnessError} USAGE for a libvirt on another host; HOST_UNFIT when libvirt does not answer or cannot run our
- * machines; TIMEOUT; INTERRUPTED; as `loadHost` and `askHardware`.
+ * @throws {HarnessError} USAGE for an address that nobody here understands; HOST_UNFIT when libvirt does not answer or
+ * cannot run our machines; TIMEOUT; INTERRUPTED; as `loadHost` and `askHardware`.
  */
 export async function openTarget(
   choice: TargetChoice,
@@ -45,6 +46,7 @@ export async function openTarget(
       name: 'hardware',
       limits: hardwareLimits(asked),
       hasKvm: false,
+      isRemote: false,
       hardware,
       make: () => new HardwareTarget(hardware),
     };
@@ -54,16 +56,18 @@ export async function openTarget(
       name: 'qemu',
       limits: {},
       hasKvm: true,
+      isRemote: false,
       make: (toolbox, accelerator) => new QemuTarget(toolbox, accelerator),
     };
   }
   const { uri } = choice;
-  if (!LOCAL_URI.test(uri)) {
+  const isRemote = parseSshAddress(uri) !== undefined;
+  if (!LOCAL_URI.test(uri) && !isRemote) {
     throw new HarnessError(
       'USAGE',
-      `imperm cannot run machines at ${uri}: only libvirt on this host is supported`,
+      `imperm cannot run machines at ${uri}: only libvirt on this host, or on one that ssh reaches, is supported`,
       {
-        hint: 'Take --connect qemu:///system or qemu:///session. For another host, run imperm there: its disks, its sockets and the saved installer are files on the host that runs the machine.',
+        hint: 'Take --connect qemu:///system, qemu:///session or qemu+ssh://user@host/system: disks and sockets reach another host through ssh.',
       },
     );
   }
@@ -75,6 +79,7 @@ export async function openTarget(
       name: 'libvirt',
       limits: await askLimits(virsh, facts, { folder: lease.dir, budget }),
       hasKvm: facts.hasKvm,
+      isRemote,
       make: (_toolbox, accelerator) => new LibvirtTarget(virsh, facts, accelerator),
     };
   } finally {

@@ -1,12 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
-
 import type { Budget } from '../../core/index.js';
+import type { LibvirtHost } from './host.js';
 import { destroyDomain } from './label.js';
 import type { Virsh } from './virsh.js';
 
-/** Bit of SIGTERM in the masks of /proc/<pid>/status. */
-const TERM_BIT = 1n << 14n;
-const LOOK_MS = 5;
 /** Both happen at once, unless the host is very busy. */
 const MOMENT_MS = 5000;
 
@@ -14,59 +10,52 @@ const MOMENT_MS = 5000;
  * Ends a domain as the loss of power does. libvirt asks QEMU to end, which then writes out what it still holds of the
  * disks: more than a machine without power has. So QEMU is stopped first, and killed as soon as libvirt has asked.
  *
- * @param uuid Of the domain.
+ * @param machine.host Where its QEMU runs. @param machine.uuid Of the domain.
  */
-export async function cutPower(virsh: Virsh, uuid: string, budget: Budget): Promise<void> {
-  const pid = await findQemu(uuid);
-  if (pid === undefined || !send(pid, 'SIGSTOP')) {
+export async function cutPower(
+  virsh: Virsh,
+  { host, uuid }: { readonly host: LibvirtHost; readonly uuid: string },
+  budget: Budget,
+): Promise<void> {
+  const moment = (what: string): Budget => budget.part(what, MOMENT_MS);
+  const pid = (await host.run(stopQemu(uuid), moment('QEMU to be stopped')).catch(() => '')).trim();
+  if (pid === '') {
     await destroyDomain(virsh, uuid, budget);
     return;
   }
-  const waitUntil = (isSo: (status: string) => boolean): Promise<unknown> =>
-    budget
-      .part('QEMU to be stopped', MOMENT_MS)
-      .poll(async () => (isSo(await readStatus(pid)) ? true : undefined), LOOK_MS)
-      .catch(() => undefined); // killed all the same
-  // Of two signals that wait at the same time the other one would be taken first.
-  await waitUntil(isStopped);
   const destroyed = destroyDomain(virsh, uuid, budget);
   destroyed.catch(() => undefined);
-  await Promise.race([waitUntil(isAskedToEnd), destroyed.catch(() => undefined)]);
-  send(pid, 'SIGKILL');
+  const asked = host.run(waitForRequest(pid), moment('QEMU to be asked to end')).catch(() => undefined);
+  await Promise.race([asked, destroyed.catch(() => undefined)]);
+  await host.run(`kill -KILL ${pid} 2>/dev/null || :`, moment('QEMU to be killed')).catch(() => undefined);
   await destroyed;
 }
 
-/** The process of a domain, by the words that libvirt starts it with. It belongs to us: see `describeSecurity`. */
-async function findQemu(uuid: string): Promise<number | undefined> {
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const words = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (words[words.indexOf('-uuid') + 1] === uuid) return Number(name);
-  }
-  return undefined;
+/**
+ * Finds the process of a domain by the words that libvirt starts it with, stops it and waits until it does nothing any
+ * more: of two signals that wait at the same time the other one would be taken first. It belongs to us: see
+ * `describeSecurity`.
+ *
+ * @returns A script that prints its number; nothing when there is none.
+ */
+function stopQemu(uuid: string): string {
+  return `
+for file in $(grep -lsz '^${uuid}$' /proc/[0-9]*/cmdline); do
+  tr '\\0' '\\n' <"$file" 2>/dev/null | grep -A1 -x -e -uuid | grep -qx -e '${uuid}' || continue
+  pid=\${file#/proc/}
+  pid=\${pid%/cmdline}
+  kill -STOP "$pid" 2>/dev/null || exit 0
+  while grep -q '^State:.[^TZX]' "/proc/$pid/status" 2>/dev/null; do sleep 0.01; done
+  echo "$pid"
+  exit 0
+done`;
 }
 
-/** @returns Empty when there is no such process. */
-function readStatus(pid: number): Promise<string> {
-  return readFile(`/proc/${String(pid)}/status`, 'utf8').catch(() => '');
-}
-
-/** Whether a process does nothing any more. */
-function isStopped(status: string): boolean {
-  const state = /^State:\s*(\w)/m.exec(status)?.[1];
-  return state === undefined || 'TZX'.includes(state);
-}
-
-/** Whether SIGTERM waits for a process, or nothing can wait for it any more. */
-function isAskedToEnd(status: string): boolean {
-  const pending = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  return pending === undefined || (BigInt(`0x${pending}`) & TERM_BIT) !== 0n;
-}
-
-function send(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false; // it has ended in between
-  }
+/** A script that ends when SIGTERM (bit 14) waits for a process, or nothing can wait for it any more. */
+function waitForRequest(pid: string): string {
+  return `
+while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' /proc/${pid}/status 2>/dev/null) && [ -n "$pending" ]; do
+  case $pending in *[4-7c-f]???) exit 0 ;; esac
+  sleep 0.01
+done`;
 }

@@ -21,11 +21,18 @@ export interface DomainIdentity {
 /** What makes a domain the one that was saved. */
 export type SavedIdentity = Required<DomainIdentity>;
 
+/** Whose files QEMU opens, and as whom it runs: numbers of a user and a group on the host of libvirt. */
+export interface FileOwner {
+  readonly user: number;
+  readonly group: number;
+}
+
 export interface DomainOptions extends MachineFiles {
   readonly identity: DomainIdentity;
   readonly label: DomainLabel;
   readonly accelerator: Accelerator;
   readonly securityModels: readonly string[];
+  readonly fileOwner: FileOwner;
   readonly lines: LinePaths;
 }
 
@@ -111,7 +118,7 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
       memballoon: { $: { model: 'none' } },
       rng: { $: { model: 'virtio' }, backend: { $: { model: 'random' }, _: '/dev/urandom' } },
     },
-    seclabel: options.securityModels.map(describeSecurity),
+    seclabel: options.securityModels.map((model) => describeSecurity(model, options.fileOwner)),
     'qemu:commandline': {
       'qemu:arg': options.firmwareStrings
         .flatMap((file) => ['-smbios', `type=11,path=${file.replaceAll(',', ',,')}`])
@@ -132,9 +139,8 @@ const EMULATED_PROCESSOR = {
  * QEMU runs as our user and opens our files as they are: none changes its owner, and all can be removed by us. AppArmor
  * and SELinux would keep it within libvirt's own folders.
  */
-function describeSecurity(model: string): Element {
+function describeSecurity(model: string, { user, group }: FileOwner): Element {
   if (model !== 'dac') return { $: { type: 'none', model } };
-  const [user, group] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   return { $: { type: 'static', model, relabel: 'no' }, label: `+${String(user)}:+${String(group)}` };
 }
 

@@ -1,6 +1,8 @@
 import { parseStringPromise } from 'xml2js';
 
 import { type Budget, HarnessError } from '../../core/index.js';
+import type { FileOwner } from './domain-xml.js';
+import { LibvirtHost } from './host.js';
 import type { Virsh } from './virsh.js';
 
 /** Before it, a TPM of one's own and firmware strings by name cannot be had. */
@@ -18,6 +20,8 @@ export interface LibvirtFacts {
   readonly securityModels: readonly string[];
   /** How a disk can be attached: `virtio`, `scsi` … */
   readonly diskBuses: readonly string[];
+  /** We, as the host of libvirt knows us. */
+  readonly fileOwner: FileOwner;
 }
 
 interface Named {
@@ -81,7 +85,13 @@ export async function askLibvirt(virsh: Virsh, budget: Budget): Promise<LibvirtF
     hasKvm: arch.domain.some(({ $ }) => $.type === 'kvm'),
     securityModels: (host[0].secmodel ?? []).flatMap(({ model }) => model).filter((name) => name !== 'none'),
     diskBuses: buses?.value ?? [],
+    fileOwner: await askOwner(new LibvirtHost(virsh.uri), budget),
   };
+}
+
+async function askOwner(host: LibvirtHost, budget: Budget): Promise<FileOwner> {
+  const [user = '', group = ''] = (await host.run('id -u; id -g', budget)).split('\n');
+  return { user: Number(user), group: Number(group) };
 }
 
 /** @returns Negative when the first is the older one. */

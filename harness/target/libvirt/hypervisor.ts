@@ -7,6 +7,7 @@ import { describeProcessors } from '../processor-state.js';
 import type { Hypervisor, HypervisorEvent, MachineWiring } from '../target.js';
 import { diskAlias, renderDisk } from './domain-xml.js';
 import type { DomainEvent, DomainEvents } from './events.js';
+import type { MachinePlace } from './place.js';
 import type { Virsh } from './virsh.js';
 
 const PNG_START = Buffer.from('\x89PNG', 'latin1');
@@ -17,8 +18,9 @@ export class LibvirtHypervisor implements Hypervisor {
   readonly #id: string;
   readonly #events: DomainEvents;
   readonly #dir: string;
-  /** Names of the disks; the place is that of the target: vda, vdb … */
-  readonly #disks: (string | undefined)[];
+  readonly #place: MachinePlace;
+  /** The index is that of the target: vda, vdb … */
+  readonly #disks: (MachineDisk | undefined)[];
 
   /** @param parts.id UUID of the domain. */
   constructor(
@@ -27,6 +29,7 @@ export class LibvirtHypervisor implements Hypervisor {
       readonly virsh: Virsh;
       readonly id: string;
       readonly events: DomainEvents;
+      readonly place: MachinePlace;
       readonly wiring: MachineWiring;
     },
   ) {
@@ -34,7 +37,8 @@ export class LibvirtHypervisor implements Hypervisor {
     this.#id = parts.id;
     this.#events = parts.events;
     this.#dir = parts.wiring.lease.dir;
-    this.#disks = spec.disks.map(({ name }) => name);
+    this.#place = parts.place;
+    this.#disks = [...spec.disks];
     parts.events.on((event) => {
       for (const told of translate(event)) parts.wiring.onEvent(told);
     });
@@ -48,17 +52,22 @@ export class LibvirtHypervisor implements Hypervisor {
     const free = this.#disks.indexOf(undefined);
     const index = free < 0 ? this.#disks.length : free;
     const file = path.join(this.#dir, `disk-${disk.name}.xml`);
-    await writeFile(file, renderDisk(disk, index));
+    await writeFile(file, renderDisk(await this.#place.bringDisk(disk, budget), index));
     await this.#virsh.run(['attach-device', '--live', this.#id, file], budget);
-    this.#disks[index] = disk.name;
+    this.#disks[index] = disk;
   }
 
   async detachDisk(name: string, budget: Budget): Promise<void> {
+    const index = this.#disks.findIndex((disk) => disk?.name === name);
+    const disk = this.#disks[index];
+    if (disk === undefined)
+      throw new HarnessError('INTERNAL', `Internal error: the disk ${name} is not attached`);
     const alias = diskAlias(name);
     const gone = this.#events.waitFor(({ kind, text }) => kind === 'device-removed' && text === alias);
     await this.#virsh.run(['detach-device-alias', '--live', this.#id, alias], budget);
     await budget.race(gone);
-    this.#disks[this.#disks.indexOf(name)] = undefined;
+    this.#disks[index] = undefined;
+    await this.#place.takeBack(disk, budget);
   }
 
   async takeScreenshot(file: string, budget: Budget): Promise<void> {
@@ -83,7 +92,8 @@ export class LibvirtHypervisor implements Hypervisor {
   }
 
   async saveState(file: string, budget: Budget): Promise<void> {
-    await this.#virsh.run(['save', this.#id, file], budget);
+    await this.#virsh.run(['save', this.#id, await this.#place.prepare(file, budget)], budget);
+    await this.#place.fetch(file, budget);
   }
 
   async readProcessorMs(budget: Budget): Promise<number | undefined> {

@@ -1,5 +1,6 @@
 export { askLibvirt } from './facts.js';
-export { reapDomains } from './label.js';
+export { LibvirtHost, parseSshAddress } from './host.js';
+export { reapDomains } from './reap.js';
 export { askLimits } from './limits.js';
 export { LibvirtTarget } from './target.js';
 export { Virsh } from './virsh.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { parseStringPromise, processors } from 'xml2js';
 
-import { type Budget, HarnessError, isAlive, ownIdentity, parseIdentity } from '../../core/index.js';
+import { type Budget, HarnessError, ownIdentity } from '../../core/index.js';
 import type { Virsh } from './virsh.js';
 
 export const LABEL_NAMESPACE = 'urn:imperm:machine:1';
@@ -25,7 +25,8 @@ export async function makeLabel(machineDir: string): Promise<DomainLabel> {
   return { run: path.basename(machineDir), owner: ownIdentity(), ...(await describeOwner()) };
 }
 
-async function describeOwner(): Promise<Pick<DomainLabel, 'host' | 'user'>> {
+/** Who we are, as labels say it. */
+export async function describeOwner(): Promise<Pick<DomainLabel, 'host' | 'user'>> {
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   return {
     host: `${bootId} ${await readlink('/proc/self/ns/pid')}`,
@@ -33,30 +34,8 @@ async function describeOwner(): Promise<Pick<DomainLabel, 'host' | 'user'>> {
   };
 }
 
-/**
- * Ends the domains that dead runs of this user left at a libvirt, and only those. What they had on disk lies in the
- * folders of their leases.
- *
- * @returns How many.
- * @throws As `Virsh.run`.
- */
-export async function reapDomains(virsh: Virsh, budget: Budget): Promise<number> {
-  const { host, user } = await describeOwner();
-  const ids = (await virsh.run(['list', '--uuid'], budget)).split('\n').filter((id) => id !== '');
-  let count = 0;
-  for (const id of ids) {
-    const label = await readLabel(virsh, id, budget);
-    if (label?.host !== host || label.user !== user) continue;
-    const owner = parseIdentity(label.owner);
-    // A label that cannot be read is no proof of a death.
-    if (owner === undefined || isAlive(owner)) continue;
-    if (await destroyDomain(virsh, id, budget)) count += 1;
-  }
-  return count;
-}
-
-/** @returns Undefined for somebody else's domain, or one that has just ended. */
-async function readLabel(virsh: Virsh, id: string, budget: Budget): Promise<DomainLabel | undefined> {
+/** Whose a domain is. @returns Undefined for somebody else's domain, or one that has just ended. */
+export async function readLabel(virsh: Virsh, id: string, budget: Budget): Promise<DomainLabel | undefined> {
   const text = await virsh.run(['metadata', id, LABEL_NAMESPACE], budget).catch((error: unknown) => {
     if (error instanceof HarnessError && error.code === 'TOOL_FAILED') return '';
     throw error;

@@ -15,9 +15,10 @@ import { cutPower } from './cut-power.js';
 import { type DomainOptions, renderDisk, renderDomain } from './domain-xml.js';
 import { DomainEvents } from './events.js';
 import { askLibvirt, type LibvirtFacts } from './facts.js';
+import { LibvirtHost } from './host.js';
 import { translate } from './hypervisor.js';
-import { reapDomains } from './label.js';
 import { askLimits } from './limits.js';
+import { reapDomains } from './reap.js';
 import { readSavedIdentity } from './saved-state.js';
 import { Virsh } from './virsh.js';
 
@@ -44,11 +45,14 @@ const OPTIONS: DomainOptions = {
   label: { run: 'cafe0123', owner: '12 34', host: 'boot ns', user: '1000' },
   accelerator: { kind: 'tcg', reason: '', timeScale: 4 },
   securityModels: ['dac', 'apparmor'],
+  fileOwner: { user: 1000, group: 100 },
   firmwareCode: '/code.fd',
   nvramFile: '/vars.fd',
   lines: { serial: '/s', journal: '/j', agent: '/a' },
   firmwareStrings: ['/secret,0'],
 };
+
+const LOCAL = new LibvirtHost('qemu:///system');
 
 type Parsed = Record<string, [Record<string, unknown>]>;
 
@@ -62,7 +66,7 @@ async function render(
 
 t.test('a machine in the words of libvirt', async (t) => {
   const domain = await render();
-  const user = `+${String(process.getuid?.())}:+${String(process.getgid?.())}`;
+  const user = '+1000:+100';
   t.match(domain, {
     $: { type: 'qemu' },
     name: ['imperm-1'],
@@ -267,6 +271,7 @@ t.test('what libvirt says of itself', async (t) => {
     hasKvm: false,
     securityModels: ['dac'],
     diskBuses: ['virtio', 'scsi'],
+    fileOwner: { user: process.getuid?.() ?? 0, group: process.getgid?.() ?? 0 },
   };
   t.strictSame(await askLibvirt(describe('10.1.0'), budget), facts);
   await t.rejects(askLibvirt(describe('8.10.0'), budget), {
@@ -339,9 +344,9 @@ t.test('a power cut leaves QEMU no time to write anything', async (t) => {
     await ended;
     return '';
   });
-  await cutPower(virsh, uuid, budget);
+  await cutPower(virsh, { host: LOCAL, uuid }, budget);
   t.equal((await ended)[1], 'SIGKILL');
   await t.rejects(access(file), 'it would have been written');
   const gone = play(() => Promise.reject(refusal("error: failed to get domain 'x'")));
-  await cutPower(gone, uuid, budget);
+  await cutPower(gone, { host: LOCAL, uuid }, budget);
 });

@@ -7,6 +7,7 @@ import type { MachineSpec } from '../machine-spec.js';
 
 import { renderDomain } from './domain-xml.js';
 import type { LibvirtFacts } from './facts.js';
+import { LibvirtHost } from './host.js';
 import type { Virsh } from './virsh.js';
 
 /** A machine that is only described, never started. */
@@ -33,6 +34,7 @@ export async function askLimits(
         label: { run: '', owner: '', host: '', user: '' },
         accelerator: { kind: 'tcg', reason: '', timeScale: 1 },
         securityModels: facts.securityModels,
+        fileOwner: facts.fileOwner,
         firmwareCode: '/firmware',
         nvramFile: '/variables',
         lines: { serial: '/serial', journal: '/journal', agent: '/agent' },
@@ -49,6 +51,7 @@ export async function askLimits(
       return `${who} refuses: ${error.message.replace(/^libvirt refused [\w-]+: /, '')}`;
     }
   };
+  const { isRemote } = new LibvirtHost(virsh.uri);
   const plain = await ask({});
   if (plain !== undefined)
     throw new HarnessError('HOST_UNFIT', `libvirt at ${virsh.uri} cannot run these machines: ${plain}`);
@@ -57,7 +60,11 @@ export async function askLimits(
     // imperm does not know yet how a newer libvirt wants them described.
     nvme: `${who} has no NVMe disks that imperm can describe to it (it has ${facts.diskBuses.join(', ')})`,
     // It looks for programs of its own, although it is to use our TPM.
-    tpm: tpm === undefined ? undefined : `${tpm} (libvirt wants swtpm and swtpm-tools on its host)`,
+    tpm: isRemote
+      ? `${who} is on another host: a TPM hands QEMU open files, which ssh cannot`
+      : tpm === undefined
+        ? undefined
+        : `${tpm} (libvirt wants swtpm and swtpm-tools on its host)`,
     'secure-boot': await ask({ secureBoot: true }),
     'large-sectors': await ask({
       disks: [{ name: 'main', bus: 'virtio', sectorBytes: 4096, file: '/disk', format: 'qcow2' }],

@@ -7,11 +7,12 @@ import type { Accelerator } from '../accelerator.js';
 import type { MachineSpec } from '../machine-spec.js';
 import type { Hypervisor, MachineWiring, Target } from '../target.js';
 import { cutPower } from './cut-power.js';
-import { type DomainIdentity, renderDomain } from './domain-xml.js';
+import { type DomainIdentity, type DomainOptions, renderDomain } from './domain-xml.js';
 import { DomainEvents } from './events.js';
 import type { LibvirtFacts } from './facts.js';
 import { LibvirtHypervisor } from './hypervisor.js';
 import { destroyDomain, makeLabel } from './label.js';
+import { MachinePlace } from './place.js';
 import { readSavedIdentity } from './saved-state.js';
 import type { Virsh } from './virsh.js';
 
@@ -57,10 +58,13 @@ export class LibvirtTarget implements Target {
     return tryTakeLock(`${stateFile}.lock`, budget);
   }
 
-  async powerOn(spec: MachineSpec, wiring: MachineWiring): Promise<Hypervisor> {
-    const { lease, cleanup, budget } = wiring;
+  async powerOn(here: MachineSpec, given: MachineWiring): Promise<Hypervisor> {
+    const { lease, cleanup, budget } = given;
     const virsh = this.#virsh;
     await lease.noteHypervisor(virsh.uri);
+    const label = await makeLabel(lease.dir);
+    const place = await MachinePlace.open(virsh.uri, { ...given, label });
+    const { spec, wiring } = await place.bringMachine(here, given);
     const { boot } = spec;
     const saved = boot.from === 'state' ? await readSavedIdentity(virsh, boot.stateFile, budget) : undefined;
     // Whoever had the state before us and still shows it is dead: the reservation is ours.
@@ -69,10 +73,14 @@ export class LibvirtTarget implements Target {
     let isStopping = false;
     cleanup.push('stopping the domain', async () => {
       isStopping = true;
-      await cutPower(virsh, uuid, Budget.start('the domain to stop', STOP_MS, new AbortController().signal));
+      const machine = { host: place.host, uuid };
+      await cutPower(
+        virsh,
+        machine,
+        Budget.start('the domain to stop', STOP_MS, new AbortController().signal),
+      );
     });
     const start = async (identity: DomainIdentity): Promise<void> => {
-      const label = await makeLabel(lease.dir);
       const file = path.join(lease.dir, 'domain.xml');
       await writeFile(file, renderDomain(spec, { ...this.#shared, ...wiring, identity, label }));
       await (boot.from === 'state'
@@ -87,8 +95,9 @@ export class LibvirtTarget implements Target {
     const onEvent: MachineWiring['onEvent'] = (event) => {
       if (!isStopping) wiring.onEvent(event);
     };
-    const hypervisor = new LibvirtHypervisor(spec, {
+    const hypervisor = new LibvirtHypervisor(here, {
       virsh,
+      place,
       id: uuid,
       events,
       wiring: { ...wiring, onEvent },
@@ -103,8 +112,9 @@ export class LibvirtTarget implements Target {
     return hypervisor;
   }
 
-  get #shared(): { accelerator: Accelerator; securityModels: readonly string[] } {
-    return { accelerator: this.#accelerator, securityModels: this.#facts.securityModels };
+  get #shared(): Pick<DomainOptions, 'accelerator' | 'securityModels' | 'fileOwner'> {
+    const { securityModels, fileOwner } = this.#facts;
+    return { accelerator: this.#accelerator, securityModels, fileOwner };
   }
 
   /**

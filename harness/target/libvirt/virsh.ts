@@ -1,5 +1,6 @@
-import { type Budget, HarnessError, runProgram } from '../../core/index.js';
+import { type Budget, HarnessError, quote, runProgram } from '../../core/index.js';
 import { installCommand, readDistro } from '../../host/index.js';
+import { parseSshAddress, withoutQuestions } from './host.js';
 
 /** Asks a libvirt daemon by its own client; the only place that runs it. */
 export class Virsh {
@@ -14,7 +15,7 @@ export class Virsh {
 
   /** The words of a command, for a program that goes on. */
   words(args: readonly string[]): string[] {
-    return ['virsh', '--quiet', '--connect', this.uri, ...args];
+    return ['virsh', '--quiet', '--connect', withoutQuestions(this.uri), ...args];
   }
 
   /**
@@ -46,7 +47,10 @@ export class Virsh {
     if (/failed to connect to the hypervisor/.test(words)) {
       return new HarnessError('HOST_UNFIT', `libvirt does not answer at ${this.uri}`, {
         details: words,
-        hint: 'Start its daemon (sudo systemctl start libvirtd; without systemd: sudo virtlogd -d, sudo libvirtd -d). A user other than root needs the group libvirt for qemu:///system; qemu:///session needs neither.',
+        hint:
+          parseSshAddress(this.uri) === undefined
+            ? 'Start its daemon (sudo systemctl start libvirtd; without systemd: sudo virtlogd -d, sudo libvirtd -d). A user other than root needs the group libvirt for qemu:///system; qemu:///session needs neither.'
+            : `\`virsh -c ${quote(withoutQuestions(this.uri))} version\` has to work: ssh without a question (a key, the host in known_hosts), libvirt running there, and a user who may use it.`,
         cause: error,
       });
     }
