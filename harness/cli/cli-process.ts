@@ -7,7 +7,7 @@ import path from 'node:path';
 import { repositoryRoot } from '../core/index.js';
 import { readRecord, type RunRecord } from '../record/index.js';
 
-const BIN = path.join(repositoryRoot, 'harness/bin/imperm.mjs');
+export const BIN = path.join(repositoryRoot, 'harness/bin/imperm.mjs');
 
 export interface CliResult {
   readonly exitCode: number | null;

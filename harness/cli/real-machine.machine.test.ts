@@ -10,7 +10,7 @@ import t from 'tap';
 import { Budget, readEnvironment, runProgram } from '../core/index.js';
 import { openToolbox } from '../host/index.js';
 import { BenchMachine } from './bench-machine.js';
-import { Cli, type CliResult, readOnlyRecord } from './cli-process.js';
+import { BIN, Cli, type CliResult, readOnlyRecord } from './cli-process.js';
 
 const LIMIT_MS = 1_500_000;
 /** Told apart by one digit, or by one that is missing. */
@@ -139,6 +139,15 @@ t.test('who has not confirmed, or another disk, or a disk that is another', asyn
     exitCode: 2,
     stderr: /power\.on is missing/,
   });
+  // At a terminal it is asked for, and what is typed is compared.
+  const words = ['run', 'btrfs-luks-rollback', '--once', '--target', 'hardware', '--host', await writeHost()];
+  const typed = await runProgram(
+    'script',
+    ['-q', '-e', '-c', [process.execPath, BIN, ...words, ...reports].join(' '), '/dev/null'],
+    { input: `${TWIN}\n`, okExitCodes: [0, 2], budget, env: { CI: '' } },
+  );
+  t.equal(typed.exitCode, 2);
+  t.match(typed.stdout, /allowed  main: [^]*Type its serial number[^]*Nothing was written\./);
   t.equal(await blocks(), before, 'nothing was written');
   t.strictSame(await digests(), untouched);
 });

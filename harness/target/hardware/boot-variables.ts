@@ -10,7 +10,7 @@ const ATTRIBUTES = [7, 0, 0, 0];
 /** What the firmware starts, as the numbers of its entries: `0003`. */
 export interface BootVariables {
   /** What it has started now. */
-  readonly current: string | undefined;
+  readonly current: string;
   readonly order: readonly string[];
   /** Every entry there is. */
   readonly entries: readonly string[];
@@ -30,7 +30,7 @@ function showNumbers(name: string): string {
 /**
  * Asks a running machine what its firmware starts.
  *
- * @throws {HarnessError} HOST_UNFIT when it was not started by UEFI, or does not show its variables.
+ * @throws {HarnessError} HOST_UNFIT when it was not started by UEFI, does not show its variables, or not what was started.
  */
 export async function readBootVariables(shell: MachineShell, budget: Budget): Promise<BootVariables> {
   const asked = await shell.execute(
@@ -57,7 +57,13 @@ done`,
       .split(' ')
       .filter((word) => /^[0-9a-f]{4}$/i.test(word))
       .map((word) => word.toUpperCase());
-  return { current: words('current')[0], order: words('order'), entries: words('entries') };
+  const [current] = words('current');
+  if (current === undefined) {
+    throw new HarnessError('HOST_UNFIT', 'The firmware does not say what it has started (BootCurrent)', {
+      hint: 'imperm has to know how to start the installer again. Start it by an entry of the firmware.',
+    });
+  }
+  return { current, order: words('order'), entries: words('entries') };
 }
 
 /** What the machine starts next, once; then the order counts again. */

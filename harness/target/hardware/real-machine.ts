@@ -77,12 +77,9 @@ export class RealMachine {
     return this.#whereabouts;
   }
 
-  /** What the firmware starts by itself. @throws {HarnessError} HOST_UNFIT when it does not say. */
+  /** What the firmware starts by itself. */
   get installerEntry(): string {
-    const { current } = this.facts.variables;
-    if (current === undefined)
-      throw new HarnessError('HOST_UNFIT', 'The firmware does not say what it has started (BootCurrent)');
-    return current;
+    return this.facts.variables.current;
   }
 
   /** The firmware's entry of the installed system. */
