@@ -147,7 +147,7 @@ t.test('who has not confirmed, or another disk, or a disk that is another', asyn
     { input: `${TWIN}\n`, okExitCodes: [0, 2], budget, env: { CI: '' } },
   );
   t.equal(typed.exitCode, 2);
-  t.match(typed.stdout, /allowed  main: [^]*Type its serial number[^]*Nothing was written\./);
+  t.match(typed.stdout, /allowed {2}main: [^]*Type its serial number[^]*Nothing was written\./);
   t.equal(await blocks(), before, 'nothing was written');
   t.strictSame(await digests(), untouched);
 });
