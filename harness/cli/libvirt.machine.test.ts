@@ -46,7 +46,7 @@ const skip = none === undefined ? false : `${none}: no layout is seen on this ta
 
 t.test('a layout passes on libvirt', { skip }, (t) =>
   withFolder(async (folder) => {
-    const scenario = path.join(folder, 'scenario.yaml');
+    const scenario = path.join(folder, 'on-libvirt.yaml');
     await writeFile(scenario, describeScenario(folder));
     const reports = path.join(folder, 'reports');
     const { exitCode, stdout, stderr } = await new Cli([

@@ -22,7 +22,7 @@ import { type RunningTpm, startTpm } from './tpm.js';
 const START_MS = 60_000;
 const STOP_MS = 10_000;
 /** libvirt tells of a machine's end only after all that belongs to it has gone. */
-const LAST_WORDS_MS = 2000;
+const LAST_WORDS_MS = 10_000;
 /** Asking for the processor time must not hold anything up. */
 const PROCESSOR_TIME_MS = 2000;
 
