@@ -143,6 +143,20 @@ The host file:
       model: Samsung SSD 980 PRO 1TB
       size: 1000204886016            # bytes
       id: nvme-…                     # name in /dev/disk/by-id, where several disks have that serial number
+  console:                           # optional: the serial console, where passphrases are typed
+    command: [ipmitool, …, sol, activate]   # joins its standard input and output with it, and stays
+    device: ttyS0,115200n8           # default; as the kernel names it
+  power:                             # optional: its switch; commands that end when it is done
+    'off': [ipmitool, …, chassis, power, 'off']
+    'on': [ipmitool, …, chassis, power, 'on']
+  system:                            # optional: the system under test, once it runs
+    address: 192.0.2.7               # default: that of the installer
+    port: 2222                       # default
+    network: { address: 192.0.2.7/24, gateway: 192.0.2.1 }   # default: DHCP
+    kernelParameters: [quiet]        # added to its boot entry
+  timeScale: 1                       # multiplies every time limit
+
+imperm image makes an installer; harness/target/hardware/run-on-hardware.md leads through everything.
 
 Without a disk in it (disks: {}) the disks of the machine are shown, to be pasted.
 
