@@ -7,7 +7,7 @@ import path from 'node:path';
 
 import t from 'tap';
 
-import { Budget, readEnvironment, runProgram } from '../core/index.js';
+import { Budget, readEnvironment, repositoryRoot, runProgram } from '../core/index.js';
 import { openToolbox } from '../host/index.js';
 import { BenchMachine } from './bench-machine.js';
 import { BIN, Cli, type CliResult, readOnlyRecord } from './cli-process.js';
@@ -53,18 +53,17 @@ interface Change {
   readonly name?: string;
   readonly console?: string;
   readonly power?: string;
-  readonly system?: string;
 }
 
 async function writeHost(change: Change = {}): Promise<string> {
   const { console, power } = { ...bench.commands, ...change };
-  const { disk = bench.describeDisk(MAIN), name = 'main', system = '' } = change;
+  const { disk = bench.describeDisk(MAIN), name = 'main' } = change;
   const file = path.join(folder, 'host.yaml');
   await writeFile(
     file,
     `imperm-host: 1
 ssh: { address: 127.0.0.1, port: ${String(bench.sshPort)}, key: key, hostKey: ${hostKey} }
-system: { port: ${String(bench.systemPort)}${system} }
+system: { port: ${String(bench.systemPort)} }
 timeScale: 10
 disks: { ${name}: ${disk} }
 ${console}${power}`,
@@ -178,16 +177,32 @@ t.test('a layout keeps its promises, and the other disks stay as they were', asy
   });
 });
 
-t.test('a system that resets the machine is found out, and its disk read all the same', async (t) => {
+t.test('a machine that does not come back is found in its installer, with its last journal', async (t) => {
   const reports = path.join(folder, 'broken');
-  const { exitCode, stdout } = await imperm(
-    ['run', 'btrfs-luks-rollback', '--once', '--erase', MAIN, '--reports', reports],
-    { system: ', kernelParameters: [rd.systemd.unit=reboot.target]' },
+  const layout = path.relative(
+    folder,
+    path.join(repositoryRoot, 'scenarios/btrfs-luks-rollback/scenario.yaml'),
   );
+  await writeFile(
+    path.join(folder, 'no-return.yaml'),
+    `imperm: 1\ntitle: it does not come back\nextends: ${layout}\nsteps: [boot, { run: break.sh }, reboot, power-off]\n`,
+  );
+  // From then on stage 1 resets the machine.
+  await writeFile(
+    path.join(folder, 'break.sh'),
+    "sed -i '/^options /s/$/ rd.systemd.unit=reboot.target/' /boot/loader/entries/*.conf && echo the last words | systemd-cat && journalctl --sync\n",
+  );
+  const { exitCode, stdout } = await imperm([
+    ...['run', path.join(folder, 'no-return.yaml'), '--once', '--erase', MAIN, '--reports', reports],
+  ]);
   t.equal(exitCode, 1);
   t.match(stdout, /the system comes up[^]*The machine is in its installer again/);
-  t.match((await readOnlyRecord(reports)).variants, [{ verdict: 'fail', phases: { length: Number } }]);
-  t.ok((await readAll(reports)).includes('"partitionTable"'), 'the disk was read');
+  const [variant] = (await readOnlyRecord(reports)).variants;
+  t.match(variant, { verdict: 'fail', boots: [{ number: 1 }, { number: 2 }] });
+  const [journal = ''] = (await readdir(reports, { recursive: true })).filter((name) =>
+    name.endsWith('disk-journal.log'),
+  );
+  t.match(await readFile(path.join(reports, journal), 'utf8'), /the last words/);
   t.strictSame(await digests(), untouched);
 });
 

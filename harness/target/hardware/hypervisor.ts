@@ -14,8 +14,12 @@ const TRY_MS = 15_000;
 /** Between two tries. A machine on the network announces nothing by itself. */
 const TRY_EVERY_MS = 1000;
 const STOP_MS = 120_000;
-/** The journal from stage 1 on, as journald forwards it to the console of a virtual machine. */
-const JOURNAL = 'journalctl --quiet --boot --lines=all --follow --output=short-monotonic --no-hostname';
+/**
+ * The journal from stage 1 on, as journald forwards it to the console of a virtual machine. As a service it ends before
+ * the file system that the journal lies on: whoever still reads it there keeps it from being unmounted.
+ */
+const JOURNAL =
+  'systemd-run --quiet --pipe --collect --unit=imperm-journal --property=RequiresMountsFor=/var/log/journal journalctl --quiet --boot --lines=all --follow --output=short-monotonic --no-hostname';
 
 type Place = 'installer' | 'system';
 
