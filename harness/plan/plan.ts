@@ -97,7 +97,7 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
 /** What of a scenario and its machine the target cannot do. */
 function whyNotThere({ scenario, choices }: Variant, facts: TargetFacts): string | undefined {
   const { limits = {}, guest, disks: there } = facts;
-  const { disks, system, steps, promises } = scenario;
+  const { disks, system, steps } = scenario;
   for (const { name, sizeMiB } of there === undefined ? [] : disks) {
     const sizeBytes = there?.get(name);
     if (sizeBytes === undefined)
@@ -117,9 +117,7 @@ function whyNotThere({ scenario, choices }: Variant, facts: TargetFacts): string
     hibernation: steps.some(({ kind }) => kind === 'hibernate'),
     'power-cut': steps.some(({ kind }) => kind === 'power-cut' || kind === 'power-cut-at'),
     // A TPM is enrolled in a boot that a passphrase opens.
-    console:
-      system.luks.some(({ unlock }) => unlock !== 'key-file') ||
-      promises.some(({ kind }) => kind === 'login'),
+    console: system.luks.some(({ unlock }) => unlock !== 'key-file'),
     'nixos-guest': guest === 'nixos',
   };
   const lacks = Object.entries(limits) as [keyof TargetLimits, string][];

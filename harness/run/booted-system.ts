@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import { HarnessError, lastLines } from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
 import {
@@ -10,11 +12,11 @@ import {
   type SessionEvidence,
 } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
-import type { MachineShell } from '../target/index.js';
+import { MachineConsole, type MachineShell } from '../target/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { ConsoleLogin } from './login.js';
+import { TerminalLogin } from './login.js';
 import type { MachinePower } from './power.js';
 import { enrolTpm2 } from './unlock.js';
 
@@ -44,7 +46,10 @@ export class BootedSystem {
   }
 
   /** Logs in as every user with a password: whether it was kept shows only then. */
-  async logIn(boot: number, password: string): Promise<ReadonlyMap<string, LoginEvidence>> {
+  async logIn(
+    boot: number,
+    { password, shell }: { readonly password: string; readonly shell: MachineShell },
+  ): Promise<ReadonlyMap<string, LoginEvidence>> {
     const users = this.#scenario.promises.flatMap((promise) =>
       promise.kind === 'login' ? [promise.user] : [],
     );
@@ -55,13 +60,28 @@ export class BootedSystem {
     await this.#context.phases.run(
       'log-in',
       async () => {
-        const budget = this.#part('logins at the console', LIMITS_MS.login * users.length);
-        const login = new ConsoleLogin(this.#power.machine, budget);
+        const budget = this.#part('logins at a terminal', LIMITS_MS.login * users.length);
+        const terminal = await this.#openTerminal(boot, { shell, budget });
+        const login = new TerminalLogin(this.#power.machine, { terminal, budget });
         for (const user of users) logins.set(user, await login.tryUser({ user, password, alsoWrong }));
+        if (terminal !== this.#power.machine.console) await terminal.close();
       },
       boot,
     );
     return logins;
+  }
+
+  /** The serial console; in a real machine that has none for us, a terminal that SSH brings, with the same program behind it. */
+  async #openTerminal(
+    boot: number,
+    { shell, budget }: { readonly shell: MachineShell; readonly budget: VariantContext['budget'] },
+  ): Promise<MachineConsole> {
+    const { hardware, folder, redactor } = this.#context;
+    if (hardware === undefined || hardware.host.console !== undefined) return this.#power.machine.console;
+    return new MachineConsole(await shell.terminal('while [ -t 0 ] && login; do :; done', budget), {
+      logFile: path.join(folder, `terminal-${String(boot)}.log`),
+      redactor,
+    });
   }
 
   /** Runs the scenario's own checks. */

@@ -80,6 +80,12 @@ export function judgeConsole(
   ];
 }
 
+/** Why nothing can be said of the console: a real machine may have none for us. */
+export function whyConsoleUnseen({ hardware }: Pick<VariantContext, 'hardware'>): string | undefined {
+  if (hardware === undefined || hardware.host.console !== undefined) return undefined;
+  return `Nobody has seen the console: whether it shows failures was not looked at (no \`console\` in ${hardware.host.file}).`;
+}
+
 /** A layout with a known fault has to break exactly the promises that it is known to break. */
 export function judgeKnownBug(known: KnownBug, broken: ReadonlySet<string>): CheckRecord {
   const missing = known.broken.filter((id) => !broken.has(id));

@@ -1,6 +1,6 @@
 import type { Budget } from '../core/index.js';
 import type { LoginEvidence } from '../probe/index.js';
-import { makeNonce, type Machine } from '../target/index.js';
+import { makeNonce, type Machine, type MachineConsole } from '../target/index.js';
 
 const LOGIN = /login: $/;
 const PASSWORD = /Password: $/;
@@ -9,17 +9,23 @@ const REFUSED = /Login incorrect/;
 const SHELL = /[#$] $/;
 const SHOWN_LINES = 12;
 
-/** Logs in at a machine's serial console, as a person does. */
-export class ConsoleLogin {
+/** Logs in at a terminal of a machine, as a person does. */
+export class TerminalLogin {
   readonly #machine: Machine;
+  readonly #terminal: MachineConsole;
   readonly #budget: Budget;
   #position: number;
   #isAtPrompt = false;
 
-  constructor(machine: Machine, budget: Budget) {
+  /** @param options.terminal Shows a login prompt at an empty line: the machine's serial console, say. */
+  constructor(
+    machine: Machine,
+    { terminal, budget }: { readonly terminal: MachineConsole; readonly budget: Budget },
+  ) {
     this.#machine = machine;
+    this.#terminal = terminal;
     this.#budget = budget;
-    this.#position = machine.console.position;
+    this.#position = terminal.position;
   }
 
   /**
@@ -27,7 +33,7 @@ export class ConsoleLogin {
    *
    * @param options.password What the install script was given for the account.
    * @param options.alsoWrong Tries a wrong password first. Every refusal costs seconds, by intention.
-   * @throws {HarnessError} TIMEOUT when the console shows no login prompt, or nothing after a password.
+   * @throws {HarnessError} TIMEOUT when the terminal shows no login prompt, or nothing after a password.
    */
   async tryUser(options: {
     readonly user: string;
@@ -37,32 +43,31 @@ export class ConsoleLogin {
     const { user, password } = options;
     const acceptsWrong = options.alsoWrong && (await this.#attempt(user, makeNonce()));
     const acceptsRight = await this.#attempt(user, password);
-    return { acceptsRight, acceptsWrong, transcript: this.#machine.console.tail(SHOWN_LINES).split('\n') };
+    return { acceptsRight, acceptsWrong, transcript: this.#terminal.tail(SHOWN_LINES).split('\n') };
   }
 
-  /** @returns Whether a shell came. The console is at a login prompt afterwards. */
+  /** @returns Whether a shell came. The terminal is at a login prompt afterwards. */
   async #attempt(user: string, password: string): Promise<boolean> {
-    const { console } = this.#machine;
+    const terminal = this.#terminal;
     if (!this.#isAtPrompt) {
       // The prompt may have been shown long ago, and lines of the kernel after it: an empty line brings it again.
-      console.type('\n');
+      terminal.type('\n');
       await this.#next(LOGIN);
       this.#isAtPrompt = true;
     }
-    console.type(`${user}\n`);
+    terminal.type(`${user}\n`);
     await this.#next(PASSWORD);
-    console.type(`${password}\n`);
+    terminal.type(`${password}\n`);
     const said = await this.#next(new RegExp(`${REFUSED.source}|${SHELL.source}`));
     const isIn = !REFUSED.test(said);
     // A history would be a leak that the harness has made.
-    if (isIn) console.type('unset HISTFILE; exit\n');
+    if (isIn) terminal.type('unset HISTFILE; exit\n');
     await this.#next(LOGIN);
     return isIn;
   }
 
   async #next(pattern: RegExp): Promise<string> {
-    const { console } = this.#machine;
-    const found = console.waitFor(pattern, this.#budget, this.#position);
+    const found = this.#terminal.waitFor(pattern, this.#budget, this.#position);
     const { match, end } = await this.#machine.until(found, this.#budget);
     this.#position = end;
     return match[0];

@@ -24,7 +24,7 @@ import { BootedSystem } from './booted-system.js';
 import { makeBoundary } from './boundary.js';
 import { checkIdentity } from './check-identity.js';
 import type { VariantContext } from './context.js';
-import { FindingLog, judgeConsole } from './findings.js';
+import { FindingLog, judgeConsole, whyConsoleUnseen } from './findings.js';
 import { cutBootAt } from './cut-boot.js';
 import { reportFailedInstall } from './failed-install.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
@@ -132,6 +132,8 @@ export class VariantSession {
     this.log.report(findings, ['disk.json']);
     // The parts of the beginning: what a resumed system wrote lies on copies.
     this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
+    const unseen = whyConsoleUnseen(context);
+    if (unseen !== undefined) return this.#note(unseen);
     this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
       'console.log',
     ]);
@@ -167,11 +169,11 @@ export class VariantSession {
       if (step.kind === 'power-off') {
         // Before anyone logs in: what a login leaves is the harness's.
         if (shell !== undefined) await this.#leaks.lookAtEnd(step.boot, this.#askOf(shell));
-        await this.#logIn(step.boot, parts);
+        if (shell !== undefined) await this.#logIn(step.boot, parts, shell);
         await this.power.off(step.boot);
       }
       if (step.kind === 'power-cut-at') {
-        if (shell !== undefined) await this.#logIn(step.boot - 1, parts);
+        if (shell !== undefined) await this.#logIn(step.boot - 1, parts, shell);
         shell = undefined;
         try {
           await cutBootAt(step, this.power, this.#context, parts);
@@ -180,7 +182,7 @@ export class VariantSession {
         }
       }
       if (step.kind !== 'boot') continue;
-      if (shell !== undefined) await this.#logIn(step.boot - 1, parts);
+      if (shell !== undefined) await this.#logIn(step.boot - 1, parts, shell);
       let from = 0;
       if (step.how === 'reboot') {
         from = await this.power.reboot(step.boot - 1);
@@ -285,8 +287,8 @@ export class VariantSession {
   }
 
   /** The last thing in a boot: what its scripts did to the system is then done. */
-  async #logIn(boot: number, parts: MachineParts): Promise<void> {
-    const logins = await this.#system.logIn(boot, parts.password);
+  async #logIn(boot: number, { password }: MachineParts, shell: MachineShell): Promise<void> {
+    const logins = await this.#system.logIn(boot, { password, shell });
     if (logins.size === 0) return;
     const name = `logins-${String(boot)}.json`;
     await this.log.save(name, logins);

@@ -273,7 +273,7 @@ export type TargetLimits = Readonly<
       | 'secure-boot'
       | 'hibernation'
       | 'power-cut'
-      /** Something has to be typed on it. */
+      /** A passphrase has to be typed on it. */
       | 'console'
       | 'nixos-guest',
       string

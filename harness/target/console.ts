@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import { type Budget, HarnessError, monotonicMs, type Redactor } from '../core/index.js';
 import { LogFile } from './log-file.js';
@@ -39,7 +39,7 @@ export interface ConsoleMatch {
  * that has not ended yet (a prompt).
  */
 export class MachineConsole {
-  readonly #socket: Socket;
+  readonly #line: Duplex;
   readonly #options: ConsoleOptions;
   readonly #log: LogFile;
   readonly #terminal: TerminalLines;
@@ -54,19 +54,19 @@ export class MachineConsole {
   #recent = '';
   #lastByteMs = monotonicMs();
 
-  constructor(socket: Socket, options: ConsoleOptions) {
-    this.#socket = socket;
+  constructor(line: Duplex, options: ConsoleOptions) {
+    this.#line = line;
     this.#options = options;
     this.#log = new LogFile(options.logFile);
     this.#terminal = new TerminalLines((text) => {
       this.#endLine(text);
     });
-    socket.on('data', (chunk: Buffer) => {
+    line.on('data', (chunk: Buffer) => {
       this.#lastByteMs = monotonicMs();
       this.#terminal.write(chunk);
       this.#wakeAll();
     });
-    const ended = waitForClose(socket).then(() => {
+    const ended = waitForClose(line).then(() => {
       this.#terminal.end();
       this.#wakeAll();
     });
@@ -138,7 +138,7 @@ export class MachineConsole {
 
   /** Types on the console. */
   type(text: string): void {
-    this.#socket.write(text);
+    this.#line.write(text);
   }
 
   /**
@@ -147,7 +147,7 @@ export class MachineConsole {
    * @throws {HarnessError} HOST_UNFIT when the file could not be written.
    */
   async close(): Promise<void> {
-    this.#socket.end();
+    this.#line.end();
     await this.#closed;
   }
 

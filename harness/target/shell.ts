@@ -195,6 +195,17 @@ export class MachineShell {
     return budget.race(Promise.race([this.#start(command, (opened) => Promise.resolve(opened)), this.#end]));
   }
 
+  /**
+   * Starts a command on a terminal of its own, 80 by 24.
+   *
+   * @returns Its keyboard and its screen.
+   */
+  async terminal(command: string, budget: Budget): Promise<Duplex> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const started = this.#start(command, (opened) => Promise.resolve(opened), { pty: true });
+    return budget.race(Promise.race([started, this.#end]));
+  }
+
   /** Says good-bye: the machine's end of the connection ends too. */
   async end(): Promise<void> {
     this.#client.end();
@@ -207,7 +218,11 @@ export class MachineShell {
   }
 
   /** @param use Called in the very moment of the opening: a quick command may have ended a moment later. */
-  #start<T>(command: string, use: (channel: ssh2.ClientChannel) => Promise<T>): Promise<T> {
+  #start<T>(
+    command: string,
+    use: (channel: ssh2.ClientChannel) => Promise<T>,
+    options: ssh2.ExecOptions = {},
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const refuse = (cause: unknown): void => {
         reject(
@@ -219,7 +234,7 @@ export class MachineShell {
         );
       };
       try {
-        this.#client.exec(command, (error, opened) => {
+        this.#client.exec(command, options, (error, opened) => {
           if (error === undefined) resolve(use(opened));
           else refuse(error);
         });

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 
 import { type Budget, type Cleanup, HarnessError } from '../core/index.js';
 
@@ -78,13 +79,13 @@ export async function listenOn<Name extends string>(
   return sockets as Record<Name, ListeningSocket>;
 }
 
-/** Settles when a socket has closed and everything that came before has been read; at once if that is so already. */
-export function waitForClose(socket: Socket): Promise<void> {
-  socket.on('error', () => undefined);
-  return socket.closed
+/** Settles when a line has closed and everything that came before has been read; at once if that is so already. */
+export function waitForClose(stream: Duplex): Promise<void> {
+  stream.on('error', () => undefined);
+  return stream.closed
     ? Promise.resolve()
     : new Promise((resolve) =>
-        socket.once('close', () => {
+        stream.once('close', () => {
           resolve();
         }),
       );

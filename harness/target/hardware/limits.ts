@@ -15,7 +15,7 @@ export function hardwareLimits({ host, facts }: AskedHost): TargetLimits {
     ...(facts.hasTpm ? {} : { tpm: `${where} shows no TPM` }),
     ...(host.console === undefined
       ? {
-          console: `${where} has no \`console\` in its host file, and nobody else can type a passphrase or log in`,
+          console: `${where} has no \`console\` in its host file, and nobody else can type a passphrase`,
         }
       : {}),
     ...(host.power === undefined
