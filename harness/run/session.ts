@@ -133,10 +133,11 @@ export class VariantSession {
     // The parts of the beginning: what a resumed system wrote lies on copies.
     this.log.report(checkUntouched(scenario, digests, await digestUntouched(scenario, parts.disks)), []);
     const unseen = whyConsoleUnseen(context);
-    if (unseen !== undefined) return this.#note(unseen);
-    this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
-      'console.log',
-    ]);
+    if (unseen !== undefined) this.#note(unseen);
+    else
+      this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
+        'console.log',
+      ]);
   }
 
   /** All boots in turn, until one does not come up or a hibernated system does not go on. */
