@@ -1,10 +1,9 @@
-import { createInterface } from 'node:readline/promises';
-
 import { Budget, EXIT, HarnessError } from '../core/index.js';
-import { type BlockDevice, collectDisks, type DisksEvidence, findAllowedDisk } from '../probe/index.js';
-import { makeBoundary } from '../run/index.js';
+import { type BlockDevice, type DisksEvidence, findAllowedDisk } from '../probe/index.js';
+import { readDisks } from '../run/index.js';
 import { type HardwareHost, loadHost } from '../scenario/index.js';
 import { connectHost } from '../target/index.js';
+import { ask } from './ask.js';
 
 const LIMIT_MS = 60_000;
 
@@ -37,8 +36,7 @@ async function askForDisks(host: HardwareHost, signal: AbortSignal): Promise<Dis
   const budget = Budget.start(`${host.address} to show its disks`, LIMIT_MS, signal);
   const shell = await connectHost(host, budget);
   try {
-    const collection = collectDisks(makeBoundary());
-    return collection.parse((await shell.execute('bash -s', budget, { input: collection.script })).stdout);
+    return await readDisks(shell, budget);
   } finally {
     await shell.end();
   }
@@ -103,17 +101,8 @@ export async function confirmHardware(host: HardwareHost, options: ConfirmOption
     }
     process.stderr.write(about);
     const typed = await ask(`Type its serial number to overwrite it on ${host.address}: `);
-    if (typed.trim() !== identity.serial)
+    if (typed !== identity.serial)
       throw new HarnessError('USAGE', 'That is not its serial number. Nothing was written.');
-  }
-}
-
-async function ask(question: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await terminal.question(question);
-  } finally {
-    terminal.close();
   }
 }
 

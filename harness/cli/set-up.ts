@@ -1,10 +1,9 @@
-import { createInterface } from 'node:readline/promises';
-
 import { Budget, type Environment } from '../core/index.js';
 import { ensurePackages, hostNeeds, readDistro } from '../host/index.js';
 import { createEventBus } from '../record/index.js';
 import { createLiveReporter } from '../report/index.js';
 import { prepareRun } from '../run/index.js';
+import { ask } from './ask.js';
 import { openChosenTarget } from './choose-target.js';
 import type { HostOptions } from './options.js';
 import { withSignals } from './signals.js';
@@ -31,12 +30,7 @@ export async function ensureHostPackages(
 }
 
 async function askYesOrNo(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
-  } finally {
-    terminal.close();
-  }
+  return /^y(es)?$/i.test(await ask(`${question} [y/N] `));
 }
 
 /** Everything that a first run would do before its first machine. */

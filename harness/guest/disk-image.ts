@@ -1,13 +1,13 @@
-import { lstat, mkdir, mkdtemp, open, readlink, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readlink, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, HarnessError, runProgram } from '../core/index.js';
 import { type Toolbox, wordsAsRoot } from '../host/index.js';
 import type { DiskImage, SystemModel } from '../scenario/index.js';
+import { makeSparse, putPartition } from './raw-disk.js';
 
 /** The first mkfs.btrfs that makes subvolumes. */
 const NEEDED_BTRFS = [6, 11] as const;
-const MIB = 1024 * 1024;
 /** Before the first partition; and behind the last one, for the second table. */
 const MARGIN_MIB = 1;
 /** What btrfs itself needs: a part of the content (two copies of its metadata), and some chunks. */
@@ -206,18 +206,12 @@ async function assemble(making: Making, esp: Part, btrfs: Part): Promise<void> {
     ],
     budget,
   );
-  for (const [file, seekMiB] of [
+  for (const [file, startMiB] of [
     [esp.file, MARGIN_MIB],
     [btrfs.file, btrfsStartMiB],
   ] as const) {
-    const words = [`if=${file}`, `of=${raw}`, 'bs=1M', `seek=${String(seekMiB)}`, 'conv=notrunc,sparse'];
-    await runProgram('dd', words, { budget });
+    await putPartition(file, { disk: raw, startMiB, budget });
   }
   await toolbox.run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, making.file], budget);
   await toolbox.run('qemu-img', ['resize', '-q', making.file, `${String(making.diskMiB)}M`], budget);
-}
-
-async function makeSparse(file: string, sizeMiB: number): Promise<void> {
-  await using handle = await open(file, 'w');
-  await handle.truncate(sizeMiB * MIB);
 }

@@ -1,16 +1,19 @@
-import { mkdir, mkdtemp, open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Budget, runProgram } from '../core/index.js';
 import type { Toolbox } from '../host/index.js';
 import { ENTRY_FILE, LOADER_CONF } from './install-script.js';
 import type { GuestImages } from './images.js';
+import { makeSparse, putPartition } from './raw-disk.js';
 
 const MIB = 1024 * 1024;
 /** Before the partition, and behind it for the second table. */
 const MARGIN_MIB = 1;
-/** What FAT itself takes, and the boot loader. */
-const SPARE_MIB = 8;
+/** What FAT itself takes, which is no FAT32 below 33 MiB, and the boot loader. */
+const SPARE_MIB = 40;
+/** There is a private key in it. */
+const PRIVATE = 0o600;
 const BOOT_LOADER = 'usr/lib/systemd/boot/efi/systemd-bootx64.efi';
 
 export interface InstallerImageOptions {
@@ -41,8 +44,8 @@ export async function makeInstallerImage(options: InstallerImageOptions): Promis
       (sum, { size }) => sum + size,
       0,
     );
-    const sizeMiB = Math.ceil((bytes / MIB) * 1.01) + SPARE_MIB + 32;
-    await makeSparse(esp, sizeMiB);
+    const sizeMiB = Math.ceil((bytes / MIB) * 1.01) + SPARE_MIB;
+    await makeSparse(esp, sizeMiB, PRIVATE);
     await toolbox.run('mkfs.vfat', ['-F', '32', '-n', 'IMPERM', esp], budget);
     const texts = {
       'loader/loader.conf': LOADER_CONF,
@@ -56,7 +59,7 @@ export async function makeInstallerImage(options: InstallerImageOptions): Promis
     };
     for (const [name, text] of Object.entries(texts)) {
       await mkdir(path.join(scratch, 'files', path.dirname(name)), { recursive: true });
-      await writeFile(path.join(scratch, 'files', name), text, { mode: 0o600 });
+      await writeFile(path.join(scratch, 'files', name), text, { mode: PRIVATE });
     }
     await mkdir(path.join(scratch, 'files/EFI/BOOT'), { recursive: true });
     await runProgram('tar', ['-xf', images.systemTar, '-C', scratch, '--no-same-owner', BOOT_LOADER], {
@@ -69,7 +72,7 @@ export async function makeInstallerImage(options: InstallerImageOptions): Promis
     await copy([kernel, '::/vmlinuz']);
     await copy([initrd, '::/installer']);
     const raw = path.join(scratch, 'disk.img');
-    await makeSparse(raw, sizeMiB + 2 * MARGIN_MIB);
+    await makeSparse(raw, sizeMiB + 2 * MARGIN_MIB, PRIVATE);
     await toolbox.run(
       'sgdisk',
       [
@@ -80,15 +83,9 @@ export async function makeInstallerImage(options: InstallerImageOptions): Promis
       ],
       budget,
     );
-    const words = [`if=${esp}`, `of=${raw}`, 'bs=1M', `seek=${String(MARGIN_MIB)}`, 'conv=notrunc,sparse'];
-    await runProgram('dd', words, { budget });
+    await putPartition(esp, { disk: raw, startMiB: MARGIN_MIB, budget });
     await runProgram('cp', ['--sparse=always', raw, file], { budget });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-async function makeSparse(file: string, sizeMiB: number): Promise<void> {
-  await using handle = await open(file, 'w', 0o600);
-  await handle.truncate(sizeMiB * MIB);
 }

@@ -1,11 +1,17 @@
 import { type Budget, HarnessError, quote } from '../core/index.js';
 import { renderNetworkParameters } from '../guest/index.js';
-import { collectDisks, findAllowedDisk } from '../probe/index.js';
+import { collectDisks, type DisksEvidence, findAllowedDisk } from '../probe/index.js';
 import type { HardwareHost, Scenario } from '../scenario/index.js';
 import type { MachineShell } from '../target/index.js';
 import { makeBoundary } from './boundary.js';
 import { guestTimeouts } from './budgets.js';
 import type { MachineIdentity } from './identity.js';
+
+/** What a machine shows of its disks, and of what uses them. @param shell Of the installer. */
+export async function readDisks(shell: MachineShell, budget: Budget): Promise<DisksEvidence> {
+  const collection = collectDisks(makeBoundary());
+  return collection.parse((await shell.execute('bash -s', budget, { input: collection.script })).stdout);
+}
 
 /**
  * The disks of a scenario on a real machine, looked at anew: their names are others in each boot.
@@ -19,10 +25,7 @@ export async function findRealDisks(
   host: HardwareHost,
   { shell, budget }: { readonly shell: MachineShell; readonly budget: Budget },
 ): Promise<string[]> {
-  const collection = collectDisks(makeBoundary());
-  const evidence = collection.parse(
-    (await shell.execute('bash -s', budget, { input: collection.script })).stdout,
-  );
+  const evidence = await readDisks(shell, budget);
   const verdicts = scenario.disks.map(({ name }) => {
     const identity = host.disks.get(name);
     return identity === undefined

@@ -169,8 +169,10 @@ export class VariantSession {
       }
       if (step.kind === 'power-off') {
         // Before anyone logs in: what a login leaves is the harness's.
-        if (shell !== undefined) await this.#leaks.lookAtEnd(step.boot, this.#askOf(shell));
-        if (shell !== undefined) await this.#logIn(step.boot, parts, shell);
+        if (shell !== undefined) {
+          await this.#leaks.lookAtEnd(step.boot, this.#askOf(shell));
+          await this.#logIn(step.boot, parts, shell);
+        }
         await this.power.off(step.boot);
       }
       if (step.kind === 'power-cut-at') {

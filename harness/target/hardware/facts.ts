@@ -32,7 +32,6 @@ export async function askHardware(host: HardwareHost, budget: Budget): Promise<A
     const asked = await shell.run(
       `show() { printf '%s %s\\n' "$1" "$(tr '\\n' ' ' 2>/dev/null <"$2")"; }
 for name in sys_vendor product_name bios_vendor bios_version; do show $name ${DMI}/$name; done
-printf 'kernel %s\\n' "$(uname -r)"
 show boot_id /proc/sys/kernel/random/boot_id
 printf 'memory %s\\n' "$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
 [ ! -e /sys/class/tpm/tpm0 ] || echo 'tpm yes'
@@ -59,7 +58,6 @@ for tool in ${TOOLS.join(' ')}; do command -v $tool >/dev/null || printf 'missin
       facts: {
         model: pair('sys_vendor', 'product_name'),
         firmware: pair('bios_vendor', 'bios_version'),
-        kernel: words.get('kernel') ?? '',
         memoryMiB: Math.floor(Number.parseInt(words.get('memory') ?? '0', 10) / 1024),
         bootId: words.get('boot_id') ?? '',
         hasTpm: words.has('tpm'),

@@ -30,7 +30,6 @@ export interface HardwareFacts {
   /** Vendor and name, as the firmware tells them. */
   readonly model: string;
   readonly firmware: string;
-  readonly kernel: string;
   readonly memoryMiB: number;
   readonly variables: BootVariables;
   readonly bootId: string;
