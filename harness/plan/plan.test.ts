@@ -184,3 +184,41 @@ void t.test('a boot that is cut is none that counts', async (t) => {
   t.match(text, / 5\. .*"Setting the system profile"\n +6\. boot 1: power on,/);
   t.match(text, /boot 2: cut the power, then power on/);
 });
+
+void t.test('a machine is off before a fault, and faults that stand together are one step', (t) => {
+  const place = { file: 'x', line: 1, col: 1 };
+  const fault = (title: string) =>
+    ({ kind: 'fault', fault: { kind: 'delete-subvolume', subvolume: 'x', title, place } }) as const;
+  const variant = variantOf('key-file');
+  const steps = [
+    fault('early'),
+    { kind: 'install' },
+    fault('first'),
+    fault('second'),
+    { kind: 'boot' },
+    fault('orderly'),
+    { kind: 'reboot' },
+    fault('abrupt'),
+    { kind: 'power-cut' },
+    { kind: 'power-off' },
+    fault('late'),
+  ] as const;
+  const text = renderPlan(planVariant({ ...variant, scenario: { ...variant.scenario, steps } }, facts));
+  const said = text.split('\n').flatMap((line) => /^ +\d+\. ([^,]*)/.exec(line)?.[1] ?? []);
+  t.strictSame(said, [
+    'early',
+    'install with scenarios/btrfs-luks-rollback/install.sh',
+    'first; second',
+    'boot 1: power on',
+    'power off in good order',
+    'orderly',
+    'boot 2: power on',
+    'cut the power',
+    'abrupt',
+    'boot 3: power on',
+    'power off in good order',
+    'late',
+    'read the powered-off disk in another machine',
+  ]);
+  t.end();
+});

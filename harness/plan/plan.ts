@@ -3,6 +3,7 @@ import path from 'node:path';
 import { formatPlace, type Place } from '../core/index.js';
 import {
   type DiskImage,
+  type Fault,
   type GuestKind,
   type LuksDevice,
   type Scenario,
@@ -40,8 +41,13 @@ export type PlanStep =
       readonly kind: 'power-cut-at';
       readonly boot: number;
       readonly text: string;
+      readonly during: 'boot' | 'shutdown';
       readonly place: Place;
     }
+  /** The running machine goes off, because the next step needs it so. */
+  | { readonly kind: 'shut-down'; readonly boot: number; readonly how: 'power-off' | 'power-cut' }
+  /** Before that boot; of a machine that is off. At least one. */
+  | { readonly kind: 'faults'; readonly boot: number; readonly faults: readonly Fault[] }
   | { readonly kind: 'power-off'; readonly boot: number }
   | { readonly kind: 'inspect' };
 
@@ -70,28 +76,59 @@ export function planVariant(variant: Variant, facts: TargetFacts): Plan {
       skip: `its machine needs ${String(scenario.machine.memoryMiB)} MiB of memory, this host has ${String(facts.memoryMiB)} MiB left`,
     };
   }
-  const steps: PlanStep[] = planDisk(scenario);
+  const steps = planSteps(scenario);
+  return { variant, steps: [...steps, { kind: 'inspect' }] };
+}
+
+function planSteps(scenario: Scenario): PlanStep[] {
+  const isInstall = ({ kind }: Scenario['steps'][number]): boolean => kind === 'install';
+  const installAt = scenario.steps.findIndex(isInstall);
+  const early = scenario.steps
+    .slice(0, Math.max(installAt, 0))
+    .flatMap((step) => (step.kind === 'fault' ? [step.fault] : []));
+  const steps: PlanStep[] = [
+    ...(early.length === 0 ? [] : [{ kind: 'faults' as const, boot: 0, faults: early }]),
+    ...planDisk(scenario),
+  ];
   const enrolled = scenario.system.luks.filter(({ unlock }) => unlock === 'tpm2');
   let boot = 0;
-  for (const step of scenario.steps) {
+  let isRunning = false;
+  const later = scenario.steps.slice(installAt + 1);
+  for (const [index, step] of later.entries()) {
     switch (step.kind) {
+      case 'install':
+        break;
+      case 'fault': {
+        const next = later.slice(index + 1).find(({ kind }) => kind !== 'fault');
+        if (isRunning)
+          steps.push({ kind: 'shut-down', boot, how: next?.kind === 'reboot' ? 'power-off' : 'power-cut' });
+        isRunning = false;
+        const group = steps.at(-1);
+        if (group?.kind === 'faults')
+          steps.splice(-1, 1, { ...group, faults: [...group.faults, step.fault] });
+        else steps.push({ kind: 'faults', boot: boot + 1, faults: [step.fault] });
+        break;
+      }
       case 'power-off':
       case 'hibernate':
         steps.push({ kind: step.kind, boot });
+        isRunning = step.kind === 'hibernate';
         break;
       case 'run':
         steps.push({ kind: 'run', boot, script: step.script });
         break;
       case 'power-cut-at':
-        steps.push({ ...step, boot: boot + 1 });
+        steps.push({ ...step, boot: step.during === 'boot' ? boot + 1 : boot });
+        isRunning = false;
         break;
       default:
         boot += 1;
+        isRunning = true;
         steps.push({ kind: 'boot', boot, how: step.kind === 'boot' ? 'power-on' : step.kind });
         if (boot === 1 && enrolled.length > 0) steps.push({ kind: 'enrol-tpm2', boot, devices: enrolled });
     }
   }
-  return { variant, steps: [...steps, { kind: 'inspect' }] };
+  return steps;
 }
 
 /** What of a scenario and its machine the target cannot do. */
@@ -116,6 +153,7 @@ function whyNotThere({ scenario, choices }: Variant, facts: TargetFacts): string
     'secure-boot': system.secureBoot !== undefined,
     hibernation: steps.some(({ kind }) => kind === 'hibernate'),
     'power-cut': steps.some(({ kind }) => kind === 'power-cut' || kind === 'power-cut-at'),
+    faults: steps.some(({ kind }) => kind === 'fault'),
     // A TPM is enrolled in a boot that a passphrase opens.
     console: system.luks.some(({ unlock }) => unlock !== 'key-file'),
     'nixos-guest': guest === 'nixos',
@@ -192,14 +230,14 @@ export function renderPlan(plan: Plan): string {
         `${name} ${String(sizeMiB / 1024)} GiB on ${bus}, sectors of ${String(sectorBytes)} bytes`,
     )
     .join(', ');
-  const lines = plan.steps.map((step) => {
+  const lines = plan.steps.map((step, index) => {
     switch (step.kind) {
       case 'install':
         return `install with ${step.script}${describeKeyFile(scenario.system)}`;
       case 'make-image':
         return describeImage(step.image);
       case 'boot':
-        return `boot ${String(step.boot)}: ${HOW[step.how]}, ${describeKeys(scenario.system, step.boot)}${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
+        return `boot ${String(step.boot)}: ${plan.steps[index - 1]?.kind === 'faults' ? HOW['power-on'] : HOW[step.how]}, ${describeKeys(scenario.system, step.boot)}${describeUnlock(scenario.system, step.boot)}gather evidence, plant canaries`;
       case 'enrol-tpm2':
         return `enrol the TPM for ${step.devices.map(({ name }) => name).join(', ')}, as its owner does once`;
       case 'run':
@@ -207,7 +245,13 @@ export function renderPlan(plan: Plan): string {
       case 'hibernate':
         return 'hibernate, power on, see it resume';
       case 'power-cut-at':
-        return `power on, cut the power when it says "${step.text}"`;
+        return step.during === 'boot'
+          ? `power on, cut the power when it says "${step.text}"`
+          : `power off in good order, cut the power when it says "${step.text}"`;
+      case 'shut-down':
+        return step.how === 'power-off' ? 'power off in good order' : 'cut the power';
+      case 'faults':
+        return step.faults.map(({ title }) => title).join('; ');
       case 'power-off':
         return 'power off in good order';
       case 'inspect':

@@ -122,10 +122,11 @@ export function checkMachineId(_promise: Of<'machine-id-stable'>, context: BootC
 function countCutBoots({ steps }: Scenario, boot: number): number {
   let cut = 0;
   let boots = 0;
-  for (const { kind } of steps) {
+  for (const step of steps) {
+    const { kind } = step;
     if (kind === 'boot' || kind === 'reboot' || kind === 'power-cut') boots += 1;
     if (boots === boot) break;
-    if (kind === 'power-cut-at') cut += 1;
+    if (kind === 'power-cut-at' && step.during === 'boot') cut += 1;
   }
   return cut;
 }

@@ -458,7 +458,7 @@ const BREAKAGES: readonly Breakage[] = [
 ];
 
 void t.test('a boot that was cut may have left a journal, and no other may', (t) => {
-  const cut = { kind: 'power-cut-at', text: 'x', place: PLACE } as const;
+  const cut = { kind: 'power-cut-at', text: 'x', during: 'boot', place: PLACE } as const;
   const [first, ...others] = scenario.steps;
   if (first === undefined) throw new Error('the scenario has no steps');
   // One cut before boot 1, one before boot 2, one behind it.

@@ -1,8 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { HarnessError } from '../core/index.js';
 import type { StageOneKind } from '../scenario/index.js';
 import type { MachineShell, Machine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
+import { AT_ONCE, type Typing } from './machine-faults.js';
 
 /** Firmware hands over to the boot loader. */
 const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;
@@ -31,6 +34,8 @@ export interface BootOptions {
   /** Where on the console this boot begins. */
   readonly from: number;
   readonly passphrase: string;
+  /** How it is typed. */
+  readonly typing: Typing;
   /** Whether the layout asks for a passphrase at all. */
   readonly asks: boolean;
   readonly stage1: StageOneKind;
@@ -52,7 +57,7 @@ export async function followBoot(
   options: BootOptions,
 ): Promise<{ readonly shell: MachineShell; readonly prompts: number }> {
   const { phases, budget, timeScale, hardware } = context;
-  const { boot } = options;
+  const { boot, typing } = options;
   const seen = STAGE1[options.stage1];
   const lastSeen = (): string => machine.console.tail();
   const limit = (label: string, ms: number): VariantContext['budget'] =>
@@ -120,7 +125,11 @@ export async function followBoot(
   await phases.run(
     'stage-1',
     async () => {
-      const part = limit('stage 1 to find, unlock and mount the root', LIMITS_MS.stage1);
+      const part = budget.part(
+        `stage 1 to find, unlock and mount the root (boot ${String(boot)})`,
+        LIMITS_MS.stage1 * timeScale + typing.afterMs,
+        { lastSeen },
+      );
       const next = new RegExp(
         `(?<prompt>${PASSPHRASE_PROMPT.source})|(?<refused>${REFUSED.source})|${seen.ends.source}`,
         'i',
@@ -145,7 +154,7 @@ export async function followBoot(
         }
         prompts += 1;
         tried = true;
-        machine.console.type(`${options.passphrase}\n`);
+        await typePassphrase(machine, { passphrase: options.passphrase, typing, prompts, part });
       }
     },
     boot,
@@ -163,6 +172,21 @@ export async function followBoot(
   return { shell, prompts };
 }
 
+/** Answers one prompt. @param options.prompts How many there have been, this one included. */
+async function typePassphrase(
+  machine: Machine,
+  options: {
+    readonly passphrase: string;
+    readonly typing: Typing;
+    readonly prompts: number;
+    readonly part: VariantContext['budget'];
+  },
+): Promise<void> {
+  const { passphrase, typing, prompts, part } = options;
+  if (prompts === 1 && typing.afterMs > 0) await machine.until(delay(typing.afterMs), part);
+  machine.console.type(prompts <= typing.wrong ? 'not the passphrase\n' : `${passphrase}\n`);
+}
+
 /**
  * Types the passphrase as often as it is asked for, until the system's agent is heard.
  *
@@ -175,11 +199,13 @@ export async function typeUntilAgent(
   options: {
     readonly part: VariantContext['budget'];
     readonly passphrase: string;
+    /** Default: at once, and rightly. */
+    readonly typing?: Typing;
     readonly from?: number;
     readonly stage1?: StageOneKind;
   },
 ): Promise<{ readonly shell: MachineShell; readonly prompts: number }> {
-  const { part, passphrase, from = 0, stage1 = 'systemd' } = options;
+  const { part, passphrase, typing = AT_ONCE, from = 0, stage1 = 'systemd' } = options;
   const greeting = machine.waitForAgent(part).then(() => undefined);
   const next = new RegExp(`(?<refused>${REFUSED.source})|${PASSPHRASE_PROMPT.source}`, 'i');
   let position = from;
@@ -196,6 +222,6 @@ export async function typeUntilAgent(
     if (isRefused || (isTried && stage1 === 'scripted')) continue;
     prompts += 1;
     isTried = true;
-    machine.console.type(`${passphrase}\n`);
+    await typePassphrase(machine, { passphrase, typing, prompts, part });
   }
 }

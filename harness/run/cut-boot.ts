@@ -7,6 +7,8 @@ import type { VariantContext } from './context.js';
 import type { MachineParts } from './machine-parts.js';
 import type { MachinePower } from './power.js';
 
+type CutStep = Extract<PlanStep, { kind: 'power-cut-at' }>;
+
 /**
  * Powers the machine on, and cuts its power as soon as a line of the console or of the forwarded journal has the text:
  * the boot stays half done. Types the passphrase when it is asked for.
@@ -15,38 +17,80 @@ import type { MachinePower } from './power.js';
  * shows that the machine will not come up; TIMEOUT.
  */
 export async function cutBootAt(
-  { boot, text, place }: Extract<PlanStep, { kind: 'power-cut-at' }>,
+  step: CutStep,
   power: MachinePower,
   context: VariantContext,
   parts: MachineParts,
 ): Promise<void> {
+  await cutAt(step, { power, context, phase: 'cut-boot' }, async (part) => {
+    await power.cut();
+    await power.on(parts);
+    return {
+      ended: comeUp(power.machine, { part, parts }),
+      without: `The system came up, and no line of its console or journal had "${step.text}", at which its power was to be cut`,
+    };
+  });
+}
+
+/**
+ * Tells the running system to power off, and cuts its power as soon as a line of the console or of the forwarded journal
+ * has the text.
+ *
+ * @throws {HarnessError} STEP_FAILED when the system has powered off and nothing had the text; TIMEOUT.
+ */
+export async function cutShutdownAt(
+  step: CutStep,
+  power: MachinePower,
+  context: VariantContext,
+): Promise<void> {
+  await cutAt(step, { power, context, phase: 'cut-shutdown' }, (part) => {
+    const { machine } = power;
+    const off = machine.waitForPowerOff(part).then(() => undefined);
+    machine.sendCommand('systemctl poweroff', part).catch(() => undefined);
+    return Promise.resolve({
+      ended: off,
+      without: `The system powered off, and no line of its console or journal had "${step.text}", at which its power was to be cut`,
+    });
+  });
+}
+
+/** @param begin Causes what is to be cut; `ended` settles when it has come to its end uncut. */
+async function cutAt(
+  { boot, text, place }: CutStep,
+  options: { readonly power: MachinePower; readonly context: VariantContext; readonly phase: string },
+  begin: (
+    part: VariantContext['budget'],
+  ) => Promise<{ readonly ended: Promise<undefined>; readonly without: string }>,
+): Promise<void> {
+  const { power, context, phase } = options;
   const { phases, budget, timeScale, emit } = context;
   await phases.run(
-    'cut-boot',
+    phase,
     async () => {
-      await power.cut();
       let tell: (line: string) => void = () => undefined;
       const said = new Promise<string>((resolve) => (tell = resolve));
-      await power.on(parts, (line) => {
+      const unwatch = power.watch((line) => {
         if (line.includes(text)) tell(line);
       });
-      const { machine } = power;
-      const part = budget.part(`the machine to say "${text}"`, LIMITS_MS.cut * timeScale, {
-        lastSeen: power.consoleTail,
-      });
-      const up = comeUp(machine, { part, passphrase: parts.passphrase });
-      // Cutting the power ends what nobody waits for any more.
-      up.catch(() => undefined);
-      const line = await machine.until(Promise.race([said, up]), part);
-      if (line === undefined) {
-        throw new HarnessError(
-          'STEP_FAILED',
-          `The system came up, and no line of its console or journal had "${text}", at which its power was to be cut`,
-          { place, hint: 'journal.log and console.log show what the machine says when.' },
-        );
+      try {
+        const part = budget.part(`the machine to say "${text}"`, LIMITS_MS.cut * timeScale, {
+          lastSeen: power.consoleTail,
+        });
+        const { ended, without } = await begin(part);
+        // Cutting the power ends what nobody waits for any more.
+        ended.catch(() => undefined);
+        const line = await power.machine.until(Promise.race([said, ended]), part);
+        if (line === undefined) {
+          throw new HarnessError('STEP_FAILED', without, {
+            place,
+            hint: 'journal.log and console.log show what the machine says when.',
+          });
+        }
+        await power.cut();
+        emit({ type: 'note', level: 'info', text: `Power cut at: ${line.trim()}` });
+      } finally {
+        unwatch();
       }
-      await power.cut();
-      emit({ type: 'note', level: 'info', text: `Power cut at: ${line.trim()}` });
     },
     boot,
   );
@@ -55,8 +99,9 @@ export async function cutBootAt(
 /** Settles when all jobs of the boot are done. */
 async function comeUp(
   machine: Machine,
-  options: { readonly part: VariantContext['budget']; readonly passphrase: string },
+  { part, parts }: { readonly part: VariantContext['budget']; readonly parts: MachineParts },
 ): Promise<undefined> {
-  const { shell } = await typeUntilAgent(machine, options);
-  await shell.execute('systemctl is-system-running --wait', options.part);
+  const { passphrase, faults } = parts;
+  const { shell } = await typeUntilAgent(machine, { part, passphrase, typing: faults.typing });
+  await shell.execute('systemctl is-system-running --wait', part);
 }

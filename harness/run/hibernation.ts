@@ -58,20 +58,17 @@ export async function hibernate(
       });
       const seen: string[] = [];
       let unreadable: string | undefined;
-      // The machine lives on: what it rolls back in later boots is right.
-      let isResuming = true;
-      await power.resume(copies, (line) => {
-        if (!isResuming) return;
+      const unwatch = power.watch((line) => {
         if (IMAGE_FAULT.test(line)) unreadable ??= line;
         if (!showsRollback(line, scenario)) return;
         seen.push(line);
         power.machine.fail({ kind: 'rolled-back', text: 'Stage 1 rolls back before it resumes' });
       });
       try {
+        await power.resume(copies);
+        // The machine lives on: what it rolls back in later boots is right.
         const { shell } = await typeUntilAgent(power.machine, { part, passphrase: parts.passphrase }).finally(
-          () => {
-            isResuming = false;
-          },
+          unwatch,
         );
         const [now, state] = (await shell.run(LOOK, part)).trim().split('\n');
         if (now === bootId && state === 'active')

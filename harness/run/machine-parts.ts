@@ -6,6 +6,7 @@ import type { Scenario } from '../scenario/index.js';
 import type { MachineDisk } from '../target/index.js';
 import type { VariantContext } from './context.js';
 import { makeDisks } from './make-disks.js';
+import { type MachineFaults, NO_FAULTS } from './machine-faults.js';
 import { makeIdentity, type MachineIdentity } from './identity.js';
 import type { Secrets } from './secrets.js';
 
@@ -15,6 +16,8 @@ export interface MachineParts extends Secrets {
   readonly nvramFile: string;
   /** What the TPM keeps; absent: the machine has none. */
   readonly tpmDir?: string;
+  /** What is wrong with the machine on purpose. */
+  readonly faults: MachineFaults;
   /** What a real machine is recognised by; a virtual one is told anew at each power-on. */
   readonly identity?: MachineIdentity;
 }
@@ -30,11 +33,17 @@ export async function makeMachineParts(
   if (hardware !== undefined) {
     const identity = makeIdentity();
     context.redactor.addPattern(HOST_KEY_PARAMETER);
-    return { disks: [], nvramFile: path.join(workDir, 'nvram.fd'), identity, ...secrets };
+    return { disks: [], nvramFile: path.join(workDir, 'nvram.fd'), faults: NO_FAULTS, identity, ...secrets };
   }
   const disks = await makeDisks(scenario, context, workDir);
   const nvramFile = path.join(workDir, 'nvram.fd');
   await copyFile(context.host.toolbox.firmwareVars, nvramFile);
   const hasTpm = scenario.system.luks.some(({ unlock }) => unlock === 'tpm2');
-  return { disks, nvramFile, ...(hasTpm ? { tpmDir: path.join(workDir, 'tpm') } : {}), ...secrets };
+  return {
+    disks,
+    nvramFile,
+    faults: NO_FAULTS,
+    ...(hasTpm ? { tpmDir: path.join(workDir, 'tpm') } : {}),
+    ...secrets,
+  };
 }

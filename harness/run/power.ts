@@ -1,12 +1,13 @@
 import path from 'node:path';
 
-import { type Budget, describeFailure, HarnessError } from '../core/index.js';
+import { type Budget, describeFailure, HarnessError, monotonicMs } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { Machine } from '../target/index.js';
 import { EMULATED_KERNEL, guestTimeouts, LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { makeIdentity, type MachineIdentity } from './identity.js';
+import { clockAtPowerOn, disksAtPowerOn } from './machine-faults.js';
 import type { MachineParts } from './machine-parts.js';
 import { watchSilence } from './silence.js';
 
@@ -23,6 +24,7 @@ export class MachinePower {
   readonly #watch: ConsoleWatch;
   #powered: PoweredMachine | undefined;
   #asleep: MachineIdentity | undefined;
+  readonly #watchers = new Set<(line: string) => void>();
 
   constructor(scenario: Scenario, context: VariantContext, watch: ConsoleWatch) {
     this.#scenario = scenario;
@@ -42,9 +44,14 @@ export class MachinePower {
   /** The console's last lines, empty when the power is off. */
   readonly consoleTail = (): string => this.#powered?.machine.console.tail() ?? '';
 
-  /** @param onLine Receives every line of the console and of the forwarded journal. */
-  async on(parts: MachineParts, onLine?: (line: string) => void): Promise<void> {
-    await this.#start(parts, parts.identity ?? makeIdentity(), onLine);
+  async on(parts: MachineParts): Promise<void> {
+    await this.#start(parts, parts.identity ?? makeIdentity());
+  }
+
+  /** @param onLine Receives every line of the console and of the forwarded journal. @returns To be called at the end. */
+  watch(onLine: (line: string) => void): () => void {
+    this.#watchers.add(onLine);
+    return () => this.#watchers.delete(onLine);
   }
 
   /** Puts the system to sleep on its disk. The machine is off afterwards. */
@@ -58,35 +65,38 @@ export class MachinePower {
   /**
    * Powers on a machine whose system sleeps on its disk. The system knows what it was told when it booted, so that is
    * told again.
-   *
-   * @param onLine Receives every line of the console and of the forwarded journal.
    */
-  async resume(parts: MachineParts, onLine: (line: string) => void): Promise<void> {
+  async resume(parts: MachineParts): Promise<void> {
     if (this.#asleep === undefined) throw new HarnessError('INTERNAL', 'Internal error: nothing hibernates');
-    await this.#start(parts, this.#asleep, onLine);
+    await this.#start(parts, this.#asleep);
   }
 
-  async #start(
-    parts: MachineParts,
-    identity: MachineIdentity,
-    onLine?: (line: string) => void,
-  ): Promise<void> {
+  async #start(parts: MachineParts, identity: MachineIdentity): Promise<void> {
     const { keys, nonce } = identity;
+    const tell = (line: string): void => {
+      for (const watcher of [...this.#watchers]) watcher(line);
+    };
+    const clockMs = clockAtPowerOn(parts.faults, performance.timeOrigin + monotonicMs());
     const { host, folder, redactor, emit, variant, timeScale, budget } = this.#context;
     const machine = await Machine.start(
       host,
       {
         ...this.#scenario.machine,
         boot: { from: 'disk' },
-        disks: parts.disks,
+        disks: disksAtPowerOn(parts),
         nvramFile: parts.nvramFile,
         secureBoot: this.#scenario.system.secureBoot !== undefined,
         ...(parts.tpmDir === undefined ? {} : { tpmDir: parts.tpmDir }),
         nonce,
+        ...(clockMs === undefined ? {} : { clockMs }),
         // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed.
         ...(timeScale > 1
           ? {
-              extraCommandLine: [EMULATED_KERNEL, ...guestTimeouts(timeScale)].join(' '),
+              // Who lets stage 1 wait wants to see its own limits.
+              extraCommandLine: [
+                EMULATED_KERNEL,
+                ...guestTimeouts(parts.faults.typing.afterMs > 0 ? 1 : timeScale),
+              ].join(' '),
             }
           : {}),
       },
@@ -104,9 +114,9 @@ export class MachinePower {
         },
         onConsoleLine: (line) => {
           emit({ type: 'console', variant, line: line.text });
-          onLine?.(line.text);
+          tell(line.text);
         },
-        ...(onLine === undefined ? {} : { onJournalLine: onLine }),
+        onJournalLine: tell,
         onCleanupError: (what, error) => {
           emit({ type: 'note', level: 'warn', text: `${what}: ${describeFailure(error)}` });
         },

@@ -3,36 +3,23 @@ import path from 'node:path';
 
 import { Cleanup, describeFailure, monotonicMs, takeLease } from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
-import {
-  type BootEvidence,
-  type CanaryPlan,
-  checkBoot,
-  checkDisk,
-  checkLogins,
-  collectBootEvidence,
-  collectPlanted,
-  type Collection,
-  ConsoleWatch,
-  type InstallEvidence,
-  planCanaries,
-  type PlantedEvidence,
-} from '../probe/index.js';
+import { checkDisk, ConsoleWatch, type InstallEvidence } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { type MachineShell, Machine } from '../target/index.js';
+import { BootJudge, type BootStep, type RunningBoot } from './boot-judge.js';
 import { followBoot } from './boot-machine.js';
 import { BootedSystem } from './booted-system.js';
-import { makeBoundary } from './boundary.js';
-import { checkIdentity } from './check-identity.js';
 import type { VariantContext } from './context.js';
 import { FindingLog, judgeConsole, whyConsoleUnseen } from './findings.js';
-import { cutBootAt } from './cut-boot.js';
+import { cutBootAt, cutShutdownAt } from './cut-boot.js';
+import { applyFaults } from './faults.js';
 import { reportFailedInstall } from './failed-install.js';
 import { hibernate, hibernationFinding } from './hibernation.js';
 import { inspectPoweredOff } from './inspect.js';
 import { type MachineParts, makeMachineParts } from './machine-parts.js';
-import { LeakWatch } from './leak-watch.js';
 import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';
+import { AT_ONCE, type Typing } from './machine-faults.js';
 import { provideDisk } from './provide-disk.js';
 import { makeSecrets } from './secrets.js';
 import { isLayoutsFault, reportStuckBoot, type StuckBoot } from './stuck-boot.js';
@@ -46,14 +33,6 @@ interface Ending {
   readonly wasCut: boolean;
 }
 
-interface RunningBoot {
-  readonly shell: MachineShell;
-  /** How often stage 1 asked for a passphrase. */
-  readonly prompts: number;
-}
-
-type BootStep = Extract<PlanStep, { kind: 'boot' }>;
-
 /** One variant from the empty disk to the last look at it. */
 export class VariantSession {
   readonly log: FindingLog;
@@ -62,9 +41,7 @@ export class VariantSession {
   readonly #context: VariantContext;
   readonly #watch: ConsoleWatch;
   readonly #system: BootedSystem;
-  readonly #leaks: LeakWatch;
-  readonly #planted: { plan: CanaryPlan; evidence: PlantedEvidence }[] = [];
-  #previous: BootEvidence | undefined;
+  readonly #judge: BootJudge;
   /** Of the LUKS devices, as they were set up. */
   #headers: InstallEvidence['headers'] = new Map();
 
@@ -75,7 +52,11 @@ export class VariantSession {
     this.log = new FindingLog(context);
     this.power = new MachinePower(scenario, context, this.#watch);
     this.#system = new BootedSystem(scenario, context, this.power);
-    this.#leaks = new LeakWatch(scenario, context);
+    this.#judge = new BootJudge(scenario, context, {
+      system: this.#system,
+      power: this.power,
+      log: this.log,
+    });
   }
 
   /** Does what the plan says. */
@@ -89,7 +70,12 @@ export class VariantSession {
     cleanup.push('removing the disks', () => lease.release());
     cleanup.push('stopping the machine', () => this.power.cut());
     const secrets = makeSecrets(context.redactor);
-    const parts = await makeMachineParts(scenario, context, { workDir: lease.dir, secrets });
+    const made = await makeMachineParts(scenario, context, { workDir: lease.dir, secrets });
+    const [first] = steps;
+    const parts =
+      first?.kind === 'faults'
+        ? await applyFaults(first.faults, made, { scenario, context, isInstalled: false })
+        : made;
     const digests = await digestUntouched(scenario, parts.disks);
     const provided = await provideDisk(scenario, parts, context).catch((error: unknown) => {
       reportFailedInstall(error, { scenario, log: this.log });
@@ -110,7 +96,7 @@ export class VariantSession {
     const evidence = await context.phases.run('inspect-disk', () =>
       inspectPoweredOff(scenario, ending.parts, {
         ...context,
-        trees: this.#leaks.diskTrees,
+        trees: this.#judge.leaks.diskTrees,
         // A real machine forwards its journal only once it can be talked to.
         journal: stuck !== undefined && context.hardware !== undefined,
       }),
@@ -120,13 +106,13 @@ export class VariantSession {
       await writeFile(path.join(context.folder, 'disk-journal.log'), context.redactor.clean(journal));
     await this.log.save('disk.json', { ...evidence, trees: undefined, journal: undefined });
     const { wasCut } = ending;
-    await this.#leaks.report(evidence.trees, this.log, wasCut);
+    await this.#judge.leaks.report(evidence.trees, this.log, wasCut);
     const asSetUp = { ...installed, headers: this.#headers };
     const findings = checkDisk({
       scenario,
       evidence,
       installed: asSetUp,
-      planted: this.#planted,
+      planted: this.#judge.planted,
       wasCut,
     });
     this.log.report(findings, ['disk.json']);
@@ -170,41 +156,64 @@ export class VariantSession {
       if (step.kind === 'power-off') {
         // Before anyone logs in: what a login leaves is the harness's.
         if (shell !== undefined) {
-          await this.#leaks.lookAtEnd(step.boot, this.#askOf(shell));
-          await this.#logIn(step.boot, parts, shell);
+          await this.#judge.lookAtEnd(step.boot, shell);
+          await this.#judge.logIn(step.boot, parts, shell);
         }
         await this.power.off(step.boot);
       }
+      if (step.kind === 'shut-down') {
+        if (shell !== undefined) await this.#judge.logIn(step.boot, parts, shell);
+        shell = undefined;
+        if (step.how === 'power-off') await this.power.off(step.boot);
+        else await this.power.cut();
+      }
+      if (step.kind === 'faults' && step.boot > 0) {
+        const { faults } = step;
+        parts = await applyFaults(faults, parts, {
+          scenario: this.#scenario,
+          context: this.#context,
+          isInstalled: true,
+        });
+      }
       if (step.kind === 'power-cut-at') {
-        if (shell !== undefined) await this.#logIn(step.boot - 1, parts, shell);
+        const running = shell;
         shell = undefined;
         try {
-          await cutBootAt(step, this.power, this.#context, parts);
+          if (step.during === 'shutdown') {
+            if (running !== undefined) await this.#judge.logIn(step.boot, parts, running);
+            await cutShutdownAt(step, this.power, this.#context);
+          } else {
+            if (running !== undefined) await this.#judge.logIn(step.boot - 1, parts, running);
+            await cutBootAt(step, this.power, this.#context, parts);
+            parts = typedAtOnce(parts);
+          }
         } catch (error) {
           return { parts, stuck: await this.#takeStuckBoot(step.boot, error), wasCut: true };
         }
       }
       if (step.kind !== 'boot') continue;
-      if (shell !== undefined) await this.#logIn(step.boot - 1, parts, shell);
+      if (shell !== undefined) await this.#judge.logIn(step.boot - 1, parts, shell);
       let from = 0;
-      if (step.how === 'reboot') {
+      if (step.how === 'reboot' && shell !== undefined) {
         from = await this.power.reboot(step.boot - 1);
       } else {
         await this.power.cut();
         await this.power.on(parts);
       }
-      const up = await this.#boot(step, { from, passphrase: parts.passphrase });
+      const { passphrase, faults } = parts;
+      const up = await this.#boot(step, { from, passphrase, typing: faults.typing });
+      parts = typedAtOnce(parts);
       if ('error' in up) return { parts, stuck: up, wasCut: true };
       shell = up.shell;
-      await this.#judgeBoot(step, up, installed);
-      await this.#plant(step, shell);
+      await this.#judge.judge(step, up, installed);
+      await this.#judge.plant(step.boot, shell);
     }
     return { parts, wasCut: false };
   }
 
   async #boot(
     { boot, how }: BootStep,
-    options: { readonly from: number; readonly passphrase: string },
+    options: { readonly from: number; readonly passphrase: string; readonly typing: Typing },
   ): Promise<RunningBoot | StuckBoot> {
     const context = this.#context;
     context.emit({ type: 'boot', variant: context.variant, boot: { number: boot, how } });
@@ -244,85 +253,12 @@ export class VariantSession {
     return { boot, error };
   }
 
-  async #judgeBoot(
-    { boot, how }: BootStep,
-    { shell, prompts }: RunningBoot,
-    installed: InstallEvidence,
-  ): Promise<void> {
-    const context = this.#context;
-    const scenario = this.#scenario;
-    const evidence = await context.phases.run(
-      'probe',
-      async () => {
-        const canaryFolders = this.#planted.flatMap(({ plan }) => [...plan.doomed, ...plan.kept.values()]);
-        const collection = collectBootEvidence(scenario, boot, { canaryFolders, boundary: makeBoundary() });
-        const found = await this.#system.collect(shell, collection, `the evidence of boot ${String(boot)}`);
-        await this.#leaks.lookAtStart(found, this.#askOf(shell));
-        return found;
-      },
-      boot,
-    );
-    await this.log.save(`boot-${String(boot)}.json`, evidence);
-    checkIdentity(evidence, {
-      nonce: this.power.nonce,
-      bootBefore: this.#previous?.bootId,
-      guest: context.guest.name,
-    });
-    context.emit({
-      type: 'boot',
-      variant: context.variant,
-      boot: { number: boot, how, bootId: evidence.bootId },
-    });
-    const session = { prompts, scripts: await this.#system.runChecks(boot, shell) };
-    await this.log.save(`session-${String(boot)}.json`, session);
-    const previous = this.#previous === undefined ? {} : { previous: this.#previous };
-    const findings = checkBoot({
-      scenario,
-      evidence,
-      planted: this.#planted,
-      installed: installed.subvolumes,
-      session,
-      how,
-      ...previous,
-    });
-    this.log.report(findings, [`boot-${String(boot)}.json`, `session-${String(boot)}.json`, 'journal.log']);
-    this.#previous = evidence;
-  }
-
-  /** The last thing in a boot: what its scripts did to the system is then done. */
-  async #logIn(boot: number, { password }: MachineParts, shell: MachineShell): Promise<void> {
-    const logins = await this.#system.logIn(boot, { password, shell });
-    if (logins.size === 0) return;
-    const name = `logins-${String(boot)}.json`;
-    await this.log.save(name, logins);
-    this.log.report(checkLogins(this.#scenario, boot, logins), [name, 'console.log']);
-  }
-
-  #askOf(shell: MachineShell) {
-    return <T>(collection: Collection<T>, label: string): Promise<T> =>
-      this.#system.collect(shell, collection, label);
-  }
-
-  async #plant({ boot }: BootStep, shell: MachineShell): Promise<void> {
-    await this.#context.phases.run(
-      'plant',
-      async () => {
-        const plan = planCanaries(this.#scenario, boot);
-        const collection = collectPlanted(boot, {
-          folders: [...plan.doomed, ...plan.kept.values()],
-          plantScript: plan.script,
-          boundary: makeBoundary(),
-        });
-        this.#planted.push({
-          plan,
-          evidence: await this.#system.collect(shell, collection, 'the canaries to be planted'),
-        });
-      },
-      boot,
-    );
-  }
-
   #note(text: string): void {
     this.#context.emit({ type: 'note', level: 'warn', text });
   }
+}
+
+/** What somebody types slowly or wrongly is so in one boot. */
+function typedAtOnce(parts: MachineParts): MachineParts {
+  return { ...parts, faults: { ...parts.faults, typing: AT_ONCE } };
 }

@@ -3,6 +3,7 @@ import { formatPath } from './located.js';
 import { parseDurationMs } from './quantity.js';
 import type { RuleContext } from './rule-context.js';
 import type { PromisesInput, ScenarioInput } from './schema.js';
+import { checkSteps } from './check-steps.js';
 import { checkSystem } from './check-system.js';
 
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
@@ -15,7 +16,7 @@ export function checkScenario(input: Partial<ScenarioInput>, context: RuleContex
   if (input.disks !== undefined && Object.keys(input.disks).length === 0 && context.isWhole(['disks'])) {
     context.report(['disks'], 'disks is empty: there would be nothing to install on');
   }
-  if (input.steps !== undefined) checkSteps(input.steps, context);
+  if (input.steps !== undefined) checkSteps(input.steps, { input, context });
   checkDisks(input.disks ?? {}, context);
   checkHibernation(input, context);
   checkSecureBoot(input, context);
@@ -54,47 +55,6 @@ function checkDistinct(path: readonly string[], values: readonly string[], conte
   for (const [index, value] of values.entries()) {
     if (values.indexOf(value) < index)
       context.report([...path, index], `${formatPath(path)} has "${value}" twice`);
-  }
-}
-
-function checkSteps(steps: ScenarioInput['steps'], context: RuleContext): void {
-  if (!context.isWhole(['steps'])) return;
-  const all = steps.map((step) =>
-    typeof step === 'string' ? step : 'run' in step ? ('run' as const) : ('power-cut-at' as const),
-  );
-  for (const [index, kind] of all.entries()) {
-    const next = all[index + 1];
-    if (kind === 'power-cut-at' && next !== 'power-cut-at' && next !== 'boot' && next !== 'power-cut')
-      context.report(
-        ['steps', index],
-        'after power-cut-at the machine is off: boot, power-cut or another power-cut-at has to follow',
-      );
-  }
-  // Where it stands between the others says nothing of them.
-  const counted = [...all.entries()].filter(([, kind]) => kind !== 'power-cut-at');
-  const kinds = counted.map(([, kind]) => kind);
-  if (kinds[0] !== 'boot')
-    context.report(steps.length > 0 ? ['steps', 0] : ['steps'], 'steps must begin with boot');
-  if (kinds.length > 1 && kinds.at(-1) !== 'power-off') {
-    context.report(
-      ['steps', steps.length - 1],
-      'steps must end with power-off: the disk is judged when the machine is off',
-    );
-  }
-  const between = kinds.slice(1, -1);
-  for (const [index, step] of counted.slice(1, -1)) {
-    if (step === 'boot' || step === 'power-off') {
-      context.report(
-        ['steps', index],
-        `${step} cannot be between the first and the last step; reboot, power-cut, hibernate and run can`,
-      );
-    }
-  }
-  if (between.every((step) => step === 'run' || step === 'hibernate')) {
-    context.report(
-      ['steps'],
-      'steps needs a reboot or a power-cut: what is forgotten and kept shows only after one',
-    );
   }
 }
 

@@ -17,7 +17,6 @@ export function checkSystem(system: SystemInput, context: RuleContext): void {
   checkFileSystems(system, context);
   checkMappers(system, context);
   checkSwap(system, context);
-  checkRollback(system, context);
   checkPersistence(system, context);
   checkUsers(system, context);
   checkServices(system, context);
@@ -103,18 +102,6 @@ function checkSwap(system: SystemInput, context: RuleContext): void {
   }
 }
 
-function checkRollback(system: SystemInput, context: RuleContext): void {
-  const path = [SYSTEM, 'rollback'];
-  if (system.rollback === null || !context.isWhole(path)) return;
-  if (system.rollback.wantedBy.length + system.rollback.requiredBy.length === 0) {
-    context.report(
-      path,
-      'system.rollback has neither wantedBy nor requiredBy, so nothing would ever start it. ' +
-        'Add "wantedBy: [initrd.target]", or write "rollback: null" for a layout without one.',
-    );
-  }
-}
-
 function checkPersistence(system: SystemInput, context: RuleContext): void {
   const owners = new Map<string, string>();
   for (const [root, { directories, files }] of Object.entries(system.persistence)) {
@@ -162,14 +149,6 @@ function checkUsers(system: SystemInput, context: RuleContext): void {
         path,
         `${formatPath(path)} must have "isNormalUser: true": NixOS refuses a user who is neither normal nor system`,
       );
-    }
-    if (user.hashedPasswordFile !== undefined) {
-      requireStageOneMount(user.hashedPasswordFile, {
-        system,
-        context,
-        at: [...path, 'hashedPasswordFile'],
-        why: 'users are made before, and the account would be locked',
-      });
     }
   }
 }

@@ -2,6 +2,7 @@ export type * from './model.js';
 export { CONSOLE_CLASS_NAMES, type ConsoleClassName } from './console-class.js';
 export type * from './promise.js';
 export type { Services } from './services-schema.js';
+export { type DiskFault, type Fault, isPowerOnFault, type PowerOnFault } from './fault.js';
 export type { Script } from './script.js';
 export { findHolder, isAlwaysNeededForBoot, isAtOrBelow } from './mount-tree.js';
 export {

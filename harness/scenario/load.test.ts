@@ -505,7 +505,6 @@ t.test('every rule names the place and the reason', async (t) => {
       /^system.luks.cryptfs.device must be the path of a device/,
     ],
     ['allowDiscards: true', 'allowDiscards: yes', 'yes', /must be true or false, not "yes"/],
-    ['    wantedBy: [initrd.target]\n', '', 'rollback:\n', /neither wantedBy nor requiredBy.*rollback: null/],
     ['[sysroot.mount]', '[sysroot]', 'sysroot]', /must be the full name of a systemd unit/],
     ['    after:', '    name: rollback.service\n    after:', 'rollback.service', /without ".service"/],
     ['script: rollback.sh', 'script: nothing.sh', 'nothing.sh', /nothing.sh does not exist/],
@@ -515,7 +514,6 @@ t.test('every rule names the place and the reason', async (t) => {
       '/persist/system:',
       /^\/persist\/system lies on \/persist, which is mounted only after stage 1.*Add "neededForBoot: true" to system.fileSystems."\/persist"/,
     ],
-    [', neededForBoot: true', '', '/persist/passwords', /the account would be locked/],
     ['/persist/system:\n', 'persist:\n', 'persist:\n', /^the key "persist" must be an absolute path/],
     ['[/etc/nixos, {', '[/etc/../nixos, {', '/etc/..', /must be an absolute path/],
     ['[/etc/nixos, {', '["/etc/a\\nb", {', '"/etc/a', /must be an absolute path/],
@@ -1112,4 +1110,63 @@ t.test('the JSON Schema for editors is up to date and fits', async (t) => {
   );
   t.notOk(difference.safeParse({ imperm: 1, extends: 'x.yaml', system: { rolback: null } }).success);
   t.notOk(difference.safeParse({ extends: 'x.yaml' }).success);
+});
+
+t.test('a fault has one name, a place at which the machine is off, and what it works on', async (t) => {
+  const steps = (text: string): string => edit('[boot, reboot, power-off]', text);
+  const cases: [steps: string, message: RegExp][] = [
+    ['[boot, { fault: { delet-subvolume: root } }, reboot, power-off]', /Did you mean "delete-subvolume"/],
+    ['[boot, { fault: {} }, reboot, power-off]', /a fault has one name/],
+    ['[boot, { fault: { fill: /home, clock: {} } }, reboot, power-off]', /a fault has one name/],
+    [
+      '[boot, { fault: { fill: /home } }, { run: { text: x } }, reboot, power-off]',
+      /needs the machine to be off/,
+    ],
+    ['[boot, reboot, { fault: { fill: /home } }, power-off]', /needs the machine to be off/],
+    ['[boot, { fault: { fill: /tmp } }, reboot, power-off]', /\/tmp is not the mount point of a file system/],
+    ['[boot, { fault: { delete-subvolume: /root } }, reboot, power-off]', /must be the path of a subvolume/],
+    ['[boot, { fault: { delete-subvolume: a/../b } }, reboot, power-off]', /must be the path of a subvolume/],
+    [
+      '[boot, { fault: { detach-disk: other } }, reboot, power-off]',
+      /no disk "other"; the disks are: main, spare/,
+    ],
+    ['[boot, { fault: { clock: { at: "2000-13-01" } } }, reboot, power-off]', /must be a date/],
+    ['[boot, { fault: { clock: { behind: 1h, ahead: 1h } } }, reboot, power-off]', /one of them/],
+    ['[boot, { fault: { passphrase: { wrong: 3 } } }, reboot, power-off]', /systemd asks three times/],
+    ['[boot, { fault: { run-on-disk: none.sh } }, reboot, power-off]', /none\.sh/],
+    ['[{ fault: { fill: / } }, install, boot, reboot, power-off]', /before install there is no file system/],
+    ['[boot, install, reboot, power-off]', /install can only be the first step/],
+    [
+      '[{ power-cut-at: x, during: shutdown }, boot, reboot, power-off]',
+      /only a running system can shut down/,
+    ],
+  ];
+  for (const [given, message] of cases) {
+    const lines = await problemsIn(t, steps(given));
+    t.equal(lines.length, 1, `one problem: ${given}`);
+    t.match(lines[0], message, given);
+  }
+  const scenario = await loadScenario(
+    writeRecipe(
+      t,
+      steps(
+        '[{ fault: { slow-disk: { bytesPerSecond: 4KiB } } }, install, { fault: { plant-subvolumes: ["root/a b"] } }, boot, ' +
+          '{ fault: { clock: { behind: 1h } } }, reboot, { power-cut-at: x, during: shutdown }, power-cut, power-off, ' +
+          '{ fault: { overwrite: { device: /dev/vda, size: 1MiB } } }]',
+      ),
+    ),
+  );
+  t.match(
+    scenario.steps.flatMap((step) => (step.kind === 'fault' ? [step.fault] : [])),
+    [
+      { kind: 'slow-disk', disk: 'main', bytesPerSecond: 4096, title: 'slow the disk main down to 4 KiB/s' },
+      { kind: 'plant-subvolumes', subvolumes: ['root/a b'] },
+      { kind: 'clock', shiftMs: -3_600_000, title: 'set the clock 3600 s behind the time' },
+      { kind: 'overwrite', offset: 0, sizeBytes: 1_048_576 },
+    ],
+  );
+  const known = 'title: y\nexpect: { verdict: known-bug, symptom: seen, reason: z, broken: [boots] }';
+  const oneBoot = steps('[boot, power-off]').replace(/^title: .*$/m, known);
+  const { knownBug } = await loadScenario(writeRecipe(t, oneBoot));
+  t.match(knownBug, { symptom: 'seen' }, 'a known bug may show in the first boot');
 });

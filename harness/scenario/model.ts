@@ -1,5 +1,6 @@
 import type { Place } from '../core/index.js';
 import type { Axes, AxisValues, DiskBus, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
+import type { Fault } from './fault.js';
 import type { Script } from './script.js';
 import type { Services } from './services-schema.js';
 import type { ConsoleAllowance, ScenarioPromise } from './promise.js';
@@ -13,8 +14,20 @@ export type Step =
   | { readonly kind: 'boot' | 'reboot' | 'power-cut' | 'hibernate' | 'power-off' }
   /** Runs as root in the booted system. */
   | { readonly kind: 'run'; readonly script: Script }
-  /** A boot whose power is cut as soon as its console or journal has the text. It is not counted, and nothing is looked at. */
-  | { readonly kind: 'power-cut-at'; readonly text: string; readonly place: Place };
+  /** Where it stands is between what was done to the empty disk and what is done to the installed one. */
+  | { readonly kind: 'install' }
+  /**
+   * The power is cut as soon as the console or the journal has the text: in a boot, which is not counted, and nothing is
+   * looked at; or while the running system shuts down.
+   */
+  | {
+      readonly kind: 'power-cut-at';
+      readonly text: string;
+      readonly during: 'boot' | 'shutdown';
+      readonly place: Place;
+    }
+  /** The machine is off then. */
+  | { readonly kind: 'fault'; readonly fault: Fault };
 
 /** A LUKS device that stage 1 unlocks: `boot.initrd.luks.devices.<name>`. The harness makes up its passphrase. */
 export interface LuksDevice {
@@ -206,6 +219,8 @@ export interface Disk {
 export interface KnownBug {
   /** What is wrong with it, in one line. */
   readonly reason: string;
+  /** What its reporter saw, in one line. */
+  readonly symptom?: string;
   /** Ids of exactly the promises that are broken. */
   readonly broken: readonly string[];
   readonly place: Place;
@@ -231,7 +246,7 @@ export interface Scenario {
   readonly system: SystemModel;
   readonly promises: readonly ScenarioPromise[];
   readonly consoleAllow: readonly ConsoleAllowance[];
-  /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between; `power-cut-at` before what powers on. */
+  /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between; `power-cut-at` and faults before what powers on. */
   readonly steps: readonly Step[];
   /** Absent: every promise has to be kept. */
   readonly knownBug?: KnownBug;
@@ -273,6 +288,7 @@ export type TargetLimits = Readonly<
       | 'secure-boot'
       | 'hibernation'
       | 'power-cut'
+      | 'faults'
       /** A passphrase has to be typed on it. */
       | 'console'
       | 'nixos-guest',

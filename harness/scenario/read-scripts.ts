@@ -1,3 +1,4 @@
+import { resolveFault } from './fault.js';
 import { placeOf, type Located, type Path } from './located.js';
 import type { Step } from './model.js';
 import type { Script } from './script.js';
@@ -47,9 +48,23 @@ export async function readScripts(
       steps.push({ kind: step });
       continue;
     }
+    const place = placeOf(root, ['steps', index]);
     if ('power-cut-at' in step) {
-      const at = placeOf(root, ['steps', index]);
-      steps.push({ kind: 'power-cut-at', text: step['power-cut-at'], place: at });
+      steps.push({ kind: 'power-cut-at', text: step['power-cut-at'], during: step.during, place });
+      continue;
+    }
+    if ('fault' in step) {
+      if (Object.keys(step.fault).length !== 1) continue;
+      const given = step.fault['run-on-disk'];
+      const script = await take(['steps', index, 'fault', 'run-on-disk'], given);
+      if (given !== undefined && script === undefined) continue;
+      const firstDisk = Object.keys(input.disks ?? {})[0] ?? '';
+      const fault = resolveFault(step.fault, {
+        place,
+        firstDisk,
+        ...(script === undefined ? {} : { script }),
+      });
+      steps.push({ kind: 'fault', fault });
       continue;
     }
     const script = await take(['steps', index, 'run'], step.run);

@@ -171,6 +171,7 @@ export function resolveScenario(
       : {
           knownBug: {
             reason: input.expect.reason,
+            ...(input.expect.symptom === undefined ? {} : { symptom: input.expect.symptom }),
             broken: input.expect.broken,
             place: placeOf(parts.root, ['expect']),
           },

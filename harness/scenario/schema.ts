@@ -6,6 +6,7 @@ import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
 import { rollback } from './rollback-schema.js';
 import { absolutePath, account, devicePath, fstabPath, line, nixFile, script } from './schema-parts.js';
 import { SERVICES_SHAPE } from './services-schema.js';
+import { step } from './step-schema.js';
 
 const ETC_PATH = /^(?!\.{1,2}(\/|$))[^\s/]+(\/(?!\.{1,2}(\/|$))[^\s/]+)*$/;
 
@@ -196,19 +197,6 @@ const disk = z.strictObject({
   }),
 });
 
-const step = z.union([
-  z.enum(['boot', 'reboot', 'power-cut', 'hibernate', 'power-off']),
-  z.strictObject({
-    run: script.meta({ description: 'Run as root in the booted system; it must succeed.' }),
-  }),
-  z.strictObject({
-    'power-cut-at': line.meta({
-      description:
-        'The machine boots, and its power is cut as soon as a line of its console or journal has this text. The next boot is to make up for it.',
-    }),
-  }),
-]);
-
 function axis<T extends z.ZodType>(value: T): z.ZodOptional<z.ZodArray<T>> {
   return z.array(value).min(1, 'must name at least one value').optional();
 }
@@ -216,6 +204,7 @@ function axis<T extends z.ZodType>(value: T): z.ZodOptional<z.ZodArray<T>> {
 const expect = z.strictObject({
   verdict: z.literal('known-bug'),
   reason: line.meta({ description: 'What is wrong with the layout, in one line.' }),
+  symptom: line.optional().meta({ description: 'What the one who reported it saw.' }),
   broken: z
     .array(line)
     .min(1, 'must name at least one promise')
@@ -284,7 +273,7 @@ export const scenarioSchema = z.strictObject({
   promises: promises.prefault({}),
   steps: z.array(step).default(['boot', 'reboot', 'power-cut', 'power-off']).meta({
     description:
-      'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between; power-cut-at before boot and power-cut.',
+      'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between; power-cut-at before boot and power-cut; faults before whatever powers the machine on, before install, and at the end.',
   }),
   expect: expect.optional().meta({
     description:

@@ -4,6 +4,7 @@ export type {
   BootSource,
   ColdBoot,
   ConsoleJudge,
+  DiskRate,
   MachineDisk,
   MachineFault,
   MachineSpec,

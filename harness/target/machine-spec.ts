@@ -1,5 +1,11 @@
 import type { ConsoleLine } from './console.js';
 
+/** How fast a disk may be. */
+export interface DiskRate {
+  readonly bytesPerSecond?: number;
+  readonly operationsPerSecond?: number;
+}
+
 /** A disk as the machine sees it. */
 export interface MachineDisk {
   /** Unique among the machine's disks; also the disk's serial number, so at most 20 letters, digits and dashes. */
@@ -14,6 +20,8 @@ export interface MachineDisk {
   /** What shows through where nothing was written; in the same folder, and only read. */
   readonly backingFile?: string;
   readonly readOnly?: boolean;
+  /** Of reading and writing together, from power-on. Absent: as fast as it can. */
+  readonly rate?: DiskRate;
   /** Position in the firmware's boot order; absent: not booted from. */
   readonly bootIndex?: number;
 }
@@ -59,6 +67,8 @@ export interface MachineSpec {
   readonly credentials?: Readonly<Record<string, string>>;
   /** Added to the kernel command line by systemd-boot, without a change on the disk. */
   readonly extraCommandLine?: string;
+  /** What its clock shows at power-on, in milliseconds since 1970. Absent: the time. */
+  readonly clockMs?: number;
   /** Told to the machine and read back from it. */
   readonly nonce: string;
 }

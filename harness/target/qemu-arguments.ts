@@ -86,7 +86,7 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
     '-device',
     'bochs-display',
     '-rtc',
-    'base=utc',
+    `base=${spec.clockMs === undefined ? 'utc' : new Date(spec.clockMs).toISOString().slice(0, 19)}`,
     '-fw_cfg',
     `name=opt/imperm/nonce,string=${spec.nonce}`,
     // Powering off pauses first: the machine's processor time can still be read.

@@ -11,6 +11,7 @@ export function hardwareLimits({ host, facts }: AskedHost): TargetLimits {
     'virtual-disks': `the disks of ${where} are what they are; disk=nvme is the variant for a real machine`,
     'large-sectors': `${where} has disks with sectors that nobody chooses`,
     'untouched-disks': `on ${where} imperm writes no data of others to a disk, only to look whether it stays`,
+    faults: `${where} is a real one: imperm puts faults only into virtual machines`,
     'secure-boot': `${where} keeps its own keys of Secure Boot: imperm enrols none in a real firmware`,
     ...(facts.hasTpm ? {} : { tpm: `${where} shows no TPM` }),
     ...(host.console === undefined

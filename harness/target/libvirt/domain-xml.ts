@@ -2,7 +2,7 @@ import { Builder } from 'xml2js';
 
 import { HarnessError } from '../../core/index.js';
 import type { Accelerator } from '../accelerator.js';
-import type { MachineDisk, MachineSpec } from '../machine-spec.js';
+import type { DiskRate, MachineDisk, MachineSpec } from '../machine-spec.js';
 import type { LinePaths, MachineFiles } from '../target.js';
 import { type DomainLabel, LABEL_NAMESPACE } from './label.js';
 
@@ -83,7 +83,7 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
       ...(spec.secureBoot === true ? { smm: { $: { state: 'on' } } } : {}),
     },
     cpu: kvm ? { $: { mode: 'host-passthrough' } } : EMULATED_PROCESSOR,
-    clock: { $: { offset: 'utc' } },
+    clock: { $: describeClock(spec.clockMs) },
     on_poweroff: 'destroy',
     on_reboot: 'restart',
     on_crash: 'destroy',
@@ -128,6 +128,13 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
   return render('domain', domain);
 }
 
+/** libvirt counts from the time in seconds. */
+function describeClock(clockMs: number | undefined): Attributes {
+  if (clockMs === undefined) return { offset: 'utc' };
+  const nowMs = performance.timeOrigin + performance.now();
+  return { offset: 'variable', basis: 'utc', adjustment: String(Math.round((clockMs - nowMs) / 1000)) };
+}
+
 /** Emulated, a modern processor model only means more to emulate; AES makes LUKS bearable. */
 const EMULATED_PROCESSOR = {
   $: { mode: 'custom', match: 'exact', check: 'none' },
@@ -169,6 +176,13 @@ export function diskAlias(name: string): string {
   return `ua-${name}`;
 }
 
+function describeRate({ bytesPerSecond, operationsPerSecond }: DiskRate): Element {
+  return {
+    ...(bytesPerSecond === undefined ? {} : { total_bytes_sec: String(bytesPerSecond) }),
+    ...(operationsPerSecond === undefined ? {} : { total_iops_sec: String(operationsPerSecond) }),
+  };
+}
+
 function describeDisk(
   disk: MachineDisk,
   { index, isBooted }: { readonly index: number; readonly isBooted: boolean },
@@ -193,6 +207,7 @@ function describeDisk(
     source: { $: { file: disk.file } },
     target: { $: { dev: `vd${String.fromCharCode('a'.charCodeAt(0) + index)}`, bus: disk.bus } },
     blockio: { $: { logical_block_size: size, physical_block_size: size } },
+    ...(disk.rate === undefined ? {} : { iotune: describeRate(disk.rate) }),
     ...(disk.readOnly === true ? { readonly: '' } : {}),
     serial: disk.name,
     // The first place is the CD's.
