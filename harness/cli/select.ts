@@ -39,7 +39,7 @@ export async function selectVariants(
   const files =
     options.all === true
       ? await findScenarios(SCENARIOS_DIR)
-      : await Promise.all((names.length === 0 ? [DEFAULT_SCENARIO] : names).map(findScenario));
+      : (await Promise.all((names.length === 0 ? [DEFAULT_SCENARIO] : names).map(findFiles))).flat();
   const scenarios = await loadScenarios(files);
   const filter = Object.fromEntries(
     (options.variant ?? []).map((text) => {
@@ -55,6 +55,18 @@ export async function selectVariants(
   const prefer = ({ choices }: Variant): boolean =>
     options.target !== 'hardware' || !choices.includes('disk=virtio');
   return chooseVariants(scenarios, { filter, spread, prefer });
+}
+
+/** The files that a name stands for: that of a scenario, or all in a folder of scenarios, such as `bugs`. */
+async function findFiles(name: string): Promise<readonly string[]> {
+  for (const folder of [name, path.join(SCENARIOS_DIR, name)]) {
+    const info = await stat(folder).catch(() => undefined);
+    const own = await stat(path.join(folder, 'scenario.yaml')).catch(() => undefined);
+    if (info?.isDirectory() !== true || own !== undefined) continue;
+    const found = await findScenarios(folder);
+    if (found.length > 0) return found;
+  }
+  return [await findScenario(name)];
 }
 
 /**

@@ -96,7 +96,11 @@ export function judgeKnownBug(known: KnownBug, broken: ReadonlySet<string>): Che
     place: known.place,
   };
   if (missing.length + more.length === 0)
-    return { ...check, status: 'pass', found: `broken: ${known.broken.join(', ')}, and nothing else` };
+    return {
+      ...check,
+      status: 'pass',
+      found: `broken: ${known.broken.join(', ')}, and nothing else${known.symptom === undefined ? '' : `; as reported: ${known.symptom}`}`,
+    };
   return {
     ...check,
     status: 'fail',

@@ -92,7 +92,6 @@ export class VariantSession {
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
     const { stuck } = ending;
-    if (stuck !== undefined) await reportStuckBoot(stuck, { ...context, scenario, log: this.log });
     const evidence = await context.phases.run('inspect-disk', () =>
       inspectPoweredOff(scenario, ending.parts, {
         ...context,
@@ -101,6 +100,8 @@ export class VariantSession {
         journal: stuck !== undefined && context.hardware !== undefined,
       }),
     );
+    if (stuck !== undefined)
+      await reportStuckBoot(stuck, { ...context, scenario, log: this.log, disk: evidence });
     const { journal } = evidence;
     if (journal !== undefined)
       await writeFile(path.join(context.folder, 'disk-journal.log'), context.redactor.clean(journal));

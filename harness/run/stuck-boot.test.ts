@@ -35,7 +35,7 @@ async function causeOf(firmware: string, message: string): Promise<string | unde
   const error = new HarnessError('CONSOLE_FAILURE', message);
   const of = variantWith(firmware);
   const scenario = { ...of, promises: of.promises.filter(({ kind }) => kind !== 'rollback-order') };
-  await reportStuckBoot({ boot: 2, error }, { scenario, folder, log });
+  await reportStuckBoot({ boot: 2, error }, { scenario, folder, log, disk: { volumes: [] } });
   return added.find(({ id }) => id === 'boots')?.cause;
 }
 

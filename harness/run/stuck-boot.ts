@@ -2,7 +2,13 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HarnessError } from '../core/index.js';
-import { checkFailedBoot, parseForwardedJournal, parseStageOneConsole } from '../probe/index.js';
+import {
+  checkFailedBoot,
+  type DiskEvidence,
+  explainStuckBoot,
+  parseForwardedJournal,
+  parseStageOneConsole,
+} from '../probe/index.js';
 import type { HardwareHost, Scenario } from '../scenario/index.js';
 import type { VariantContext } from './context.js';
 import type { FindingLog } from './findings.js';
@@ -41,6 +47,8 @@ export async function reportStuckBoot(
   options: Pick<VariantContext, 'folder' | 'hardware'> & {
     readonly scenario: Scenario;
     readonly log: FindingLog;
+    /** What is on it now. */
+    readonly disk: Pick<DiskEvidence, 'volumes'>;
   },
 ): Promise<void> {
   const { scenario, folder, log, hardware } = options;
@@ -52,6 +60,7 @@ export async function reportStuckBoot(
       ? parseStageOneConsole(await read('console.log'))
       : parseForwardedJournal(await read('journal.log'), scenario);
   const findings = checkFailedBoot(scenario, { boot, journal });
+  const told = explainStuckBoot(scenario, { journal, disk: options.disk });
   const wrongOrder = findings.find(({ status }) => status === 'fail');
   log.report(findings, files);
   log.add({
@@ -63,11 +72,12 @@ export async function reportStuckBoot(
     found: error.message,
     cause:
       wrongOrder?.cause ??
+      told?.cause ??
       explainRefusal(scenario, error.message) ??
       (hardware === undefined
         ? 'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.'
         : describeReal(hardware.host)),
-    evidence: (error.details ?? '').split('\n').slice(-20),
+    evidence: [...(told?.evidence ?? []), ...(error.details ?? '').split('\n')].slice(-20),
     files,
   });
 }

@@ -1,5 +1,5 @@
 import type { Accelerator } from './accelerator.js';
-import type { MachineDisk, MachineSpec } from './machine-spec.js';
+import type { DiskRate, MachineDisk, MachineSpec } from './machine-spec.js';
 import type { LinePaths, MachineFiles } from './target.js';
 
 const GAP_BYTES = 1024 * 1024;
@@ -107,7 +107,11 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
 }
 
 function diskArguments(disks: readonly MachineDisk[]): string[] {
-  const nodes = disks.flatMap((disk) => ['-blockdev', JSON.stringify(blockNode(disk))]);
+  const nodes = disks.flatMap((disk) => [
+    ...(disk.rate === undefined ? [] : ['-object', JSON.stringify(rateLimit(disk.name, disk.rate))]),
+    '-blockdev',
+    JSON.stringify(disk.rate === undefined ? blockNode(disk) : slowNode(disk)),
+  ]);
   const controllers = disks.filter(({ namespace }) => namespace === undefined);
   const devices = controllers.flatMap((disk, slot) => {
     const others = disks.filter(({ namespace }) => namespace?.of === disk.name);
@@ -181,6 +185,27 @@ export function blockNode(disk: MachineDisk): Record<string, unknown> {
       ...(disk.readOnly === true ? { 'read-only': true } : { discard: 'unmap' }),
     },
   };
+}
+
+/** The same storage behind a limit of its rate. */
+function slowNode(disk: MachineDisk): Record<string, unknown> {
+  const { 'node-name': name, ...storage } = blockNode(disk);
+  return { driver: 'throttle', 'node-name': name, 'throttle-group': rateName(disk.name), file: storage };
+}
+
+function rateLimit(disk: string, { bytesPerSecond, operationsPerSecond }: DiskRate): Record<string, unknown> {
+  return {
+    'qom-type': 'throttle-group',
+    id: rateName(disk),
+    limits: {
+      ...(bytesPerSecond === undefined ? {} : { 'bps-total': bytesPerSecond }),
+      ...(operationsPerSecond === undefined ? {} : { 'iops-total': operationsPerSecond }),
+    },
+  };
+}
+
+function rateName(disk: string): string {
+  return `rate-${disk}`;
 }
 
 /** The disk as hardware. The serial number gives it a stable name below /dev/disk/by-id. */

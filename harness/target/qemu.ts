@@ -11,7 +11,7 @@ import {
 } from '../core/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
-import type { DiskRate, MachineDisk, MachineSpec } from './machine-spec.js';
+import type { MachineDisk, MachineSpec } from './machine-spec.js';
 import { restoreMachineState, saveMachineState } from './machine-state.js';
 import { describeProcessors } from './processor-state.js';
 import { processorMs } from './processor-time.js';
@@ -123,20 +123,8 @@ class QemuHypervisor implements Hypervisor {
 
   /** QEMU runs from its start; only a machine that waits for a state is still to be filled. */
   async run(budget: Budget): Promise<void> {
-    const { boot, disks } = this.#spec;
+    const { boot } = this.#spec;
     if (boot.from === 'state') await restoreMachineState(this.#qmp, boot.stateFile, budget);
-    for (const { name, rate } of disks) {
-      if (rate !== undefined) await this.#slowDown(name, rate, budget);
-    }
-  }
-
-  async #slowDown(name: string, rate: DiskRate, budget: Budget): Promise<void> {
-    const limits = {
-      bps: rate.bytesPerSecond ?? 0,
-      iops: rate.operationsPerSecond ?? 0,
-      ...{ bps_rd: 0, bps_wr: 0, iops_rd: 0, iops_wr: 0 },
-    };
-    await this.#qmp.execute('block_set_io_throttle', { id: deviceName(name), ...limits }, budget);
   }
 
   async attachDisk(disk: MachineDisk, budget: Budget): Promise<void> {

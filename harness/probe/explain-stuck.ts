@@ -1,0 +1,107 @@
+import type { Scenario } from '../scenario/index.js';
+import type { DiskEvidence, JournalLine } from './evidence.js';
+import { formatJournalLine } from './stage-one-log.js';
+
+/** Why a boot did not come up. */
+export interface StuckCause {
+  readonly cause: string;
+  /** The lines that tell it. */
+  readonly evidence: readonly string[];
+}
+
+/** What btrfs says of every subvolume that it deletes. */
+const DELETED = /Delete subvolume [^']*'([^']+)'/;
+const NO_SUBVOLUME = /Not a Btrfs subvolume|not a valid root subvolume|Not a subvolume/i;
+const TIMED_OUT = /Timed out waiting for device (\S+?)\.?$/;
+
+/**
+ * Why a boot did not come up, from what stage 1 said and what is on the disk now.
+ *
+ * @returns undefined when neither tells.
+ */
+export function explainStuckBoot(
+  scenario: Scenario,
+  evidence: { readonly journal: readonly JournalLine[]; readonly disk: Pick<DiskEvidence, 'volumes'> },
+): StuckCause | undefined {
+  return (
+    explainDeleted(scenario, evidence.journal) ??
+    explainNoRoot(scenario, evidence) ??
+    explainTimeOut(scenario, evidence.journal)
+  );
+}
+
+/** The rollback went beyond the root. */
+function explainDeleted({ system }: Scenario, journal: readonly JournalLine[]): StuckCause | undefined {
+  const root = rootSubvolume(system);
+  const others = system.fileSystems.flatMap(({ mountPoint, subvolume = '' }) =>
+    mountPoint === '/' || subvolume === '' ? [] : [{ mountPoint, subvolume }],
+  );
+  const found = journal.flatMap((line) => {
+    const path = DELETED.exec(line.message)?.[1];
+    // Of the same name, and in the root: no business of anybody's.
+    if (path === undefined || (root !== undefined && path.includes(`/${root}/`))) return [];
+    const other = others.find(({ subvolume }) => path.endsWith(`/${subvolume}`));
+    return other === undefined ? [] : [{ ...other, line }];
+  });
+  if (found.length === 0) return undefined;
+  const names = found.map(({ mountPoint }) => mountPoint).join(', ');
+  const why = journal.some(({ message }) => NO_SUBVOLUME.test(message))
+    ? ` ${root === undefined ? 'The root' : `/${root}`} is a plain directory and no subvolume, and "btrfs subvolume list -o" of a directory names the subvolumes of the whole file system (impermanence#250). Look first: the inode number of a subvolume is 256 (stat -c %i).`
+    : '';
+  return {
+    cause: `The rollback deleted the subvolumes of ${names}, which were to be kept.${why}`,
+    evidence: journal
+      .filter(({ message }) => DELETED.test(message) || NO_SUBVOLUME.test(message))
+      .map(formatJournalLine),
+  };
+}
+
+/** Nothing is in the place of the root. */
+function explainNoRoot(
+  { system }: Scenario,
+  {
+    journal,
+    disk,
+  }: { readonly journal: readonly JournalLine[]; readonly disk: Pick<DiskEvidence, 'volumes'> },
+): StuckCause | undefined {
+  const root = rootSubvolume(system);
+  const device = system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.device;
+  const volume = disk.volumes.find((each) => each.device === device);
+  if (root === undefined || volume === undefined) return undefined;
+  if (volume.subvolumes.some(({ path }) => path === root)) return undefined;
+  const deleted = journal.filter(({ message }) => DELETED.exec(message)?.[1]?.endsWith(`/${root}`) === true);
+  const { blankSnapshot } = system.rollback ?? {};
+  const lacksBlank =
+    blankSnapshot !== undefined && !volume.subvolumes.some(({ path }) => path === blankSnapshot);
+  const why =
+    deleted.length === 0
+      ? 'The rollback found none and made none: under "set -e" the deletion of what is not there ends the script, at this boot and at every later one. Delete only what is there.'
+      : lacksBlank
+        ? `The rollback deleted it, and there is no ${blankSnapshot} to take its place. Look for the snapshot before anything is deleted.`
+        : 'The rollback deleted it and did not come to make another.';
+  return {
+    cause: `There is no subvolume ${root} on ${volume.device}. ${why}`,
+    evidence: deleted.map(formatJournalLine),
+  };
+}
+
+/** A device did not come in time. */
+function explainTimeOut({ system }: Scenario, journal: readonly JournalLine[]): StuckCause | undefined {
+  const line = journal.find(({ message }) => TIMED_OUT.test(message));
+  if (line === undefined) return undefined;
+  const device = TIMED_OUT.exec(line.message)?.[1] ?? '';
+  const isTyped = system.luks.some(({ unlock }) => unlock === 'passphrase');
+  const isInside = isTyped && !device.startsWith('/dev/mapper/');
+  return {
+    cause: `Stage 1 gave up waiting for ${device}.${
+      isInside
+        ? ' If it lies in LUKS, the time runs while the passphrase is waited for, 90 seconds by default: name it by its mapping (/dev/mapper/…), for which systemd waits without end, or add the option x-systemd.device-timeout=infinity (nixpkgs#250003).'
+        : ''
+    }`,
+    evidence: [formatJournalLine(line)],
+  };
+}
+
+function rootSubvolume({ fileSystems }: Scenario['system']): string | undefined {
+  return fileSystems.find(({ mountPoint }) => mountPoint === '/')?.subvolume;
+}
