@@ -1,5 +1,6 @@
 import { type FileSystem, findHolder, isAtOrBelow, type KeptPromise } from '../scenario/index.js';
 import { describeDamage } from './check-kept.js';
+import type { Subvolume } from './evidence.js';
 import { count, type DiskContext, type Finding } from './finding.js';
 
 /**
@@ -39,17 +40,28 @@ export function checkKeptOnDisk(promise: KeptPromise, context: DiskContext): Fin
       status: 'fail',
       expected,
       found: `on the powered-off disk ${first}${damage.length > 1 ? ` (and ${count(damage.length - 1, 'more difference')})` : ''}`,
-      cause: `${promise.path} is not written to ${place.path} on ${place.device}, where the layout says it is kept.`,
+      cause: hasSubvolume(place, volume.subvolumes)
+        ? `${promise.path} is not written to ${place.path} on ${place.device}, where the layout says it is kept.`
+        : `There is no subvolume ${place.subvolume ?? ''} on ${place.device}: something has deleted or renamed it, with all that is kept in it.`,
       evidence: damage.slice(0, 8),
     },
   ];
 }
 
+interface KeptPlace {
+  readonly device: string;
+  /** From its top level. */
+  readonly path: string;
+  /** Whose files it is among. */
+  readonly subvolume?: string;
+}
+
+function hasSubvolume({ subvolume = '' }: KeptPlace, there: readonly Subvolume[]): boolean {
+  return subvolume === '' || there.some(({ path }) => path === subvolume);
+}
+
 /** The file system on a disk that holds a path, and the path from its top level. Nothing for what lies in memory. */
-function findPlace(
-  path: string,
-  fileSystems: readonly FileSystem[],
-): { readonly device: string; readonly path: string } | undefined {
+function findPlace(path: string, fileSystems: readonly FileSystem[]): KeptPlace | undefined {
   const mountPoint = findHolder(
     path,
     fileSystems.map((each) => each.mountPoint),
@@ -58,7 +70,11 @@ function findPlace(
   if (holder === undefined) return undefined;
   const rest = holder.mountPoint === '/' ? path : path.slice(holder.mountPoint.length);
   if (holder.device.startsWith('/dev/'))
-    return { device: holder.device, path: `${holder.subvolume ?? ''}${rest}` };
+    return {
+      device: holder.device,
+      path: `${holder.subvolume ?? ''}${rest}`,
+      ...(holder.subvolume === undefined ? {} : { subvolume: holder.subvolume }),
+    };
   // A bind mount: its source is a path of its own.
   return holder.device.startsWith('/') ? findPlace(holder.device + rest, fileSystems) : undefined;
 }

@@ -1,11 +1,8 @@
 import type { RollbackOrderPromise } from '../scenario/index.js';
 import type { JournalLine } from './evidence.js';
 import type { Finding } from './finding.js';
+import { UNIT_FAILED, UNIT_STARTED, UNIT_STARTING } from './manager-lines.js';
 import { formatJournalLine, formatUs, type StageOneContext } from './stage-one-log.js';
-
-export const UNIT_STARTING = '7d4958e842da4a758f6c1cdc7b36dcc5';
-export const UNIT_STARTED = '39f53479d3a045ac8e11786248231fbf';
-export const UNIT_FAILED = 'be02cf6855d2428ba40df7e9d022f03d';
 
 type Outcome = Omit<Finding, 'promise' | 'boot'>;
 

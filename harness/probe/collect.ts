@@ -60,6 +60,8 @@ export function collectBootEvidence(
   const matches = [...units.flatMap((unit) => [`_SYSTEMD_UNIT=${unit}`, `UNIT=${unit}`]), ...scripted]
     .map((match) => `${quote(match)} +`)
     .join(' ');
+  // What systemd says before journald listens is in the kernel's log.
+  const early = units.length === 0 ? '' : '_TRANSPORT=kernel SYSLOG_IDENTIFIER=systemd + ';
   const watched = watchedPaths(scenario);
   const watchedFind =
     watched.length === 0
@@ -97,7 +99,7 @@ export function collectBootEvidence(
     { name: 'failed', command: 'systemctl list-units --all --state=failed --plain --no-legend --no-pager' },
     {
       name: 'journal',
-      command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_SOURCE_MONOTONIC_TIMESTAMP ${matches} MESSAGE_ID=${STARTUP_FINISHED}`,
+      command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_TRANSPORT,_SOURCE_MONOTONIC_TIMESTAMP ${matches} ${early}MESSAGE_ID=${STARTUP_FINISHED}`,
     },
     {
       name: 'mount-messages',
@@ -131,7 +133,7 @@ export function collectBootEvidence(
     parse: (output) => {
       const results = parseSections(output, sections, options.boundary);
       const image = parseImageBoot(scenario, results);
-      return { ...parseBootEvidence(boot, results), ...(image === undefined ? {} : { image }) };
+      return { ...parseBootEvidence(boot, { results, units }), ...(image === undefined ? {} : { image }) };
     },
   };
 }
@@ -194,9 +196,20 @@ function readCanaries(results: ReadonlyMap<string, SectionResult>): PlantedEvide
   });
 }
 
-function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionResult>): BootEvidence {
+function parseBootEvidence(
+  boot: number,
+  {
+    results,
+    units,
+  }: { readonly results: ReadonlyMap<string, SectionResult>; readonly units: readonly string[] },
+): BootEvidence {
   const [uptime = '', clock = ''] = text(results, 'clock').split(' ');
-  const journal = lines(results, 'journal').map(parseJournalLine);
+  const journal = lines(results, 'journal')
+    .map(parseJournalLine)
+    // The kernel's log also has what systemd said early of units that nobody asks for.
+    .filter(({ about, writer, messageId }) =>
+      about === undefined ? writer !== undefined || messageId !== undefined : units.includes(about),
+    );
   const startup = journal.find(({ messageId }) => messageId === STARTUP_FINISHED);
   const devices = lines(results, 'devices');
   const rootSubvolume = parseRootSubvolume(text(results, 'root'));

@@ -1,10 +1,6 @@
 import type { Scenario } from '../scenario/index.js';
-import { UNIT_FAILED, UNIT_STARTED, UNIT_STARTING } from './check-rollback-unit.js';
 import type { JournalLine } from './evidence.js';
-
-/** What systemd says when it begins, ends or fails to start a unit. */
-const ABOUT =
-  /^(Starting|Mounting|Started|Finished|Mounted|Failed to (?:start|mount)) (\S+\.(?:service|mount|target))/;
+import { readManagerLine } from './manager-lines.js';
 
 /**
  * The journal as it was forwarded to a console of its own while the machine ran: all there is of a boot that never
@@ -24,18 +20,12 @@ export function parseForwardedJournal(text: string, scenario: Scenario): Journal
     // Another boot: its clock starts again.
     if (monotonicUs < lastUs - 1e6) lines = [];
     lastUs = monotonicUs;
-    const about = writer === 'systemd' ? ABOUT.exec(message) : null;
     lines.push({
       monotonicUs,
       message,
-      ...(about === null ? {} : { about: about[2] ?? '', messageId: messageIdOf(about[1] ?? '') }),
+      ...(writer === 'systemd' ? readManagerLine(message) : {}),
       ...(rollback !== undefined && writer === `${rollback.name}-start` ? { writer: rollback.unit } : {}),
     });
   }
   return lines;
-}
-
-function messageIdOf(verb: string): string {
-  if (verb.startsWith('Failed')) return UNIT_FAILED;
-  return verb === 'Starting' || verb === 'Mounting' ? UNIT_STARTING : UNIT_STARTED;
 }

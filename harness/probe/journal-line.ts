@@ -1,4 +1,5 @@
 import type { JournalLine } from './evidence.js';
+import { readManagerLine } from './manager-lines.js';
 import { STAGE1_SCRIPT, stripDate } from './stage-one-log.js';
 
 /**
@@ -17,17 +18,20 @@ export function parseJournalLine(line: string): JournalLine {
   };
   // A line of the kernel's log gets to the journal long after it was written.
   const isScript = field('SYSLOG_IDENTIFIER') === STAGE1_SCRIPT;
+  const isEarly = field('_TRANSPORT') === 'kernel' && field('SYSLOG_IDENTIFIER') === 'systemd';
   const writer = isScript ? STAGE1_SCRIPT : field('_SYSTEMD_UNIT');
   const message = field('MESSAGE') ?? '';
   const about = field('UNIT');
   const messageId = field('MESSAGE_ID');
   return {
     monotonicUs: Number(
-      (isScript ? field('_SOURCE_MONOTONIC_TIMESTAMP') : undefined) ?? field('__MONOTONIC_TIMESTAMP'),
+      (isScript || isEarly ? field('_SOURCE_MONOTONIC_TIMESTAMP') : undefined) ??
+        field('__MONOTONIC_TIMESTAMP'),
     ),
     message: isScript ? stripDate(message) : message,
     ...(writer === undefined ? {} : { writer }),
     ...(about === undefined ? {} : { about }),
     ...(messageId === undefined ? {} : { messageId }),
+    ...(isEarly ? readManagerLine(message) : {}),
   };
 }

@@ -223,6 +223,8 @@ export interface KnownBug {
   readonly symptom?: string;
   /** Ids of exactly the promises that are broken. */
   readonly broken: readonly string[];
+  /** Ids of promises that break in some runs only. */
+  readonly sometimes: readonly string[];
   readonly place: Place;
 }
 

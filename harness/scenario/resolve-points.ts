@@ -89,15 +89,17 @@ function checkExpected(
     'boots',
     ...points.flatMap(({ promised }) => promised.promises.map(({ id }) => id)),
   ]);
-  return (expect?.broken ?? []).flatMap((id, index) =>
-    known.has(id)
-      ? []
-      : [
-          {
-            place: placeOf(root, ['expect', 'broken', index]),
-            message: `expect.broken names "${id}", which the scenario does not promise. Its promises are: ${[...known].join(', ')}.`,
-          },
-        ],
+  return (['broken', 'sometimes'] as const).flatMap((list) =>
+    (expect?.[list] ?? []).flatMap((id, index) =>
+      known.has(id)
+        ? []
+        : [
+            {
+              place: placeOf(root, ['expect', list, index]),
+              message: `expect.${list} names "${id}", which the scenario does not promise. Its promises are: ${[...known].join(', ')}.`,
+            },
+          ],
+    ),
   );
 }
 

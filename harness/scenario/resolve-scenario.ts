@@ -173,6 +173,7 @@ export function resolveScenario(
             reason: input.expect.reason,
             ...(input.expect.symptom === undefined ? {} : { symptom: input.expect.symptom }),
             broken: input.expect.broken,
+            sometimes: input.expect.sometimes,
             place: placeOf(parts.root, ['expect']),
           },
         }),

@@ -209,6 +209,10 @@ const expect = z.strictObject({
     .array(line)
     .min(1, 'must name at least one promise')
     .meta({ description: 'Ids of exactly the promises that are broken; boots is one, too.' }),
+  sometimes: z
+    .array(line)
+    .default([])
+    .meta({ description: 'Ids of promises that break in some runs only: what comes of a race.' }),
 });
 
 /** A whole scenario, as written, without a scenario that it extends. Names are those of NixOS where one exists. */
