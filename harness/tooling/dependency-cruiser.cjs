@@ -12,9 +12,10 @@ const LAYERS = {
   target: ['core', 'scenario', 'host'],
   probe: ['core', 'scenario', 'host'],
   record: ['core', 'scenario', 'host'],
+  mutate: ['core', 'scenario', 'record'],
   run: ['core', 'scenario', 'host', 'plan', 'guest', 'nix', 'target', 'probe', 'record'],
   report: ['core', 'record'],
-  cli: ['core', 'scenario', 'host', 'plan', 'guest', 'nix', 'target', 'probe', 'record', 'run', 'report'],
+  cli: ['core', 'scenario', 'host', 'plan', 'guest', 'nix', 'target', 'probe', 'record', 'mutate', 'run', 'report'],
   tooling: ['core', 'bin'],
   // The bootstrap runs before anything is compiled or installed.
   bin: [],
