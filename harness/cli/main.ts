@@ -233,7 +233,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   addMutate(
     withReportOptions(
       withVariant(
-        withHostOptions(command('mutate', 'break a correct layout in many ways, and see which promise tells')),
+        withHostOptions(
+          command('mutate', 'break a correct layout in many ways, and see which promise tells'),
+        ),
       ),
     ),
     async (names, options) => {

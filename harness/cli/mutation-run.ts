@@ -170,7 +170,8 @@ export class MutationRun {
     const relativeFolder = `${variant.id} ${run.id}`.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').slice(0, 200);
     const mutated = { ...variant, id: `${variant.id} ${run.id}`, scenario: run.scenario };
     const plan = planVariant(mutated, this.#facts);
-    if ('skip' in plan) throw new HarnessError('INTERNAL', `Internal error: ${run.id} is skipped: ${plan.skip}`);
+    if ('skip' in plan)
+      throw new HarnessError('INTERNAL', `Internal error: ${run.id} is skipped: ${plan.skip}`);
     emit({ type: 'run-start', run: run.id, command: run.id, folder });
     await runVariant(
       { ...context, emit, brief: true, timeScale: patience(context.timeScale, run.slowestMs) },

@@ -100,9 +100,7 @@ async function openSubject(
 
 async function know(mutant: Mutant, original: Original): Promise<KnownMutant> {
   const decision = await decide(mutant, original);
-  return decision.kind === 'run'
-    ? { mutant, scenario: decision.scenario }
-    : { mutant, decided: decision };
+  return decision.kind === 'run' ? { mutant, scenario: decision.scenario } : { mutant, decided: decision };
 }
 
 /** `*` stands for anything, slashes included. */

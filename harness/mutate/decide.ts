@@ -38,7 +38,8 @@ export async function decide(mutant: Mutant, original: Original): Promise<Decisi
   const { system, install } = scenario;
   const isSame =
     formOf(system) === formOf(original.scenario.system) && install?.text === original.scenario.install?.text;
-  if (isSame) return { kind: 'equivalent', reason: 'the system that is made of it is the same to the letter' };
+  if (isSame)
+    return { kind: 'equivalent', reason: 'the system that is made of it is the same to the letter' };
   return { kind: 'run', scenario: mutantScenario(original.scenario, { system, install }) };
 }
 
@@ -64,7 +65,9 @@ function mutantScenario(
 /** One boot of a new system, one that has something to forget and to keep, and the disk: more of the same shows nothing. */
 function shorten(steps: readonly Step[]): readonly Step[] {
   const again = steps.findIndex(({ kind }) => kind === 'reboot' || kind === 'power-cut');
-  const first = steps.slice(0, again < 0 ? steps.length : again).filter(({ kind }) => kind !== 'power-cut-at');
+  const first = steps
+    .slice(0, again < 0 ? steps.length : again)
+    .filter(({ kind }) => kind !== 'power-cut-at');
   const between = first.filter(({ kind }) => kind === 'run' || kind === 'hibernate');
   return [{ kind: 'boot' }, ...between, { kind: 'reboot' }, { kind: 'power-off' }];
 }

@@ -15,7 +15,12 @@ export function mutateInstall(original: Original): readonly Mutant[] {
 function mutantOf(
   script: Script,
   line: number,
-  rest: { readonly operator: string; readonly title: string; readonly missing: string; readonly text: string },
+  rest: {
+    readonly operator: string;
+    readonly title: string;
+    readonly missing: string;
+    readonly text: string;
+  },
 ): Mutant {
   const { operator, title, missing, text } = rest;
   return {

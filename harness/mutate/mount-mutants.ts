@@ -4,7 +4,8 @@ import { misspell } from './misspell.js';
 import type { Mutant, Original } from './mutant.js';
 
 /** Options of one mount; every other option of btrfs is one of the whole file system. */
-const OF_ONE_MOUNT = /^(?:subvol=|subvolid=|ro$|rw$|noatime$|relatime$|nodiratime$|nodev$|nosuid$|noexec$|x-|X-)/;
+const OF_ONE_MOUNT =
+  /^(?:subvol=|subvolid=|ro$|rw$|noatime$|relatime$|nodiratime$|nodev$|nosuid$|noexec$|x-|X-)/;
 
 /** Mutants of `fileSystems`. */
 export function mutateMounts(original: Original): readonly Mutant[] {
@@ -60,7 +61,9 @@ function dropFlag(mount: FileSystem, { source, scenario }: Original): readonly M
       place: source.placeAt(at),
       edits: [{ at, remove: true }],
       ...(isAlwaysNeededForBoot(mount.mountPoint) && !isAsked
-        ? { equivalent: `NixOS always mounts ${mount.mountPoint} in stage 1, and no module asks for the flag` }
+        ? {
+            equivalent: `NixOS always mounts ${mount.mountPoint} in stage 1, and no module asks for the flag`,
+          }
         : {}),
     },
   ];
@@ -186,7 +189,8 @@ function swapMounts({ source, scenario }: Original): readonly Mutant[] {
   const mounts = scenario.system.fileSystems.filter(({ subvolume }) => subvolume !== undefined);
   return mounts.slice(1).map((second, index): Mutant => {
     const first = mounts[index] ?? second;
-    const valueOf = (mount: FileSystem, key: string): unknown => source.valueAt([...pathOf(mount), key]) ?? [];
+    const valueOf = (mount: FileSystem, key: string): unknown =>
+      source.valueAt([...pathOf(mount), key]) ?? [];
     const give = (mount: FileSystem, from: FileSystem): Mutant['edits'] => [
       { at: [...pathOf(mount), 'device'], set: valueOf(from, 'device') },
       { at: [...pathOf(mount), 'options'], set: valueOf(from, 'options') },

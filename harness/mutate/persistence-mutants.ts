@@ -78,7 +78,11 @@ function mutateItem(
 }
 
 /** Only where the scenario says whose a directory is: elsewhere there is nothing that could be wrong. */
-function mutateOwnership({ source }: Original, { root, directories }: Persistence, index: number): readonly Mutant[] {
+function mutateOwnership(
+  { source }: Original,
+  { root, directories }: Persistence,
+  index: number,
+): readonly Mutant[] {
   const path = directories[index]?.path ?? '';
   return (['user', 'group', 'mode'] as const).flatMap((key) => {
     const at = ['system', 'persistence', root, 'directories', index, key];

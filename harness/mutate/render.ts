@@ -121,8 +121,7 @@ function listLeft({ mutants }: LayoutResults): readonly string[] {
 function listCatchers({ mutants }: LayoutResults): readonly string[] {
   const counts = new Map<string, number>();
   for (const { outcome } of mutants) {
-    if (outcome.kind === 'killed')
-      counts.set(outcome.by.promise, (counts.get(outcome.by.promise) ?? 0) + 1);
+    if (outcome.kind === 'killed') counts.set(outcome.by.promise, (counts.get(outcome.by.promise) ?? 0) + 1);
   }
   const sorted = [...counts].sort(([, a], [, b]) => b - a).map(([id, count]) => `${id} ${String(count)}`);
   return sorted.length === 0 ? [] : [`Caught first by: ${sorted.join(', ')}`];

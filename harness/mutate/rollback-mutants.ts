@@ -85,19 +85,14 @@ function mutateUnit(rollback: Rollback, { source }: Original): readonly Mutant[]
     place: source.placeAt([...ROLLBACK, 'remainAfterExit']),
     edits: [{ at: [...ROLLBACK, 'remainAfterExit'], set: false }],
   };
-  return [
-    ...items,
-    ...(after.length + before.length > 0 ? [swap] : []),
-    ...(remainAfterExit ? [again] : []),
-  ];
+  return [...items, ...(after.length + before.length > 0 ? [swap] : []), ...(remainAfterExit ? [again] : [])];
 }
 
 /** Why an item of a list says nothing that the others do not say. */
 function whyImplied(rollback: Rollback, list: (typeof LISTS)[number], item: string): string | undefined {
   const others = rollback[list].filter((each) => each !== item);
   if (rollback[list].filter((each) => each === item).length > 1) return `${list} names ${item} twice`;
-  const by =
-    list === 'before' ? others.find((each) => FOLLOWERS[each]?.includes(item) === true) : undefined;
+  const by = list === 'before' ? others.find((each) => FOLLOWERS[each]?.includes(item) === true) : undefined;
   return by === undefined ? undefined : `it is before ${by}, and systemd starts ${item} only after that`;
 }
 

@@ -14,11 +14,7 @@ export interface ToldLog {
  *
  * @returns The reason as a part of a sentence; undefined when nobody can say so without running it.
  */
-export function isIdle(
-  { bodies }: ShellScript,
-  statement: Statement,
-  told: ToldLog,
-): string | undefined {
+export function isIdle({ bodies }: ShellScript, statement: Statement, told: ToldLog): string | undefined {
   const { tokens, isSimple } = statement;
   // Anything but words without variables: it goes into a file or through a pipe, or may say what is promised.
   const isPlain = tokens.every(({ kind, text }) => kind === 'word' && !/[$`]/.test(text));

@@ -47,11 +47,7 @@ export function mutateScript(subject: ScriptSubject): readonly Mutant[] {
   ];
 }
 
-function dropStatements(
-  parsed: ShellScript,
-  { told }: ScriptSubject,
-  make: MutantMaker,
-): readonly Mutant[] {
+function dropStatements(parsed: ShellScript, { told }: ScriptSubject, make: MutantMaker): readonly Mutant[] {
   return parsed.bodies.flatMap((body) =>
     body.map((statement) => {
       const { start, end } = extentOf(parsed.text, statement);

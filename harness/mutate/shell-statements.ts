@@ -50,11 +50,12 @@ export function parseShell(text: string): ShellScript {
 function readLines(text: string): readonly Line[] {
   const lines: Line[] = [];
   let current: Token[] = [];
+  const brackets = { open: 0 };
   const end = (newline?: Token): void => {
     const [first] = current;
     const last = newline !== undefined && newline.text !== '\n' ? newline : current.at(-1);
     if (first !== undefined && last !== undefined) {
-      const words = reservedWords(current);
+      const words = reservedWords(current, brackets);
       lines.push({
         tokens: current,
         first: lineAt(text, first.start),
@@ -79,8 +80,12 @@ function depthOf(word: string): number {
   return CLOSING.has(word) || word === ')' ? -1 : 0;
 }
 
-/** Words of a line that the shell takes for its grammar, round brackets of subshells among them. */
-function reservedWords(tokens: readonly Token[]): string[] {
+/**
+ * Words of a line that the shell takes for its grammar, round brackets of subshells among them.
+ *
+ * @param brackets How many are open: a closing one without them ends a pattern of `case`.
+ */
+function reservedWords(tokens: readonly Token[], brackets: { open: number }): string[] {
   const found: string[] = [];
   let isCommand = true;
   for (const [index, { kind, text }] of tokens.entries()) {
@@ -91,7 +96,10 @@ function reservedWords(tokens: readonly Token[]): string[] {
     }
     if (text === ')' && tokens[index - 1]?.text === '(') continue;
     if (kind === 'operator') {
-      if (text === '(' || text === ')') found.push(text);
+      if (text === '(' || (text === ')' && brackets.open > 0)) {
+        brackets.open += text === '(' ? 1 : -1;
+        found.push(text);
+      }
       isCommand = !/[<>]/.test(text);
       continue;
     }

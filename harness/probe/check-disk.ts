@@ -74,7 +74,9 @@ function isOnlyDirty(fsType: string, output: string): boolean {
 function checkGoneFromDisk(promise: ScenarioPromise, context: DiskContext): Finding[] {
   const lastBoot = context.planted.at(-1)?.plan.boot;
   if (lastBoot === undefined || lastBoot < 2) return [];
-  const root = promisedSystem(context.scenario).fileSystems.find(({ mountPoint }) => mountPoint === '/')?.subvolume;
+  const root = promisedSystem(context.scenario).fileSystems.find(
+    ({ mountPoint }) => mountPoint === '/',
+  )?.subvolume;
   // A disk that could not be read proves nothing.
   if (root === undefined || context.evidence.canaryPaths === undefined) return [];
   const old = context.evidence.canaryPaths.filter((path) => {

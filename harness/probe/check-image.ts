@@ -130,7 +130,8 @@ export function checkOwnersAfter({ evidence, scenario }: DiskContext): Outcome {
   const when = 'after the last boot';
   const { image } = evidence;
   if (image === undefined) return unread(when);
-  const nix = promisedSystem(scenario).fileSystems.find(({ mountPoint }) => mountPoint === '/nix')?.subvolume ?? '';
+  const nix =
+    promisedSystem(scenario).fileSystems.find(({ mountPoint }) => mountPoint === '/nix')?.subvolume ?? '';
   const isNormal = ({ path, uid, gid }: Foreigner): boolean =>
     uid >= FIRST_NORMAL_ID ||
     gid >= FIRST_NORMAL_ID ||

@@ -1,4 +1,10 @@
-import { type FileSystem, findHolder, isAtOrBelow, type KeptPromise, promisedSystem } from '../scenario/index.js';
+import {
+  type FileSystem,
+  findHolder,
+  isAtOrBelow,
+  type KeptPromise,
+  promisedSystem,
+} from '../scenario/index.js';
 import { describeDamage } from './check-kept.js';
 import { count, type DiskContext, type Finding } from './finding.js';
 

@@ -45,8 +45,8 @@ interface Volume {
 /** The file systems of a scenario that lie on a disk, each device once. */
 function volumesOf(scenario: Scenario): Volume[] {
   const types = new Map(
-    promisedSystem(scenario).fileSystems
-      .filter(({ device, fsType }) => device.startsWith('/dev/') && fsType in KINDS)
+    promisedSystem(scenario)
+      .fileSystems.filter(({ device, fsType }) => device.startsWith('/dev/') && fsType in KINDS)
       .map(({ device, fsType }) => [device, fsType] as const),
   );
   return [...types].flatMap(([device, fsType], number) => {
@@ -81,7 +81,9 @@ export function collectHeaders(
 }
 
 function readHeaders(scenario: Scenario, results: Results): InstallEvidence['headers'] {
-  return new Map(promisedSystem(scenario).luks.map(({ name }, index) => [name, headerDigest(results, index)]));
+  return new Map(
+    promisedSystem(scenario).luks.map(({ name }, index) => [name, headerDigest(results, index)]),
+  );
 }
 
 /**
