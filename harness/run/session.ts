@@ -103,16 +103,15 @@ export class VariantSession {
     await this.log.save('install.json', installed);
     this.#headers = installed.headers;
     this.log.report(provided.findings, ['install.json']);
-    if (this.#isDecided) return;
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
-    const { stuck } = ending;
+    const { stuck, wasCut } = ending;
     if (stuck !== undefined) await reportStuckBoot(stuck, { ...context, scenario, log: this.log });
-    if (this.#isDecided) return;
+    if (this.log.isDecided()) return;
     const evidence = await context.phases.run('inspect-disk', () =>
       inspectPoweredOff(scenario, ending.parts, {
         ...context,
-        trees: context.brief === true ? [] : this.#leaks.diskTrees,
+        trees: this.#leaks.diskTrees,
         // A real machine forwards its journal only once it can be talked to.
         journal: stuck !== undefined && context.hardware !== undefined,
       }),
@@ -121,8 +120,7 @@ export class VariantSession {
     if (journal !== undefined)
       await writeFile(path.join(context.folder, 'disk-journal.log'), context.redactor.clean(journal));
     await this.log.save('disk.json', { ...evidence, trees: undefined, journal: undefined });
-    const { wasCut } = ending;
-    if (context.brief !== true) await this.#leaks.report(evidence.trees, this.log, wasCut);
+    await this.#leaks.report(evidence.trees, this.log, wasCut);
     const asSetUp = { ...installed, headers: this.#headers };
     const findings = checkDisk({
       scenario,
@@ -140,11 +138,6 @@ export class VariantSession {
       this.log.report(judgeConsole(scenario, this.#watch.findings, { cameUp: stuck === undefined }), [
         'console.log',
       ]);
-  }
-
-  /** Nothing that could still be found would be told. */
-  get #isDecided(): boolean {
-    return this.#context.brief === true && this.log.failed > 0;
   }
 
   /** All boots in turn, until one does not come up or a hibernated system does not go on. */
@@ -177,7 +170,7 @@ export class VariantSession {
       if (step.kind === 'power-off') {
         // Before anyone logs in: what a login leaves is the harness's.
         if (shell !== undefined) {
-          if (this.#context.brief !== true) await this.#leaks.lookAtEnd(step.boot, this.#askOf(shell));
+          await this.#leaks.lookAtEnd(step.boot, this.#askOf(shell));
           await this.#logIn(step.boot, parts, shell);
         }
         await this.power.off(step.boot);
@@ -193,7 +186,6 @@ export class VariantSession {
       }
       if (step.kind !== 'boot') continue;
       if (shell !== undefined) await this.#logIn(step.boot - 1, parts, shell);
-      if (this.#isDecided) return { parts, wasCut: true };
       let from = 0;
       if (step.how === 'reboot') {
         from = await this.power.reboot(step.boot - 1);
@@ -205,7 +197,7 @@ export class VariantSession {
       if ('error' in up) return { parts, stuck: up, wasCut: true };
       shell = up.shell;
       await this.#judgeBoot(step, up, installed);
-      if (this.#isDecided) return { parts, wasCut: true };
+      if (this.log.isDecided()) return { parts, wasCut: true };
       await this.#plant(step, shell);
     }
     return { parts, wasCut: false };
@@ -266,7 +258,7 @@ export class VariantSession {
         const canaryFolders = this.#planted.flatMap(({ plan }) => [...plan.doomed, ...plan.kept.values()]);
         const collection = collectBootEvidence(scenario, boot, { canaryFolders, boundary: makeBoundary() });
         const found = await this.#system.collect(shell, collection, `the evidence of boot ${String(boot)}`);
-        if (context.brief !== true) await this.#leaks.lookAtStart(found, this.#askOf(shell));
+        await this.#leaks.lookAtStart(found, this.#askOf(shell));
         return found;
       },
       boot,
