@@ -163,6 +163,10 @@ t.test('a root in memory', async (t) => {
   t.match(await see(layout, 'fileSystems///options:size=25%/drop'), /"size=25%" -> "mode=755"/);
   t.match(await see(layout, 'fileSystems///options:size=25%/size=90%'), /"size=25%" -> "size=90%"/);
   t.match(await see(layout, 'fileSystems///options:mode=755/mode=777'), /"mode=755" -> "mode=777"/);
+  t.notOk(
+    makeMutants(layout).some(({ id }) => id.startsWith('openssh')),
+    'nobody has written where the key is',
+  );
   t.match(await see(layout, 'fileSystems///kept'), /fsType: "tmpfs" -> "ext4"/);
   const swap = 'swapDevices:/dev/disk/by-partuuid/3f6b8d1e-52a7-4c09-9d7b-0a4c6e2f1b85';
   t.match(await see(layout, `${swap}/randomEncryption/drop`), /randomEncryption: true -> false/);

@@ -132,6 +132,8 @@ function mutateText(
   },
 ): readonly Mutant[] {
   const { what, at, title, from, missing } = text;
+  // A default: nobody has written anything that could be wrong.
+  if (source.valueAt(at) === undefined) return [];
   const place = source.placeAt(at);
   const wrong: Mutant = {
     id: `${what}/misspell`,

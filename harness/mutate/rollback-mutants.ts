@@ -32,7 +32,7 @@ export function mutateRollback(original: Original): readonly Mutant[] {
     place: rollback.place,
     edits: [{ at: ROLLBACK, remove: true }],
   };
-  const start = stage1 === 'scripted' ? mutateHook(rollback) : mutateUnit(rollback, original);
+  const start = stage1 === 'scripted' ? mutateHook(rollback, original) : mutateUnit(rollback, original);
   return [drop, ...start, ...mutateRollbackScript(original, rollback)];
 }
 
@@ -96,21 +96,22 @@ function whyImplied(rollback: Rollback, list: (typeof LISTS)[number], item: stri
   return by === undefined ? undefined : `it is before ${by}, and systemd starts ${item} only after that`;
 }
 
-function mutateHook({ scripted, place }: Rollback): readonly Mutant[] {
-  const base = [...ROLLBACK, 'scripted'];
+function mutateHook({ scripted, place }: Rollback, { source }: Original): readonly Mutant[] {
+  const at = [...ROLLBACK, 'scripted'];
+  const written = source.valueAt(at) as Readonly<Record<string, unknown>> | undefined;
   const hooks = HOOKS.filter((hook) => hook !== scripted.hook).map((hook): Mutant => ({
     id: `rollback/hook/${hook}`,
     title: `the rollback stands in boot.initrd.${hook}, not in ${scripted.hook}`,
     missing: `the rollback is done at the point of ${scripted.hook}, and not at that of ${hook}`,
     place,
-    edits: [{ at: [...base, 'hook'], set: hook }],
+    edits: [{ at, set: { ...written, hook } }],
   }));
   const orders = ORDERS.filter((order) => order !== scripted.order).map((order): Mutant => ({
     id: `rollback/order/${order}`,
     title: `the rollback has the order "${order}" in boot.initrd.${scripted.hook}, not "${scripted.order}"`,
     missing: `in ${scripted.hook} the rollback comes ${scripted.order === 'before' ? 'before' : 'after'} what NixOS does there itself`,
     place,
-    edits: [{ at: [...base, 'order'], set: order }],
+    edits: [{ at, set: { ...written, order } }],
   }));
   return [...hooks, ...orders];
 }

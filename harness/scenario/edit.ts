@@ -1,4 +1,5 @@
-import { locate, type Located, type LocatedMap, type Path } from './located.js';
+import { HarnessError } from '../core/index.js';
+import { formatPath, locate, type Located, type LocatedMap, type Path } from './located.js';
 
 /** One difference to what a scenario file says, all that it extends included. */
 export type ScenarioEdit =
@@ -13,7 +14,8 @@ export type ScenarioEdit =
  * that exist.
  *
  * @param root Stays as it is.
- * @param edits Done in their order; one whose path leads nowhere does nothing, except that `set` adds a last key.
+ * @param edits Done in their order. `set` may add a key to a map; a key that is not there need not be removed.
+ * @throws {HarnessError} `INTERNAL` when a path leads nowhere: the copy would be no other scenario.
  */
 export function editLocated(root: Located, edits: readonly ScenarioEdit[]): Located {
   const copy = copyOf(root);
@@ -21,8 +23,10 @@ export function editLocated(root: Located, edits: readonly ScenarioEdit[]): Loca
     const parent = locate(copy, edit.at.slice(0, -1));
     const last = edit.at.at(-1);
     if (parent?.value instanceof Map) editMap(parent, parent.value, String(last), edit);
-    else if (Array.isArray(parent?.value) && typeof last === 'number')
+    else if (Array.isArray(parent?.value) && typeof last === 'number' && last < parent.value.length)
       editList(parent, parent.value, last, edit);
+    else
+      throw new HarnessError('INTERNAL', `Internal error: nothing can be changed at ${formatPath(edit.at)}`);
   }
   return copy;
 }
@@ -40,7 +44,7 @@ function editMap(parent: Located, map: LocatedMap, key: string, edit: ScenarioEd
 }
 
 function editList(parent: Located, list: Located[], index: number, edit: ScenarioEdit): void {
-  if ('set' in edit && index <= list.length) list[index] = locatedOf(edit.set, list[index] ?? parent);
+  if ('set' in edit) list[index] = locatedOf(edit.set, list[index] ?? parent);
   else if ('remove' in edit) list.splice(index, 1);
 }
 

@@ -48,10 +48,11 @@ t.test('differences', async (t) => {
     '/nix/other/srv',
     '/nix/other/opt',
   ]);
-  t.same(pathsOf(await load({ at: ['system', 'nowhere', 'at', 'all'], remove: true })), [
-    '/nix/persist/srv',
-    '/nix/persist/opt',
-  ]);
+  for (const nowhere of [
+    ['system', 'nowhere', 'at', 'all'],
+    [...at.slice(0, -1), 2],
+  ])
+    await t.rejects(load({ at: nowhere, set: 'x' }), { code: 'INTERNAL' }, 'no other scenario');
   const script = await load({ at: ['install'], set: { text: 'false\n' } });
   t.match(script?.install, { text: 'false\n', place: { line: 3, file: /base\/scenario\.yaml$/ } });
   t.equal((await load())?.install?.text, 'true\n', 'the next one begins anew');
