@@ -5,7 +5,6 @@ import { asHarnessError, EXIT, type Environment, HarnessError } from '../core/in
 import {
   countResults,
   emptyResults,
-  layoutDigest,
   type LayoutResults,
   type MutationResults,
   readResults,
@@ -13,6 +12,7 @@ import {
   renderMutant,
   renderResults,
   RESULTS_FILE,
+  takeLayout,
 } from '../mutate/index.js';
 import { writeAtomically } from '../record/index.js';
 import { newRunId, readJobs } from './jobs.js';
@@ -66,7 +66,9 @@ export async function mutate(
   const print = (line: string): void => {
     process.stdout.write(`${line}\n`);
   };
-  const layouts = subjects.map((subject) => takeResults(subject, results));
+  const layouts = subjects.map(({ variant, original, made, source }) =>
+    takeLayout(results, { variant: variant.id, file: source, made, scenario: original.scenario }),
+  );
   let saving = Promise.resolve();
   const save = (): Promise<void> => {
     saving = saving.then(() => writeAtomically(file, `${JSON.stringify(results, undefined, 2)}\n`));
@@ -115,27 +117,6 @@ function list(subjects: readonly Subject[]): number {
     for (const { mutant, decided } of mutants) process.stdout.write(`${renderListed(mutant, decided)}\n`);
   }
   return EXIT.ok;
-}
-
-/** The results of a layout: those of before when it is still the same layout, else new ones. */
-function takeResults({ variant, original, made, source }: Subject, results: MutationResults): LayoutResults {
-  const digest = layoutDigest(original.scenario);
-  const known = results.layouts.find((each) => each.variant === variant.id);
-  // What nobody knew may be known this time.
-  const isSame = known?.digest === digest;
-  const layout: LayoutResults = {
-    variant: variant.id,
-    file: source,
-    digest,
-    promises: original.scenario.promises.length,
-    made,
-    controls: isSame
-      ? known.controls.filter(({ error, falseAlarms }) => error === undefined && falseAlarms.length === 0)
-      : [],
-    mutants: isSame ? known.mutants.filter(({ outcome }) => outcome.kind !== 'error') : [],
-  };
-  results.layouts = [...results.layouts.filter((each) => each !== known), layout];
-  return layout;
 }
 
 function exitCode(layouts: readonly LayoutResults[]): number {

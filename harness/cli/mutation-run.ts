@@ -9,6 +9,7 @@ import {
   type LayoutResults,
   renderControl,
   renderMutant,
+  slowestPhaseMs,
 } from '../mutate/index.js';
 import { planVariant } from '../plan/index.js';
 import { createEventBus, createRecorder, type VariantRecord } from '../record/index.js';
@@ -120,14 +121,18 @@ export class MutationRun {
         ? []
         : [{ mutant, scenario }],
     );
-    const slowestMs = Math.max(0, ...passed.map((each) => each.slowestMs));
+    // The host may have more to do than it had then.
+    let slowestMs = Math.max(0, ...passed.map((each) => each.slowestMs));
     await this.#pool(open, {
       scenarioOf: ({ scenario }) => scenario,
       work: async ({ mutant, scenario }) => {
         const { id, title, missing: lack, place } = mutant;
         const record = await this.#run(subject, { id, scenario, slowestMs });
         if (record === undefined) return;
-        const result = { id, title, missing: lack, place, outcome: judgeMutant(record) };
+        const outcome = judgeMutant(record);
+        const result = { id, title, missing: lack, place, outcome };
+        if (outcome.kind === 'survived' || (outcome.kind === 'killed' && outcome.by.promise !== 'boots'))
+          slowestMs = Math.max(slowestMs, slowestPhaseMs(record));
         layout.mutants.push(result);
         print(renderMutant(result));
         await save();

@@ -4,10 +4,19 @@ import path from 'node:path';
 
 import t from 'tap';
 
+import { repositoryRoot } from '../core/index.js';
 import type { CheckRecord, VariantRecord } from '../record/index.js';
+import { openScenario } from '../scenario/index.js';
 import { judgeControl, judgeMutant } from './judge.js';
 import { countResults, renderControl, renderListed, renderMutant, renderResults } from './render.js';
-import { emptyResults, type LayoutResults, type MutantResult, type Outcome, readResults } from './results.js';
+import {
+  emptyResults,
+  type LayoutResults,
+  type MutantResult,
+  type Outcome,
+  readResults,
+  takeLayout,
+} from './results.js';
 
 const PASSED: VariantRecord = {
   id: 'x drop',
@@ -61,6 +70,32 @@ t.test('a mutant', async (t) => {
     error: { code: 'INSTALL_FAILED', message: 'no' },
   };
   t.match(judgeMutant(refused), { kind: 'killed', by: { promise: 'installs' } });
+});
+
+t.test('going on with results', async (t) => {
+  const source = await openScenario(path.join(repositoryRoot, 'scenarios/tmpfs-two-nvme/scenario.yaml'));
+  const scenario = source.scenario.variants[0]?.scenario;
+  if (scenario === undefined) throw new Error('no variant');
+  const results = emptyResults({ imperm: '1', command: 'c', startedAt: PASSED.startedAt });
+  const of = { variant: 'x', file: 'x', made: 4, scenario };
+  const first = takeLayout(results, of);
+  t.same([first.controls, first.mutants, results.layouts.length], [[], [], 1]);
+  first.controls.push(judgeControl(1, PASSED), judgeControl(2, FAILED), judgeControl(3, LOST));
+  first.mutants.push(resultOf(judgeMutant(FAILED), 'a'), resultOf(judgeMutant(LOST), 'b'));
+  const again = takeLayout(results, of);
+  t.same(
+    again.mutants.map(({ id }) => id),
+    ['a'],
+    'what nobody knows is run again',
+  );
+  t.same(
+    again.controls.map(({ number }) => number),
+    [1, 2],
+    'a false alarm is not forgotten',
+  );
+  t.equal(results.layouts.length, 1);
+  const other = takeLayout(results, { ...of, scenario: { ...scenario, steps: [{ kind: 'boot' }] } });
+  t.same([other.controls, other.mutants], [[], []], 'of another layout nothing is known');
 });
 
 t.test('the layout as it is', async (t) => {

@@ -30,7 +30,7 @@ export function judgeMutant(record: VariantRecord): Outcome {
 
 /** What became of the layout as it is. */
 export function judgeControl(number: number, record: VariantRecord): ControlResult {
-  const { durationMs, folder, error, verdict, reason, phases } = record;
+  const { durationMs, folder, error, verdict, reason } = record;
   const falseAlarms = brokenPromises(record);
   const isUnknown = verdict !== 'pass' && falseAlarms.length === 0;
   return {
@@ -38,9 +38,14 @@ export function judgeControl(number: number, record: VariantRecord): ControlResu
     falseAlarms,
     ...(isUnknown ? { error: error?.message ?? reason ?? verdict } : {}),
     durationMs,
-    slowestMs: Math.max(0, ...phases.flatMap((each) => (each.boot === undefined ? [] : [each.durationMs]))),
+    slowestMs: slowestPhaseMs(record),
     folder,
   };
+}
+
+/** How long the slowest phase of a boot took; 0 when there was no boot. */
+export function slowestPhaseMs({ phases }: Pick<VariantRecord, 'phases'>): number {
+  return Math.max(0, ...phases.flatMap((each) => (each.boot === undefined ? [] : [each.durationMs])));
 }
 
 /** In the order in which they were seen. */

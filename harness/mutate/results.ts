@@ -96,8 +96,37 @@ export function emptyResults(of: Pick<MutationResults, 'imperm' | 'command' | 's
   return { version: RESULTS_VERSION, ...of, interrupted: true, layouts: [] };
 }
 
+/**
+ * Makes room for a layout among results. What is known of it stays known as long as it is the same layout, but for what
+ * nobody could find out: that may be known this time.
+ *
+ * @param results Changed in place.
+ * @param of.made Mutants that there are of it.
+ * @returns The results of the layout, to be added to.
+ */
+export function takeLayout(
+  results: MutationResults,
+  of: Pick<LayoutResults, 'variant' | 'file' | 'made'> & { readonly scenario: Scenario },
+): LayoutResults {
+  const { variant, file, made, scenario } = of;
+  const digest = layoutDigest(scenario);
+  const known = results.layouts.find((each) => each.variant === variant);
+  const kept = known?.digest === digest ? known : undefined;
+  const layout: LayoutResults = {
+    variant,
+    file,
+    digest,
+    promises: scenario.promises.length,
+    made,
+    controls: (kept?.controls ?? []).filter(({ error }) => error === undefined),
+    mutants: (kept?.mutants ?? []).filter(({ outcome: { kind } }) => kind !== 'error'),
+  };
+  results.layouts = [...results.layouts.filter((each) => each !== known), layout];
+  return layout;
+}
+
 /** Tells layouts apart: two with the same digest have the same system, promises and steps. */
-export function layoutDigest({ system, install, promises, steps }: Scenario): string {
+function layoutDigest({ system, install, promises, steps }: Scenario): string {
   return digestOf(JSON.stringify({ system, install: install?.text, promises, steps }));
 }
 
