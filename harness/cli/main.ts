@@ -9,6 +9,8 @@ import { checkHardware } from './hardware.js';
 import { type ImageOptions, makeImage } from './image.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
+import { mutate } from './mutate.js';
+import { addMutate } from './mutate-command.js';
 import { nix } from './nix.js';
 import type { HostOptions } from './options.js';
 import { renderError } from './render-error.js';
@@ -228,6 +230,22 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async (folder: string | undefined, options: LeaksOptions) => {
       exitCode = await leaks(folder, options, { environment, version: manifest.version });
     });
+  addMutate(
+    withReportOptions(
+      withVariant(
+        withHostOptions(
+          command('mutate', 'break a correct layout in many ways, and see which promise tells'),
+        ),
+      ),
+    ),
+    async (names, options) => {
+      exitCode = await mutate(names, options, {
+        environment,
+        version: manifest.version,
+        words: ['mutate', ...names],
+      });
+    },
+  );
   withTarget(withGuest(withVariantOptions(command('plan', 'show what a run would do, and do nothing'))))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)

@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 
-import { asHarnessError, Cleanup, EXIT, type Environment, HarnessError } from '../core/index.js';
+import { asHarnessError, Cleanup, EXIT, type Environment, type HarnessError } from '../core/index.js';
 import { planVariant, type Plan } from '../plan/index.js';
 import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
 import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
@@ -22,6 +20,7 @@ import {
 import { confirmHardware } from './hardware.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
+import { memoryOf, newRunId, readJobs } from './jobs.js';
 import { runPool } from './pool.js';
 import { renderError } from './render-error.js';
 import { type SelectOptions, selectVariants } from './select.js';
@@ -45,17 +44,6 @@ export interface RunSurroundings {
   readonly words: readonly string[];
   /** Told the run's folder once its reports are written. Standard output is then the caller's. */
   readonly onReport?: (folder: string) => void;
-}
-
-/** What a machine takes beside its own memory: QEMU itself, and the code that it has translated. */
-const MACHINE_OVERHEAD_MIB = 512;
-
-function readJobs(text: string | undefined): number {
-  // A machine waits a good part of its time: for the delay after a wrong password, for its disk, for the harness.
-  if (text === undefined) return os.availableParallelism() + 1;
-  if (!/^[1-9]\d{0,3}$/.test(text))
-    throw new HarnessError('USAGE', `--jobs takes a whole number from 1, not "${text}"`);
-  return Number(text);
 }
 
 /** Runs scenarios and writes reports. @returns The exit code. */
@@ -84,7 +72,7 @@ export async function run(
       flake === undefined
         ? undefined
         : await askForHost({ ...options, flake, isScenarioGiven: !isOwn }, { environment, signal });
-    const runId = `${new Date().toISOString().slice(0, 19).replaceAll(':', '').replace('T', '-')}-${randomBytes(2).toString('hex')}`;
+    const runId = newRunId();
     const folder = path.join(path.resolve(options.reports), runId);
     await mkdir(folder, { recursive: true });
     const variants =
@@ -140,7 +128,7 @@ export async function run(
         variants,
         { jobs: hardware === undefined ? jobs : 1, memoryMiB },
         {
-          memoryMiB: ({ scenario }) => scenario.machine.memoryMiB + MACHINE_OVERHEAD_MIB,
+          memoryMiB: ({ scenario }) => memoryOf(scenario),
           signal,
           work: (variant) => runPlan(planVariant(variant, { memoryMiB, ...facts }), folder),
         },

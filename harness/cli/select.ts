@@ -41,13 +41,7 @@ export async function selectVariants(
       ? await findScenarios(SCENARIOS_DIR)
       : (await Promise.all((names.length === 0 ? [DEFAULT_SCENARIO] : names).map(findFiles))).flat();
   const scenarios = await loadScenarios(files);
-  const filter = Object.fromEntries(
-    (options.variant ?? []).map((text) => {
-      const [axis = '', value] = text.split('=');
-      if (value === undefined) throw new HarnessError('USAGE', `--variant takes axis=value, not "${text}"`);
-      return [axis, value];
-    }),
-  );
+  const filter = readFilter(options.variant ?? []);
   if (options.once === true && options.full === true)
     throw new HarnessError('USAGE', '--once and --full cannot be together');
   const spread: VariantSpread = options.once === true ? 'once' : options.full === true ? 'full' : 'pairs';
@@ -70,12 +64,27 @@ async function findFiles(name: string): Promise<readonly string[]> {
 }
 
 /**
+ * Reads `axis=value`.
+ *
+ * @throws {HarnessError} USAGE for anything else.
+ */
+export function readFilter(texts: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [axis = '', value] = text.split('=');
+      if (value === undefined) throw new HarnessError('USAGE', `--variant takes axis=value, not "${text}"`);
+      return [axis, value];
+    }),
+  );
+}
+
+/**
  * The file of a scenario.
  *
- * @param name A name below scenarios/, or a path.
+ * @param name A name below scenarios/, or a path. Default: the scenario that is run when none is named.
  * @throws {HarnessError} USAGE when there is none.
  */
-export async function findScenario(name: string): Promise<string> {
+export async function findScenario(name = DEFAULT_SCENARIO): Promise<string> {
   const candidates = [
     name,
     path.join(name, 'scenario.yaml'),

@@ -1,4 +1,4 @@
-import type { DiskImage, Scenario, ScenarioPromise } from '../scenario/index.js';
+import { type DiskImage, promisedSystem, type Scenario, type ScenarioPromise } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
 import type { DiskLayout, Foreigner, ImageEvidence, InstallEvidence } from './evidence.js';
 import { type BootContext, count, type DiskContext, type Finding } from './finding.js';
@@ -23,7 +23,7 @@ export function checkImage(
   { image: evidence }: InstallEvidence,
   brought: readonly Foreigner[],
 ): Finding[] {
-  const { image } = scenario.system;
+  const { image } = promisedSystem(scenario);
   if (image === undefined) return [];
   return scenario.promises.flatMap((promise): Finding[] => {
     switch (promise.kind) {
@@ -67,7 +67,7 @@ function checkSubvolumes({ subvolumes }: DiskImage, evidence: ImageEvidence | un
 
 /** Nothing mounts the top level in a running system, where it could move subvolumes about. */
 export function checkNoSurgery({ evidence, scenario }: BootContext): Outcome {
-  const device = scenario.system.image?.btrfs.device ?? '';
+  const device = promisedSystem(scenario).image?.btrfs.device ?? '';
   const real = evidence.devices.get(device) ?? device;
   const top = evidence.mounts.find(({ source, root }) => [device, real].includes(source) && root === '/');
   if (top === undefined) return { status: 'pass', found: 'the top level is mounted nowhere' };
@@ -83,7 +83,7 @@ export function checkSameSubvolumes({ installed, evidence, scenario }: DiskConte
   if (evidence.image === undefined) return unread('after the last boot');
   const now = evidence.image.subvolumes;
   const before = installed.image?.subvolumes ?? [];
-  const changed = (scenario.system.image?.subvolumes ?? []).filter((path) => {
+  const changed = (promisedSystem(scenario).image?.subvolumes ?? []).filter((path) => {
     const uuid = before.find((each) => each.path === path)?.uuid;
     return uuid === undefined || now.find((each) => each.path === path)?.uuid !== uuid;
   });
@@ -130,7 +130,8 @@ export function checkOwnersAfter({ evidence, scenario }: DiskContext): Outcome {
   const when = 'after the last boot';
   const { image } = evidence;
   if (image === undefined) return unread(when);
-  const nix = scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/nix')?.subvolume ?? '';
+  const nix =
+    promisedSystem(scenario).fileSystems.find(({ mountPoint }) => mountPoint === '/nix')?.subvolume ?? '';
   const isNormal = ({ path, uid, gid }: Foreigner): boolean =>
     uid >= FIRST_NORMAL_ID ||
     gid >= FIRST_NORMAL_ID ||

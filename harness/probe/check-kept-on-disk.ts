@@ -1,4 +1,10 @@
-import { type FileSystem, findHolder, isAtOrBelow, type KeptPromise } from '../scenario/index.js';
+import {
+  type FileSystem,
+  findHolder,
+  isAtOrBelow,
+  type KeptPromise,
+  promisedSystem,
+} from '../scenario/index.js';
 import { describeDamage } from './check-kept.js';
 import type { Subvolume } from './evidence.js';
 import { count, type DiskContext, type Finding } from './finding.js';
@@ -14,7 +20,7 @@ export function checkKeptOnDisk(promise: KeptPromise, context: DiskContext): Fin
       ({ path }) => folder !== undefined && isAtOrBelow(path, folder),
     );
   });
-  const place = findPlace(promise.source ?? promise.path, context.scenario.system.fileSystems);
+  const place = findPlace(promise.source ?? promise.path, promisedSystem(context.scenario).fileSystems);
   if (planted.length === 0 || place === undefined) return [];
   const expected = `${count(planted.length, 'thing')} planted in all boots are below ${place.path} on ${place.device}`;
   const volume = context.evidence.volumes.find(({ device }) => device === place.device);

@@ -1,5 +1,5 @@
 import { HarnessError, quote } from '../core/index.js';
-import type { KeptPromise, Scenario } from '../scenario/index.js';
+import { type KeptPromise, promisedSystem, type Scenario } from '../scenario/index.js';
 import type { BootEvidence, Mount, PlantedEvidence } from './evidence.js';
 import { imageBootSections, parseImageBoot } from './collect-image.js';
 import { parseJournalLine } from './journal-line.js';
@@ -72,7 +72,7 @@ export function collectBootEvidence(
   );
   const digestPaths = files.flatMap(({ path, source }) => [path, ...(source === undefined ? [] : [source])]);
   const canaries = listingCommands(options.canaryFolders);
-  const keys = scenario.system.openssh.hostKeys.flatMap(({ path }) => [path, `${path}.pub`]);
+  const keys = promisedSystem(scenario).openssh.hostKeys.flatMap(({ path }) => [path, `${path}.pub`]);
   const sections: Section[] = [
     { name: 'boot-id', command: 'cat /proc/sys/kernel/random/boot_id' },
     { name: 'nonce', command: 'cat /run/credentials/@system/imperm.nonce' },

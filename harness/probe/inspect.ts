@@ -1,5 +1,5 @@
 import { quote } from '../core/index.js';
-import type { Scenario } from '../scenario/index.js';
+import { promisedSystem, type Scenario } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
 import type { Collection } from './collect.js';
 import type { DiskTree } from './disk-trees.js';
@@ -45,8 +45,8 @@ interface Volume {
 /** The file systems of a scenario that lie on a disk, each device once. */
 function volumesOf(scenario: Scenario): Volume[] {
   const types = new Map(
-    scenario.system.fileSystems
-      .filter(({ device, fsType }) => device.startsWith('/dev/') && fsType in KINDS)
+    promisedSystem(scenario)
+      .fileSystems.filter(({ device, fsType }) => device.startsWith('/dev/') && fsType in KINDS)
       .map(({ device, fsType }) => [device, fsType] as const),
   );
   return [...types].flatMap(([device, fsType], number) => {
@@ -58,7 +58,7 @@ function volumesOf(scenario: Scenario): Volume[] {
 
 function headerSections(scenario: Scenario): Section[] {
   const copy = `${SCRATCH}/header`;
-  return scenario.system.luks.map(({ device }, index) => ({
+  return promisedSystem(scenario).luks.map(({ device }, index) => ({
     name: `header-${String(index)}`,
     command: `mkdir -p ${SCRATCH}; rm -f ${copy}; cryptsetup luksHeaderBackup ${quote(device)} --header-backup-file ${copy} && sha256sum <${copy}; rm -f ${copy}`,
   }));
@@ -81,7 +81,9 @@ export function collectHeaders(
 }
 
 function readHeaders(scenario: Scenario, results: Results): InstallEvidence['headers'] {
-  return new Map(scenario.system.luks.map(({ name }, index) => [name, headerDigest(results, index)]));
+  return new Map(
+    promisedSystem(scenario).luks.map(({ name }, index) => [name, headerDigest(results, index)]),
+  );
 }
 
 /**
@@ -93,7 +95,7 @@ export function collectInstallEvidence(
   scenario: Scenario,
   options: { readonly boundary: string },
 ): Collection<InstallEvidence> {
-  const btrfs = scenario.system.fileSystems.find(({ fsType }) => fsType === 'btrfs');
+  const btrfs = promisedSystem(scenario).fileSystems.find(({ fsType }) => fsType === 'btrfs');
   const mounted = quote(`/mnt${btrfs?.mountPoint ?? ''}`);
   const sections: Section[] = [
     { name: 'subvolumes', command: `btrfs subvolume list -auq ${mounted} 2>/dev/null` },
@@ -169,7 +171,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
       const parsed = parseSections(output, sections, options.boundary);
       const results = new Results(parsed);
       const image = parseImageDisk(scenario, parsed);
-      const root = scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/');
+      const root = promisedSystem(scenario).fileSystems.find(({ mountPoint }) => mountPoint === '/');
       const rootVolume = volumes.find(({ device }) => device === root?.device);
       const table = results.text('partitions');
       return {
@@ -177,7 +179,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
           valid: /^No problems found/m.test(table) && !MENDED_TABLE.test(table),
           output: table,
         },
-        luks: scenario.system.luks.map(({ name }, index) => ({
+        luks: promisedSystem(scenario).luks.map(({ name }, index) => ({
           name,
           valid: results.ok(`dump-${String(index)}`) && results.ok(`open-${String(index)}`),
           headerDigest: headerDigest(results, index),
@@ -215,7 +217,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
 
 /** A function for the last section, which is also called when the script is ended before it. */
 function renderCloseAll(scenario: Scenario, volumes: readonly Volume[]): string {
-  const names = scenario.system.luks.map(({ name }) => name);
+  const names = promisedSystem(scenario).luks.map(({ name }) => name);
   return [
     'close_all() {',
     ...volumes.map(({ mountPoint }) => `mountpoint -q ${mountPoint} && umount ${mountPoint}`),
@@ -227,7 +229,7 @@ function renderCloseAll(scenario: Scenario, volumes: readonly Volume[]): string 
 }
 
 function unlockSections(scenario: Scenario, passphraseFile: string): Section[] {
-  return scenario.system.luks.flatMap(({ device, name }, index) => [
+  return promisedSystem(scenario).luks.flatMap(({ device, name }, index) => [
     {
       name: `dump-${String(index)}`,
       command: `{ cryptsetup isLuks -v ${quote(device)} && cryptsetup luksDump ${quote(device)}; } 2>&1`,

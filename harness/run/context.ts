@@ -15,6 +15,11 @@ export interface RunContext {
   /** Multiplies every limit. */
   readonly timeScale: number;
   readonly emit: (event: RunEvent) => void;
+  /**
+   * Only whether a promise is broken is wanted: a variant ends with the first that is, and nobody looks for leaks or takes
+   * pictures. Default: everything is told.
+   */
+  readonly brief?: boolean;
 }
 
 /** What the parts of one variant share. */

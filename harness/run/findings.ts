@@ -45,6 +45,11 @@ export class FindingLog {
     this.#context.emit({ type: 'check', variant: this.#context.variant, check });
   }
 
+  /** A broken promise was all that was wanted, and there is one. */
+  isDecided(): boolean {
+    return this.#context.brief === true && this.failed > 0;
+  }
+
   /** Keeps evidence in the variant's folder, secrets removed. */
   async save(name: string, value: unknown): Promise<void> {
     const plain = (_key: string, entry: unknown): unknown =>

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { HarnessError, lastLines } from '../core/index.js';
 import { CLOSE_DISK_SCRIPT, INSTALLER_DIR } from '../guest/index.js';
 import { collectInstallEvidence, type InstallEvidence } from '../probe/index.js';
-import type { HardwareHost, Scenario, Script } from '../scenario/index.js';
+import { type HardwareHost, promisedSystem, type Scenario, type Script } from '../scenario/index.js';
 import type { MachineDisk, MachineShell, Machine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
@@ -85,7 +85,7 @@ export async function installSystem(
     const tools = (await system.bringTools?.({ machine: running, shell }, part)) ?? {};
     const variables = [
       `DISK=${names[0] ?? ''}`,
-      `LUKS=${scenario.system.luks[0]?.unlock ?? 'none'}`,
+      `LUKS=${promisedSystem(scenario).luks[0]?.unlock ?? 'none'}`,
       `LUKS_PASSPHRASE_FILE=${PASSPHRASE_FILE}`,
       `PASSWORD_FILE=${PASSWORD_FILE}`,
       'LC_ALL=C.UTF-8',

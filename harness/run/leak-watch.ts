@@ -40,6 +40,8 @@ export class LeakWatch {
 
   /** Lists the root of a boot in which nobody has done anything yet. */
   async lookAtStart(evidence: BootEvidence, ask: Ask): Promise<void> {
+    // Nothing is known of any boot then, so that nobody looks at the end of the last one or at the disk either.
+    if (this.#context.brief === true) return;
     const { boot } = evidence;
     const tree = await this.#list(ask, evidence, `the root at the start of boot ${String(boot)}`);
     this.#last = evidence;
@@ -77,7 +79,8 @@ export class LeakWatch {
    * @param wasCut The last boot did not come up, or did not come to its end.
    */
   async report(trees: ReadonlyMap<string, Tree>, log: FindingLog, wasCut: boolean): Promise<void> {
-    const { emit, variant } = this.#context;
+    const { emit, variant, brief } = this.#context;
+    if (brief === true) return;
     for (const [boot, tree] of this.#fresh) await log.save(`root-${String(boot)}.json`, printTree(tree));
     const onDisk = trees.get(ROOT_TREE);
     const end = onDisk ?? this.#end ?? { problem: 'it was not looked at' };

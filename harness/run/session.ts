@@ -91,7 +91,12 @@ export class VariantSession {
     this.log.report(provided.findings, ['install.json']);
     const ending = await this.#bootAll(steps, parts, installed);
     await this.power.cut();
-    const { stuck } = ending;
+    const { stuck, wasCut } = ending;
+    const report = { ...context, scenario, log: this.log };
+    // That it did not come up is all that was wanted.
+    if (stuck !== undefined && context.brief === true)
+      await reportStuckBoot(stuck, { ...report, disk: { volumes: [] } });
+    if (this.log.isDecided()) return;
     const evidence = await context.phases.run('inspect-disk', () =>
       inspectPoweredOff(scenario, ending.parts, {
         ...context,
@@ -100,13 +105,11 @@ export class VariantSession {
         journal: stuck !== undefined && context.hardware !== undefined,
       }),
     );
-    if (stuck !== undefined)
-      await reportStuckBoot(stuck, { ...context, scenario, log: this.log, disk: evidence });
+    if (stuck !== undefined) await reportStuckBoot(stuck, { ...report, disk: evidence });
     const { journal } = evidence;
     if (journal !== undefined)
       await writeFile(path.join(context.folder, 'disk-journal.log'), context.redactor.clean(journal));
     await this.log.save('disk.json', { ...evidence, trees: undefined, journal: undefined });
-    const { wasCut } = ending;
     await this.#judge.leaks.report(evidence.trees, this.log, wasCut);
     const asSetUp = { ...installed, headers: this.#headers };
     const findings = checkDisk({
@@ -207,6 +210,7 @@ export class VariantSession {
       if ('error' in up) return { parts, stuck: up, wasCut: true };
       shell = up.shell;
       await this.#judge.judge(step, up, installed);
+      if (this.log.isDecided()) return { parts, wasCut: true };
       await this.#judge.plant(step.boot, shell);
     }
     return { parts, wasCut: false };
@@ -245,7 +249,7 @@ export class VariantSession {
   /** @throws What is not the layout's fault. */
   async #takeStuckBoot(boot: number, error: unknown): Promise<StuckBoot> {
     if (!isLayoutsFault(error)) throw error;
-    if (this.#context.hardware !== undefined) return { boot, error };
+    if (this.#context.hardware !== undefined || this.#context.brief === true) return { boot, error };
     // While the machine still shows it.
     const screen = path.join(this.#context.folder, 'screen.png');
     await this.power.machine.screenshot(screen, Machine.stopBudget()).catch((thrown: unknown) => {

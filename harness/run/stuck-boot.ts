@@ -44,15 +44,16 @@ function explainRefusal({ system }: Scenario, message: string): string | undefin
  */
 export async function reportStuckBoot(
   { boot, error }: StuckBoot,
-  options: Pick<VariantContext, 'folder' | 'hardware'> & {
+  options: Pick<VariantContext, 'folder' | 'hardware' | 'brief'> & {
     readonly scenario: Scenario;
     readonly log: FindingLog;
     /** What is on it now. */
     readonly disk: Pick<DiskEvidence, 'volumes'>;
   },
 ): Promise<void> {
-  const { scenario, folder, log, hardware } = options;
-  const files = ['console.log', 'journal.log', hardware === undefined ? 'screen.png' : 'disk-journal.log'];
+  const { scenario, folder, log, hardware, brief } = options;
+  const more = hardware !== undefined ? ['disk-journal.log'] : brief === true ? [] : ['screen.png'];
+  const files = ['console.log', 'journal.log', ...more];
   const read = (file: string): Promise<string> => readFile(path.join(folder, file), 'utf8');
   // No journal is kept while scripted stage 1 runs: there the console is the log.
   const journal =

@@ -1,6 +1,6 @@
 import { type Budget, HarnessError, lastLines, quote } from '../core/index.js';
 import { INSTALLER_DIR } from '../guest/index.js';
-import type { LuksDevice, Scenario } from '../scenario/index.js';
+import { type LuksDevice, promisedSystem, type Scenario } from '../scenario/index.js';
 import type { MachineShell } from '../target/index.js';
 
 /** In the booted system: in memory, and only for the moment of the enrolment. */
@@ -20,7 +20,7 @@ export async function addKeyFile(
   options: { readonly luksKey: string; readonly passphraseFile: string; readonly budget: Budget },
 ): Promise<void> {
   const { luksKey, passphraseFile, budget } = options;
-  const devices = scenario.system.luks.filter(({ unlock }) => unlock === 'key-file');
+  const devices = promisedSystem(scenario).luks.filter(({ unlock }) => unlock === 'key-file');
   if (devices.length === 0) return;
   await shell.run(`umask 077; cat >${KEY_FILE}`, budget, { input: luksKey });
   for (const { name, device, place } of devices) {

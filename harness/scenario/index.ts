@@ -13,6 +13,9 @@ export {
   parseNetwork,
 } from './load-host.js';
 export { findScenarios, loadScenario, loadScenarios } from './load.js';
+export { openScenario, type ScenarioSource } from './source.js';
+export type { ScenarioEdit } from './edit.js';
+export { promisedSystem } from './promised-system.js';
 export { scenarioJsonSchema } from './json-schema.js';
 export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';
 export { escapeUnitPath } from './unit-name.js';

@@ -1,18 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HarnessError } from '../core/index.js';
-import { checkScenario } from './check-scenario.js';
-import { checkShape } from './check-shape.js';
 import type { Scenario, ScenarioFile } from './model.js';
-import { problemsError, type Problem } from './problem.js';
-import { readChain, showFile } from './read-chain.js';
-import { readScripts } from './read-scripts.js';
-import { resolvePoints, resolveVariants } from './resolve-points.js';
-import { RuleContext } from './rule-context.js';
-import { scenarioSchema, type ScenarioInput } from './schema.js';
-
-/** The name of the file that gives a scenario its folder's name. */
-const SCENARIO_FILE = 'scenario.yaml';
+import { problemsError } from './problem.js';
+import { readChain } from './read-chain.js';
+import { resolveChain, SCENARIO_FILE } from './resolve-chain.js';
 
 /**
  * Loads a scenario and everything that it extends. Nothing of it is run.
@@ -37,7 +29,7 @@ export async function loadScenario(file: string): Promise<Scenario> {
  * `details`.
  */
 export async function loadScenarios(files: readonly string[]): Promise<readonly ScenarioFile[]> {
-  const loaded = await Promise.all(files.map(loadOne));
+  const loaded = await Promise.all(files.map(async (file) => resolveChain(file, await readChain(file))));
   const problems = loaded.flatMap((each) => each.problems);
   const scenarios = loaded.flatMap(({ scenario }) => (scenario === undefined ? [] : [scenario]));
   const byName = new Map<string, ScenarioFile>();
@@ -75,66 +67,4 @@ export async function findScenarios(folder: string): Promise<readonly string[]> 
       cause: error,
     });
   }
-}
-
-interface Loaded {
-  readonly scenario?: ScenarioFile;
-  readonly problems: Problem[];
-}
-
-async function loadOne(file: string): Promise<Loaded> {
-  const shown = showFile(file);
-  const chain = await readChain(file);
-  const problems = [...chain.problems];
-  const name = nameOf(file);
-  if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) {
-    const message = `the scenario's name would be "${name}"; it must consist of a-z, 0-9, ".", "-" and "_"`;
-    problems.push({ place: { file: shown, line: 1, col: 1 }, message });
-  }
-  const { root, folders } = chain;
-  if (root === undefined) return { problems };
-
-  const shape = checkShape(root, { schema: scenarioSchema, name: 'scenario' });
-  const { input } = shape;
-  const rules = new RuleContext(root, shape.removed);
-  checkScenario(input, rules);
-  problems.push(...shape.problems);
-
-  const scripts = await readScripts(input, { root, folders, rules });
-  problems.push(...rules.problems);
-
-  // The promises that follow from a broken system would only be in the way of its own problems.
-  const isSystemUsable =
-    rules.isWhole(['system']) &&
-    rules.isWhole(['image']) &&
-    (scripts.rollback !== undefined || input.system?.rollback === null);
-  if (input.system === undefined || input.promises === undefined || !isSystemUsable) return { problems };
-  const resolved = resolvePoints(
-    {
-      matrix: input.matrix,
-      system: input.system,
-      disks: input.disks,
-      image: input.image,
-      promises: input.promises,
-      expect: input.expect,
-    },
-    { root, scripts },
-  );
-  problems.push(...resolved.problems);
-  if (problems.length > 0) return { problems };
-  return {
-    problems,
-    scenario: resolveVariants(input as ScenarioInput, {
-      name,
-      file: shown,
-      root,
-      scripts,
-      resolved,
-    }),
-  };
-}
-
-function nameOf(file: string): string {
-  const { base, name, dir } = path.parse(path.resolve(file));
-  return base === SCENARIO_FILE ? path.basename(dir) : name;
 }

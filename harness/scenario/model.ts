@@ -246,6 +246,8 @@ export interface Scenario {
   /** Fills the disk, in the installer. Absent when the system comes as an image. */
   readonly install?: Script;
   readonly system: SystemModel;
+  /** The system that the promises follow from. Absent: `system`; present where that was changed, and they were not. */
+  readonly promised?: SystemModel;
   readonly promises: readonly ScenarioPromise[];
   readonly consoleAllow: readonly ConsoleAllowance[];
   /** Begins with `boot`, ends with `power-off`, `reboot` or `power-cut` between; `power-cut-at` and faults before what powers on. */

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto';
+import os from 'node:os';
+
+import { HarnessError } from '../core/index.js';
+import type { Scenario } from '../scenario/index.js';
+
+/** What a machine takes beside its own memory: QEMU itself, and the code that it has translated. */
+const MACHINE_OVERHEAD_MIB = 512;
+
+/** MiB that the machine of a scenario takes of the host. */
+export function memoryOf({ machine }: Scenario): number {
+  return machine.memoryMiB + MACHINE_OVERHEAD_MIB;
+}
+
+/**
+ * Most machines at once.
+ *
+ * @param text As given with `--jobs`. Default: one more than there are processors.
+ * @throws {HarnessError} USAGE when it is no number from 1.
+ */
+export function readJobs(text: string | undefined): number {
+  // A machine waits a good part of its time: for the delay after a wrong password, for its disk, for the harness.
+  if (text === undefined) return os.availableParallelism() + 1;
+  if (!/^[1-9]\d{0,3}$/.test(text))
+    throw new HarnessError('USAGE', `--jobs takes a whole number from 1, not "${text}"`);
+  return Number(text);
+}
+
+/** Name of a run and of its folder: when it began, and a few digits that no other has. */
+export function newRunId(): string {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '').replace('T', '-');
+  return `${time}-${randomBytes(2).toString('hex')}`;
+}

@@ -1,0 +1,17 @@
+import type { HostOptions } from './options.js';
+
+export interface MutateOptions extends HostOptions {
+  /** `axis=value`, several times. */
+  readonly variant?: readonly string[];
+  /** Show the mutants, and run none. */
+  readonly list: boolean;
+  /** Patterns of ids; absent: every mutant. */
+  readonly only?: readonly string[];
+  /** How often the layout is run as it is. */
+  readonly controls: string;
+  readonly jobs?: string;
+  readonly reports: string;
+  /** Results to go on with. */
+  readonly resume?: string;
+  readonly verbose: boolean;
+}

@@ -1,0 +1,203 @@
+import path from 'node:path';
+
+import { type Environment, HarnessError } from '../core/index.js';
+import { readAvailableMemory } from '../host/index.js';
+import {
+  controlScenario,
+  judgeControl,
+  judgeMutant,
+  type LayoutResults,
+  renderControl,
+  renderMutant,
+  slowestPhaseMs,
+} from '../mutate/index.js';
+import { planVariant } from '../plan/index.js';
+import { createEventBus, createRecorder, type VariantRecord } from '../record/index.js';
+import { createLiveReporter } from '../report/index.js';
+import { prepareRun, type RunContext, runVariant } from '../run/index.js';
+import type { Scenario } from '../scenario/index.js';
+import { chooseTarget, describeTarget, openChosenTarget, reap, reapLibvirt } from './choose-target.js';
+import { memoryOf } from './jobs.js';
+import type { MutateOptions } from './mutate-options.js';
+import type { Subject } from './mutation-subject.js';
+import { runPool } from './pool.js';
+import { ensureHostPackages } from './set-up.js';
+
+/** No phase of a boot may take longer than this on a fast machine before it is given up. */
+const SHORTEST_LIMIT_MS = 60_000;
+/** How much longer than the layout as it is a mutant may take. */
+const PATIENCE = 5;
+/** Above 1, so that an emulated machine is still told that it is one. */
+const LEAST_SCALE = 1.2;
+
+interface MutationSurroundings {
+  readonly environment: Environment;
+  readonly version: string;
+  /** For evidence. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  readonly jobs: number;
+  readonly print: (line: string) => void;
+  /** Keeps what is known. */
+  readonly save: () => Promise<void>;
+}
+
+/** Runs layouts and their mutants, in machines that are made ready once. */
+export class MutationRun {
+  readonly #options: MutateOptions;
+  readonly #around: MutationSurroundings;
+  #context: RunContext | undefined;
+  #facts: Parameters<typeof planVariant>[1] = { guest: 'debian', memoryMiB: Infinity };
+
+  constructor(options: MutateOptions, around: MutationSurroundings) {
+    this.#options = options;
+    this.#around = around;
+  }
+
+  /**
+   * Makes ready what all need.
+   *
+   * @throws {HarnessError} USAGE when one of the layouts cannot run here.
+   */
+  async prepare(subjects: readonly Subject[]): Promise<void> {
+    const { environment, signal } = this.#around;
+    await ensureHostPackages(this.#options, environment, signal);
+    await reap(environment.workDir, signal);
+    const target = await openChosenTarget(this.#options, { workDir: environment.workDir, signal });
+    const choice = chooseTarget(this.#options);
+    if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
+    this.#facts = {
+      guest: 'debian',
+      memoryMiB: (await readAvailableMemory()).availableMiB,
+      ...describeTarget(target),
+    };
+    for (const { variant } of subjects) {
+      const plan = planVariant(variant, this.#facts);
+      if ('skip' in plan) throw new HarnessError('USAGE', `${variant.id} cannot run here: ${plan.skip}`);
+    }
+    this.#context = await prepareRun({
+      environment,
+      tools: this.#options.tools,
+      accelerator: this.#options.accel,
+      target,
+      signal,
+      emit: (event) => {
+        if (event.type === 'note') process.stderr.write(`imperm: ${event.text}\n`);
+      },
+      scenarios: subjects.flatMap(({ original, mutants }) => [
+        original.scenario,
+        ...mutants.flatMap(({ scenario }) => (scenario === undefined ? [] : [scenario])),
+      ]),
+    });
+  }
+
+  /** Runs a layout as it is, and then those of its mutants of which nothing is known. */
+  async work(subject: Subject, layout: LayoutResults, controls: number): Promise<void> {
+    const { print, save } = this.#around;
+    const missing = Array.from({ length: controls }, (_, index) => index + 1).filter(
+      (number) => !layout.controls.some((each) => each.number === number),
+    );
+    const control = controlScenario(subject.original);
+    await this.#pool(missing, {
+      scenarioOf: () => control,
+      work: async (number) => {
+        const record = await this.#run(subject, { id: `control ${String(number)}`, scenario: control });
+        if (record === undefined) return;
+        const result = judgeControl(number, record);
+        layout.controls.push(result);
+        print(renderControl(result));
+        await save();
+      },
+    });
+    const passed = layout.controls.filter(
+      ({ error, falseAlarms }) => error === undefined && falseAlarms.length === 0,
+    );
+    if (layout.controls.length > 0 && passed.length === 0) {
+      print('The layout as it is does not pass: its mutants would show nothing, and are not run.');
+      return;
+    }
+    const open = subject.mutants.flatMap(({ mutant, scenario }) =>
+      scenario === undefined || layout.mutants.some(({ id }) => id === mutant.id)
+        ? []
+        : [{ mutant, scenario }],
+    );
+    // The host may have more to do than it had then.
+    let slowestMs = Math.max(0, ...passed.map((each) => each.slowestMs));
+    await this.#pool(open, {
+      scenarioOf: ({ scenario }) => scenario,
+      work: async ({ mutant, scenario }) => {
+        const { id, title, missing: lack, place } = mutant;
+        const record = await this.#run(subject, { id, scenario, slowestMs });
+        if (record === undefined) return;
+        const outcome = judgeMutant(record);
+        const result = { id, title, missing: lack, place, outcome };
+        if (outcome.kind === 'survived' || (outcome.kind === 'killed' && outcome.by.promise !== 'boots'))
+          slowestMs = Math.max(slowestMs, slowestPhaseMs(record));
+        layout.mutants.push(result);
+        print(renderMutant(result));
+        await save();
+      },
+    });
+  }
+
+  #pool<T>(
+    pieces: readonly T[],
+    { scenarioOf, work }: { scenarioOf: (piece: T) => Scenario; work: (piece: T) => Promise<void> },
+  ): Promise<void> {
+    const { jobs, signal } = this.#around;
+    return runPool(
+      pieces,
+      { jobs, memoryMiB: this.#facts.memoryMiB },
+      { memoryMiB: (piece) => memoryOf(scenarioOf(piece)), signal, work },
+    );
+  }
+
+  /**
+   * @param run.slowestMs Of the slowest phase of the layout as it is: a mutant that hangs is not waited for any longer than
+   * that makes sensible. Absent: as long as any machine.
+   * @returns What became of it; nothing when it was interrupted.
+   */
+  async #run(
+    { variant }: Subject,
+    run: { readonly id: string; readonly scenario: Scenario; readonly slowestMs?: number },
+  ): Promise<VariantRecord | undefined> {
+    const context = this.#context;
+    const { environment, version, folder, signal } = this.#around;
+    if (context === undefined) throw new HarnessError('INTERNAL', 'Internal error: nothing is prepared');
+    const bus = createEventBus();
+    const recorder = createRecorder({ version });
+    bus.subscribe(recorder);
+    if (this.#options.verbose)
+      bus.subscribe(createLiveReporter({ stream: process.stderr, isTty: false, verbose: true }));
+    const emit: RunContext['emit'] = (event) => {
+      bus.emit(event);
+    };
+    const relativeFolder = `${variant.id} ${run.id}`.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').slice(0, 200);
+    const mutated = { ...variant, id: `${variant.id} ${run.id}`, scenario: run.scenario };
+    const plan = planVariant(mutated, this.#facts);
+    if ('skip' in plan)
+      throw new HarnessError('INTERNAL', `Internal error: ${run.id} is skipped: ${plan.skip}`);
+    emit({ type: 'run-start', run: run.id, command: run.id, folder });
+    await runVariant(
+      { ...context, emit, brief: true, timeScale: patience(context.timeScale, run.slowestMs) },
+      {
+        variant: mutated,
+        steps: plan.steps,
+        folder: path.join(folder, relativeFolder),
+        relativeFolder,
+        workDir: environment.workDir,
+        repeat: `npx imperm mutate ${run.scenario.file} --only '${run.id}'`,
+      },
+    );
+    emit({ type: 'run-end', interrupted: signal.aborted });
+    bus.close();
+    return signal.aborted ? undefined : recorder.record().variants[0];
+  }
+}
+
+/** By how much limits are multiplied, when it is known how fast the layout is as it is. */
+function patience(timeScale: number, slowestMs: number | undefined): number {
+  if (slowestMs === undefined || slowestMs === 0) return timeScale;
+  const enough = Math.max(LEAST_SCALE, (PATIENCE * slowestMs) / SHORTEST_LIMIT_MS);
+  return Math.min(timeScale, Math.ceil(enough * 10) / 10);
+}

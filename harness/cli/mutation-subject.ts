@@ -1,0 +1,110 @@
+import { HarnessError } from '../core/index.js';
+import {
+  decide,
+  type LayoutResults,
+  makeMutants,
+  type Mutant,
+  type Original,
+  type Outcome,
+} from '../mutate/index.js';
+import { openScenario, type Scenario, selectVariants, type Variant } from '../scenario/index.js';
+import { findScenario, readFilter } from './select.js';
+
+/** A mutant, and what is known of it before anything is run. */
+interface KnownMutant {
+  readonly mutant: Mutant;
+  /** Absent: only a machine can tell. */
+  readonly decided?: Outcome;
+  /** What the machine gets; present when nothing is decided. */
+  readonly scenario?: Scenario;
+}
+
+/** A layout whose mutants are to be run. */
+export interface Subject {
+  /** The name or path by which it was found. */
+  readonly source: string;
+  readonly variant: Variant;
+  readonly original: Original;
+  /** Mutants that there are of it, those not chosen included. */
+  readonly made: number;
+  readonly mutants: readonly KnownMutant[];
+}
+
+/**
+ * Opens layouts and makes their mutants.
+ *
+ * @param names Scenarios; none: those of `layouts`, or the default one.
+ * @param options.variant `axis=value`: which variant of each; without it the first.
+ * @param options.only Patterns of ids, with `*` for anything; none: every mutant.
+ * @param options.layouts Results to go on with.
+ * @throws {HarnessError} USAGE for a layout that is known to be faulty, and when no mutant fits `only`.
+ */
+export async function openSubjects(
+  names: readonly string[],
+  options: {
+    readonly variant: readonly string[];
+    readonly only: readonly string[];
+    readonly layouts: readonly Pick<LayoutResults, 'file' | 'variant'>[];
+  },
+): Promise<readonly Subject[]> {
+  const { layouts } = options;
+  const isResumed = names.length === 0 && layouts.length > 0;
+  const wanted = isResumed
+    ? layouts.map(({ file, variant }) => ({ name: file, id: variant }))
+    : (names.length === 0 ? [undefined] : names).map((name) => ({ name, id: undefined }));
+  const subjects: Subject[] = [];
+  for (const { name, id } of wanted) subjects.push(await openSubject(name, id, options));
+  if (subjects.every(({ mutants }) => mutants.length === 0))
+    throw new HarnessError('USAGE', `No mutant has an id like ${options.only.join(' or ')}`, {
+      hint: '`imperm mutate --list` shows the ids; `*` stands for anything: --only "rollback/*".',
+    });
+  return subjects;
+}
+
+async function openSubject(
+  name: string | undefined,
+  id: string | undefined,
+  options: { readonly variant: readonly string[]; readonly only: readonly string[] },
+): Promise<Subject> {
+  const file = await findScenario(name);
+  const source = await openScenario(file);
+  const all = selectVariants([source.scenario], {
+    filter: readFilter(options.variant),
+    spread: id === undefined ? 'once' : 'full',
+  });
+  const variant = id === undefined ? all[0] : all.find((each) => each.id === id);
+  if (variant === undefined)
+    throw new HarnessError('USAGE', `${file} has no variant ${id ?? ''} any more`, {
+      hint: 'Begin anew, without --resume.',
+    });
+  const { scenario, axes } = variant;
+  if (scenario.knownBug !== undefined)
+    throw new HarnessError('USAGE', `${scenario.name} is known to break promises as it is`, {
+      place: scenario.knownBug.place,
+      hint: 'Mutants are made of layouts that keep all their promises: what breaks then is broken by the mutant.',
+    });
+  const original = { source, scenario, axes };
+  const mutants = makeMutants(original);
+  const patterns = options.only.map(patternOf);
+  const chosen = mutants.filter(
+    (mutant) => patterns.length === 0 || patterns.some((pattern) => pattern.test(mutant.id)),
+  );
+  return {
+    source: name ?? file,
+    variant,
+    original,
+    made: mutants.length,
+    mutants: await Promise.all(chosen.map((mutant) => know(mutant, original))),
+  };
+}
+
+async function know(mutant: Mutant, original: Original): Promise<KnownMutant> {
+  const decision = await decide(mutant, original);
+  return decision.kind === 'run' ? { mutant, scenario: decision.scenario } : { mutant, decided: decision };
+}
+
+/** `*` stands for anything, slashes included. */
+function patternOf(glob: string): RegExp {
+  const parts = glob.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`);
+}

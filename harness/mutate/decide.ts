@@ -1,0 +1,90 @@
+import { HarnessError } from '../core/index.js';
+import type { Scenario, ScenarioEdit, Step, SystemModel } from '../scenario/index.js';
+import type { Mutant, Original } from './mutant.js';
+
+/** What is known of a mutant before any machine is started. */
+export type Decision =
+  /** It is the same layout. */
+  | { readonly kind: 'equivalent'; readonly reason: string }
+  /** It is refused. */
+  | { readonly kind: 'refused'; readonly by: 'loader'; readonly reason: string }
+  /** Only a machine can tell. */
+  | { readonly kind: 'run'; readonly scenario: Scenario };
+
+/** A system alone: its promises, and what is done with it, are those of the original. */
+const SYSTEM_ALONE: readonly ScenarioEdit[] = [
+  { at: ['promises'], remove: true },
+  { at: ['expect'], remove: true },
+  { at: ['steps'], remove: true },
+];
+
+/**
+ * Decides what can be decided by reading. This is the one place for it: whoever judges a scenario without a machine is asked
+ * here, and answers with `refused`.
+ *
+ * Sound: the loader refuses what NixOS refuses to evaluate, and what cannot work whatever the machine does (nothing starts
+ * the rollback, nothing unlocks a device). Somebody who writes such a layout is told before anything is installed.
+ */
+export async function decide(mutant: Mutant, original: Original): Promise<Decision> {
+  if (mutant.equivalent !== undefined) return { kind: 'equivalent', reason: mutant.equivalent };
+  let scenario: Scenario;
+  try {
+    scenario = await loadMutated(mutant, original);
+  } catch (thrown) {
+    if (!(thrown instanceof HarnessError) || thrown.code !== 'SCENARIO_INVALID') throw thrown;
+    const [problem = thrown.message] = (thrown.details ?? '').split('\n');
+    return { kind: 'refused', by: 'loader', reason: problem.replace(/^\S+:\d+:\d+: /, '') };
+  }
+  const { system, install } = scenario;
+  const isSame =
+    formOf(system) === formOf(original.scenario.system) && install?.text === original.scenario.install?.text;
+  if (isSame)
+    return { kind: 'equivalent', reason: 'the system that is made of it is the same to the letter' };
+  return { kind: 'run', scenario: mutantScenario(original.scenario, { system, install }) };
+}
+
+/** The layout as it is, run in the same way as its mutants. */
+export function controlScenario({ scenario }: Original): Scenario {
+  return mutantScenario(scenario, scenario);
+}
+
+/** A system under the promises of another one. */
+function mutantScenario(
+  original: Scenario,
+  { system, install }: { readonly system: SystemModel; readonly install?: Scenario['install'] | undefined },
+): Scenario {
+  return {
+    ...original,
+    system,
+    promised: original.system,
+    steps: shorten(original.steps),
+    ...(install === undefined ? {} : { install }),
+  };
+}
+
+/** One boot of a new system, one that has something to forget and to keep, and the disk: more of the same shows nothing. */
+function shorten(steps: readonly Step[]): readonly Step[] {
+  const again = steps.findIndex(({ kind }) => kind === 'reboot' || kind === 'power-cut');
+  const first = steps
+    .slice(0, again < 0 ? steps.length : again)
+    .filter(({ kind }) => kind !== 'power-cut-at');
+  const between = first.filter(({ kind }) => kind === 'run' || kind === 'hibernate');
+  return [{ kind: 'boot' }, ...between, { kind: 'reboot' }, { kind: 'power-off' }];
+}
+
+async function loadMutated({ edits }: Mutant, { source, axes }: Original): Promise<Scenario> {
+  const { variants } = await source.load([...edits, ...SYSTEM_ALONE]);
+  const variant = variants.find((each) =>
+    Object.entries(axes).every(([axis, value]) => each.axes[axis as keyof typeof axes] === value),
+  );
+  if (variant === undefined)
+    throw new HarnessError('INTERNAL', 'Internal error: a mutant lacks the variant of its original');
+  return variant.scenario;
+}
+
+/** Everything of a system but where it is written. */
+function formOf(system: SystemModel): string {
+  return JSON.stringify(system, (key, value: unknown) =>
+    key === 'place' || key === 'file' ? undefined : value,
+  );
+}

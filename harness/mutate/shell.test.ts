@@ -1,0 +1,158 @@
+// Scripts are taken apart and changed as text. That every change keeps the grammar is seen by `bash -n`, which reads a
+// script and runs nothing of it.
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+
+import t from 'tap';
+
+import { repositoryRoot } from '../core/index.js';
+import { findScenarios, openScenario } from '../scenario/index.js';
+import { makeMutants } from './make-mutants.js';
+import { mutateScript } from './script-mutants.js';
+import { commandsOf, parseShell } from './shell-statements.js';
+
+const PLACE = { file: 'scenario.yaml', line: 1, col: 1 };
+const NAMES = {
+  devices: ['/dev/mapper/enc'],
+  subvolumes: ['root', 'home', 'root-blank'],
+  kept: new Map([['root', 'home']]),
+};
+
+/** Mutants of a script by id without `s:`, with the text that each has. */
+function mutantsOf(text: string, lines: readonly string[] = [], checks: readonly string[] = []) {
+  const made = mutateScript({
+    what: 's',
+    script: { file: 'a/s.sh', text, place: PLACE },
+    edit: (changed) => ({ at: ['s'], set: changed }),
+    told: { lines, checks },
+    names: NAMES,
+  });
+  return new Map(
+    made.map((mutant) => {
+      const [edit] = mutant.edits;
+      const changed = edit !== undefined && 'set' in edit ? String(edit.set) : '';
+      return [mutant.id.slice(2), { ...mutant, text: changed }];
+    }),
+  );
+}
+
+function statementsOf(text: string): string[] {
+  return parseShell(text).bodies.flatMap((body) =>
+    body.map(({ first, last, isSimple }) => `${String(first)}-${String(last)}${isSimple ? '' : ' compound'}`),
+  );
+}
+
+t.test('statements are lines, and everything that lines open', async (t) => {
+  t.same(statementsOf('a\n# no\n\nb \\\n  c\nd |\n  e && \n f\n'), ['1-1', '4-5', '6-8']);
+  t.same(statementsOf('f() {\n  a\n  b\n}\nf\n').sort(), ['1-4 compound', '2-2', '3-3', '5-5']);
+  t.same(statementsOf('if a; then\n  b\nelse\n  c\nfi\nd').sort(), ['1-5 compound', '2-2', '4-4', '6-6']);
+  t.same(statementsOf('x | while read -r y; do\n  z || return 1\ndone || return 1\n').sort(), [
+    '1-3 compound',
+    '2-2',
+  ]);
+  t.same(statementsOf('if a; then b; fi\n'), ['1-1'], 'on one line');
+  t.same(statementsOf('case a in\n  b) c ;;\nesac\nd\n'), ['1-3 compound', '4-4'], 'as a whole');
+  t.same(statementsOf('echo "a\nb" $(c\nd)\ne\n'), ['1-3', '4-4'], 'quotes and substitutions over lines');
+  t.same(statementsOf('cat <<"END" | x\nfi\n done\nEND\ny\n'), ['1-4', '5-5'], 'a here-document');
+  t.same(statementsOf('cat <<-END\n\tx\n\tEND\ny\n'), ['1-3', '4-4']);
+  t.same(statementsOf("echo 'it # is' \\' $'a\\'b' `x`\ny\n"), ['1-1', '2-2']);
+  t.same(statementsOf('echo done; echo if\n'), ['1-1'], 'only where a command stands');
+});
+
+t.test('commands, those in substitutions included', async (t) => {
+  const words = commandsOf('for x in $(a -o "$1" | b -f 1); do c "$(d e)" >f; done || g\n').map((command) =>
+    command.words.map(({ text }) => text).join(' '),
+  );
+  t.ok(
+    words.includes('a -o "$1"') && words.includes('b -f 1') && words.includes('d e') && words.includes('g'),
+  );
+});
+
+const SCRIPT = `mount --mkdir -o subvol=/ /dev/mapper/enc /mnt
+f() {
+  btrfs subvolume delete "/mnt/$1" || return 1
+}
+[ -e /mnt/root ] || exit 1
+f root
+echo "never promised"
+echo "Restored /root"
+umount /mnt
+`;
+
+t.test('every operator changes exactly its place', async (t) => {
+  const mutants = mutantsOf(SCRIPT, ['Restored /root']);
+  const line = (id: string, number: number): string | undefined =>
+    mutants.get(id)?.text.split('\n')[number - 1];
+  t.equal(line('6/drop', 6), ':');
+  t.equal(mutants.get('2/drop')?.text, SCRIPT.replace(/f\(\) \{[^}]*\}/, ':'), 'a function as a whole');
+  t.equal(line('3/drop', 3), '  :', 'its body by itself');
+  t.equal(
+    mutants.get('6/swap')?.text,
+    SCRIPT.replace('f root\necho "never promised"', 'echo "never promised"\nf root'),
+  );
+  t.equal(line('5/exit-0', 5), '[ -e /mnt/root ] || exit 0');
+  t.equal(line('3/return-0', 3), '  btrfs subvolume delete "/mnt/$1" || return 0');
+  t.equal(line('5/guard-drop', 5), '[ -e /mnt/root ]');
+  t.equal(line('1/option:--mkdir/drop', 1), 'mount -o subvol=/ /dev/mapper/enc /mnt');
+  t.equal(line('1/option:-o subvol=//drop', 1), 'mount --mkdir /dev/mapper/enc /mnt');
+  t.equal(line('1/name:/dev/mapper/enc/misspell', 1), 'mount --mkdir -o subvol=/ /dev/mapper/encc /mnt');
+  t.equal(line('6/name:root/misspell', 6), 'f roott');
+  t.equal(line('6/name:root/home', 6), 'f home');
+  t.notOk(
+    [...mutants.keys()].some((id) => id.startsWith('8/name')),
+    'a message is no name',
+  );
+  for (const [id, { text, title, missing, place }] of mutants) {
+    t.not(text, SCRIPT, `${id} differs`);
+    t.ok(title !== '' && missing !== '' && place.file === 'a/s.sh', `${id} says what and where`);
+  }
+});
+
+t.test('only what nobody could notice is called equivalent', async (t) => {
+  const idle = (id: string, text = SCRIPT, lines = ['Restored /root'], checks: string[] = []): unknown =>
+    mutantsOf(text, lines, checks).get(id)?.equivalent;
+  t.match(idle('7/drop'), /nobody promises/);
+  t.equal(idle('8/drop'), undefined, 'promised');
+  t.equal(idle('7/drop', SCRIPT, []), undefined, 'the only log may be this line');
+  t.equal(
+    idle('7/drop', SCRIPT, ['Restored /root'], ['journalctl -b | grep never']),
+    undefined,
+    'a check reads the log',
+  );
+  t.equal(idle('7/drop', SCRIPT.replace('never promised', '$what')), undefined, 'it may say anything');
+  t.equal(idle('7/drop', SCRIPT.replace('promised"', 'promised" >/mnt/file')), undefined, 'it is a file');
+  t.equal(
+    idle('7/drop', SCRIPT.replace('promised"', 'promised" || exit 1')),
+    undefined,
+    'something depends on it',
+  );
+  t.equal(
+    idle('3/drop', SCRIPT.replace('btrfs subvolume delete "/mnt/$1" || return 1', 'echo x')),
+    undefined,
+    'it is an exit code',
+  );
+  t.match(idle('1/swap'), /function f is defined/);
+  t.equal(idle('2/swap', SCRIPT.replace('[ -e /mnt/root ]', 'f x')), undefined, 'it is called there');
+});
+
+t.test('every mutant of a shipped script is still a script', async (t) => {
+  let count = 0;
+  for (const file of await findScenarios(path.join(repositoryRoot, 'scenarios'))) {
+    const source = await openScenario(file);
+    for (const { scenario, axes } of source.scenario.variants.filter(
+      ({ axes: { disk, sectorSize } }, _, [first]) =>
+        disk === first?.axes.disk && sectorSize === first.axes.sectorSize,
+    )) {
+      if (scenario.knownBug !== undefined) continue;
+      for (const { id, edits } of makeMutants({ source, scenario, axes })) {
+        const [edit] = edits;
+        if (edit === undefined || !('set' in edit) || !/^(rollback\/script|install):/.test(id)) continue;
+        const { text } = edit.set as { text: string };
+        const read = spawnSync('bash', ['-n'], { input: text, encoding: 'utf8' });
+        if (read.status !== 0) t.fail(`${file} ${id}: ${read.stderr}\n${text}`);
+        count += 1;
+      }
+    }
+  }
+  t.ok(count > 100, `${String(count)} scripts`);
+});
