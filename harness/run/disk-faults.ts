@@ -17,12 +17,11 @@ delete_all() {
 }
 plant() { mkdir -p "$(dirname "${TOP}/$1")"; btrfs -q subvolume create "${TOP}/$1"; echo planted >"${TOP}/$1/planted"; }
 fill() {
-  local free
-  free=$(df --output=avail --block-size=1M "$1" | tail -n 1)
-  fallocate -l "$((free * 95 / 100))M" "$1/imperm-fill" || true
+  local count=0
+  while fallocate -l 64M "$1/imperm-fill-$count" 2>/dev/null; do count=$((count + 1)); done
+  rm -f "$1/imperm-fill-$count"
   sync
-  ! cat /dev/zero >"$1/imperm-fill-rest" 2>/dev/null
-  ! head -c 1 /dev/zero >"$1/imperm-fill-end" 2>/dev/null || [ ! -s "$1/imperm-fill-end" ]
+  if cat /dev/zero >"$1/imperm-fill-rest" 2>/dev/null; then echo 'it never was full'; return 1; fi
   sync
 }
 label() {
