@@ -17,7 +17,11 @@ import {
 import { checkScript, checkUnlocked, checkUnmounted } from './check-session.js';
 import { checkSecureBoot } from './secure-boot.js';
 import type { JournalLine } from './evidence.js';
+import { UNIT_STARTING } from './manager-lines.js';
 import type { BootContext, Finding } from './finding.js';
+
+/** The unit that mounts the root in stage 1. */
+const ROOT_MOUNT = 'sysroot.mount';
 
 /** Everything a scenario promises of a running system, looked at in one boot. */
 export function checkBoot(context: BootContext): Finding[] {
@@ -96,7 +100,11 @@ export function checkFailedBoot(
   scenario: Scenario,
   options: { readonly boot: number; readonly journal: readonly JournalLine[] },
 ): Finding[] {
-  const context = { scenario, evidence: { journal: options.journal } };
+  const { journal } = options;
+  const context = { scenario, evidence: { journal } };
+  // Of a boot that did not come to mount its root the order says nothing.
+  const mounts = journal.some(({ about, messageId }) => about === ROOT_MOUNT && messageId === UNIT_STARTING);
+  if (scenario.system.stage1 === 'systemd' && !mounts) return [];
   return scenario.promises.flatMap((promise) =>
     promise.kind === 'rollback-order'
       ? [{ promise, boot: options.boot, ...checkRollbackOrder(promise, context) }]

@@ -68,3 +68,15 @@ void t.test('a device that did not come, and why it may not have', (t) => {
   t.equal(causeOf('/dev/mapper/cryptfs'), 'Stage 1 gave up waiting for /dev/mapper/cryptfs.');
   t.end();
 });
+
+void t.test('a passphrase that was wrong too often', (t) => {
+  const causeOf = (message: string): string | undefined =>
+    explainStuckBoot(scenario, { journal: lines(message), disk: whole })?.cause;
+  t.match(causeOf('Too many attempts to activate; giving up.'), /wrong too often.*tries=0/);
+  t.equal(
+    causeOf('Failed to activate with specified passphrase. (Passphrase incorrect?)'),
+    undefined,
+    'once is not',
+  );
+  t.end();
+});

@@ -12,6 +12,7 @@ export interface StuckCause {
 /** What btrfs says of every subvolume that it deletes. */
 const DELETED = /Delete subvolume [^']*'([^']+)'/;
 const NO_SUBVOLUME = /Not a Btrfs subvolume|not a valid root subvolume|Not a subvolume/i;
+const TOO_OFTEN = /Too many attempts to activate/;
 const TIMED_OUT = /Timed out waiting for device (\S+?)\.?$/;
 
 /**
@@ -26,7 +27,8 @@ export function explainStuckBoot(
   return (
     explainDeleted(scenario, evidence.journal) ??
     explainNoRoot(scenario, evidence) ??
-    explainTimeOut(scenario, evidence.journal)
+    explainTimeOut(scenario, evidence.journal) ??
+    explainRefused(evidence.journal)
   );
 }
 
@@ -98,6 +100,17 @@ function explainTimeOut({ system }: Scenario, journal: readonly JournalLine[]): 
         ? ' If it lies in LUKS, the time runs while the passphrase is waited for, 90 seconds by default: name it by its mapping (/dev/mapper/…), for which systemd waits without end, or add the option x-systemd.device-timeout=infinity (nixpkgs#250003).'
         : ''
     }`,
+    evidence: [formatJournalLine(line)],
+  };
+}
+
+/** The one who types was wrong too often for systemd, whatever the rollback would have done. */
+function explainRefused(journal: readonly JournalLine[]): StuckCause | undefined {
+  const line = journal.find(({ message }) => TOO_OFTEN.test(message));
+  if (line === undefined) return undefined;
+  return {
+    cause:
+      'The passphrase was wrong too often, and systemd gave up. Of the three tries that it gives by default, releases before mid-2026 count the first mistake twice (systemd#38495, nixpkgs#534360): the option tries=0 of crypttab lets people try for ever.',
     evidence: [formatJournalLine(line)],
   };
 }

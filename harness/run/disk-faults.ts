@@ -51,20 +51,22 @@ export function diskFaults(
 ): Collection<void> {
   const { device, isInstalled, boundary } = options;
   const luks = isInstalled ? scenario.system.luks : [];
-  const btrfs = isInstalled
-    ? scenario.system.fileSystems.find(
-        ({ fsType, device: from }) => fsType === 'btrfs' && from.startsWith('/dev/'),
-      )
-    : undefined;
+  const devices = scenario.system.fileSystems.flatMap(({ fsType, device: from }) =>
+    isInstalled && fsType === 'btrfs' && from.startsWith('/dev/') ? [from] : [],
+  );
   const open = [
     'settle',
     ...luks.map(
       (each) =>
         `cryptsetup open --key-file ${PASSPHRASE_FILE} ${quote(each.device)} ${quote(each.name)} && settle`,
     ),
-    ...(btrfs === undefined
+    // The name of one may be what a fault is about to make.
+    ...(devices.length === 0
       ? []
-      : [`mkdir -p ${TOP} && mount -t btrfs -o subvolid=5 ${quote(btrfs.device)} ${TOP}`]),
+      : [
+          `for btrfs in ${[...new Set(devices)].map(quote).join(' ')}; do [ ! -b "$btrfs" ] || break; done`,
+          `mkdir -p ${TOP} && mount -t btrfs -o subvolid=5 "$btrfs" ${TOP}`,
+        ]),
   ];
   const close = [
     `umount -R ${SCRATCH}/* 2>/dev/null`,

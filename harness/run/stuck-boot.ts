@@ -72,8 +72,8 @@ export async function reportStuckBoot(
     expected: 'a booted system that answers',
     found: error.message,
     cause:
-      wrongOrder?.cause ??
       told?.cause ??
+      wrongOrder?.cause ??
       explainRefusal(scenario, error.message) ??
       (hardware === undefined
         ? 'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.'

@@ -84,11 +84,7 @@ export const FAULT_SHAPE = {
   passphrase: z
     .strictObject({
       after: duration.optional(),
-      wrong: z
-        .int()
-        .min(0, 'must not be negative')
-        .max(2, 'must be at most 2: systemd asks three times')
-        .default(0),
+      wrong: z.int().min(0, 'must not be negative').max(5, 'must be at most 5').default(0),
     })
     .meta({
       description:
