@@ -185,6 +185,36 @@ void t.test('a good boot keeps every promise', (t) => {
   t.end();
 });
 
+void t.test('a tmpfs has the size that is asked for', (t) => {
+  const look = (asked: string, size: string | undefined, memoryKiB?: number): string => {
+    const promise = {
+      kind: 'mounted' as const,
+      id: 'mounted:/',
+      title: 'x',
+      place: PLACE,
+      mountPoint: '/',
+      device: 'none',
+      fsType: 'tmpfs',
+      options: [`size=${asked}`, 'mode=755'],
+    };
+    const options = ['rw', ...(size === undefined ? [] : [`size=${size}`]), 'mode=755'];
+    const root = { mountPoint: '/', root: '/', fsType: 'tmpfs', source: 'none', options };
+    const of = { ...scenario, promises: [promise] };
+    const memory = memoryKiB === undefined ? {} : { memoryKiB };
+    return explain(checkBoot(contextOf({ mounts: [root], ...memory }, of)), 'mounted:/');
+  };
+  const kept = 'nothing found | ';
+  t.equal(look('512M', '524288k'), kept);
+  t.equal(look('1G', '1048576k', 2_000_000), kept);
+  t.equal(look('25%', '492000k', 2_000_000), kept, 'the memory was a little less then');
+  t.equal(look('50%', undefined, 2_000_000), kept, 'the default is not shown');
+  t.equal(look('25%', '492000k'), kept, 'nobody knows the memory');
+  t.match(look('512M', '1048576k'), /the size is 1048576k/);
+  t.match(look('25%', '1800000k', 2_000_000), /the size is 1800000k/);
+  t.match(look('25%', undefined, 2_000_000), /the size is the default/);
+  t.end();
+});
+
 void t.test('a declared link is one, holds what it should and leads to something', (t) => {
   const path = '/var/lib/docker';
   const source = '/persist/var/lib/docker';

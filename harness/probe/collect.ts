@@ -77,6 +77,7 @@ export function collectBootEvidence(
     // What it says of itself; nothing where the layout has lost the file.
     { name: 'os', command: '(. /etc/os-release && echo "$ID") 2>/dev/null; true' },
     { name: 'clock', command: `read -r uptime rest </proc/uptime; echo "$uptime $EPOCHSECONDS"` },
+    { name: 'memory', command: "sed -n 's/^MemTotal: *\\([0-9]*\\) kB$/\\1/p' /proc/meminfo" },
     { name: 'state', command: 'systemctl is-system-running' },
     { name: 'mounts', command: 'cat /proc/self/mountinfo' },
     {
@@ -196,6 +197,7 @@ function readCanaries(results: ReadonlyMap<string, SectionResult>): PlantedEvide
 
 function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionResult>): BootEvidence {
   const [uptime = '', clock = ''] = text(results, 'clock').split(' ');
+  const memoryKiB = Number(text(results, 'memory'));
   const journal = lines(results, 'journal').map(parseJournalLine);
   const startup = journal.find(({ messageId }) => messageId === STARTUP_FINISHED);
   const devices = lines(results, 'devices');
@@ -210,6 +212,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
     nonce: text(results, 'nonce'),
     os: text(results, 'os'),
     uptimeS: Number(uptime),
+    ...(memoryKiB > 0 ? { memoryKiB } : {}),
     clockS: Number(clock),
     state: text(results, 'state'),
     mounts: lines(results, 'mounts').map(parseMount),

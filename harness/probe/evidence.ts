@@ -41,6 +41,8 @@ export interface BootEvidence {
   /** The `ID` of its os-release: `debian`, `nixos`. Empty when there is none. */
   readonly os: string;
   readonly uptimeS: number;
+  /** Memory that the kernel has. */
+  readonly memoryKiB?: number;
   /** `running`, `degraded` … */
   readonly state: string;
   readonly mounts: readonly Mount[];
