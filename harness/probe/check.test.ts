@@ -128,6 +128,7 @@ const GOOD: BootEvidence = {
   journal: JOURNAL,
   rootSubvolume: { uuid: 'second', parentUuid: '-', createdS: 1004, path: 'root' },
   subvolumes: [{ id: 300, path: 'root', uuid: 'second' }],
+  accounts: { users: new Map([['root', 0]]), groups: new Map([['root', 0]]) },
   paths: watched(),
   hostKeys: new Map(scenario.system.openssh.hostKeys.map(({ path: file }) => [file, 'key'])),
   canaries: new Map(),
@@ -212,6 +213,30 @@ void t.test('a tmpfs has the size that is asked for', (t) => {
   t.match(look('512M', '1048576k'), /the size is 1048576k/);
   t.match(look('25%', '1800000k', 2_000_000), /the size is 1800000k/);
   t.match(look('25%', undefined, 2_000_000), /the size is the default/);
+  t.end();
+});
+
+void t.test('a persisted directory belongs to whom the scenario says', (t) => {
+  const [directory] = DIRECTORIES;
+  if (directory === undefined) throw new Error('nothing is persisted');
+  const { path, source } = directory;
+  const look = (promised: { user?: string; group?: string }, owner: { uid: number; gid: number }): string => {
+    const base = { kind: 'kept' as const, id: 'kept:x', title: 'x', place: PLACE, of: 'directory' as const };
+    const of = { ...scenario, promises: [{ ...base, path, source, ...promised }] };
+    const both = [path, source].map((each) => [each, facts(each, '1:1', owner)] as const);
+    const accounts = { users: new Map([['alice', 1000]]), groups: new Map([['users', 100]]) };
+    const context = { ...contextOf({ paths: new Map(both), accounts }, of), planted: [] };
+    return explain(checkBoot(context), 'kept:x');
+  };
+  const kept = 'nothing found | ';
+  t.equal(look({}, { uid: 7, gid: 7 }), kept, 'nothing is said');
+  t.equal(look({ user: 'alice', group: 'users' }, { uid: 1000, gid: 100 }), kept);
+  t.match(
+    look({ user: 'alice' }, { uid: 0, gid: 100 }),
+    /it has the user 0 \| Owner and mode are applied only/,
+  );
+  t.match(look({ group: 'users' }, { uid: 1000, gid: 0 }), /it has the group 0/);
+  t.match(look({ user: 'bob' }, { uid: 0, gid: 0 }), /user 0/, 'nobody is called so');
   t.end();
 });
 

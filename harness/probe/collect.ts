@@ -1,5 +1,6 @@
 import { HarnessError, quote } from '../core/index.js';
 import { type KeptPromise, promisedSystem, type Scenario } from '../scenario/index.js';
+import { accountsCommand, parseAccounts } from './accounts.js';
 import type { BootEvidence, Mount, PlantedEvidence } from './evidence.js';
 import { imageBootSections, parseImageBoot } from './collect-image.js';
 import { parseJournalLine } from './journal-line.js';
@@ -109,6 +110,7 @@ export function collectBootEvidence(
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
     { name: 'paths', command: watchedFind },
+    { name: 'accounts', command: accountsCommand(scenario) },
     {
       name: 'path-digests',
       command: `for path in ${digestPaths.map(quote).join(' ')}; do [ -f "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sha256sum -z; true`,
@@ -238,6 +240,7 @@ function parseBootEvidence(boot: number, results: ReadonlyMap<string, SectionRes
       digests: bytes(results, 'path-digests'),
       attributes: Buffer.alloc(0),
     }),
+    accounts: parseAccounts(lines(results, 'accounts')),
     hostKeys: new Map(
       bytes(results, 'host-keys')
         .toString('utf8')
