@@ -1,6 +1,7 @@
 import { distance } from 'fastest-levenshtein';
 
 import type { KeptPromise } from '../scenario/index.js';
+import { describeOtherOwner } from './accounts.js';
 import { type BootContext, count, type Finding, findMount } from './finding.js';
 import type { FileFacts } from './listing.js';
 
@@ -47,6 +48,9 @@ export function checkKept(promise: KeptPromise, context: BootContext): Outcome {
   };
 }
 
+const APPLIED_ONCE =
+  'Owner and mode are applied only when the directory is made in the persistent store; it was there before, or its parent was made first by somebody else.';
+
 /** A persisted path has to be the same file as its source in the persistent store. */
 function findMisplaced(promise: KeptPromise, context: BootContext): Outcome | undefined {
   if (promise.source === undefined) return undefined;
@@ -76,13 +80,20 @@ function findMisplaced(promise: KeptPromise, context: BootContext): Outcome | un
       cause: explainLoss(promise, context),
     };
   }
+  const owner = describeOtherOwner(promise, there, context.evidence.accounts);
+  if (owner !== undefined)
+    return {
+      status: 'fail',
+      expected: `${promise.source} has the ${owner.expected}`,
+      found: `it has the ${owner.found}`,
+      cause: APPLIED_ONCE,
+    };
   if (promise.mode !== undefined && there.mode.padStart(4, '0') !== promise.mode) {
     return {
       status: 'fail',
       expected: `mode ${promise.mode}`,
       found: `${promise.source} has mode ${there.mode.padStart(4, '0')}`,
-      cause:
-        'Owner and mode are applied only when the directory is made in the persistent store; it was there before, or its parent was made first by somebody else.',
+      cause: APPLIED_ONCE,
     };
   }
   return undefined;

@@ -1,6 +1,7 @@
 import type { MountedPromise, Scenario, ScenarioPromise } from '../scenario/index.js';
 import type { Mount } from './evidence.js';
 import { type BootContext, count, type Finding, findMount } from './finding.js';
+import { describeOtherSize } from './tmpfs-size.js';
 
 type Outcome = Omit<Finding, 'promise' | 'boot'>;
 type Of<K extends ScenarioPromise['kind']> = Extract<ScenarioPromise, { kind: K }>;
@@ -34,6 +35,11 @@ export function checkMounted(promise: MountedPromise, context: BootContext): Out
       hasOption(mount.options, option)
         ? undefined
         : `the option ${option} is missing (${mount.options.join(',')})`,
+    ),
+    ...promise.options.map((option) =>
+      promise.fsType === 'tmpfs' && mount.fsType === 'tmpfs' && option.startsWith('size=')
+        ? describeOtherSize(option.slice('size='.length), mount.options, context.evidence.memoryKiB)
+        : undefined,
     ),
   ].filter((text) => text !== undefined);
   if (wrong.length > 0) return { status: 'fail', expected, found: wrong.join('; ') };

@@ -128,6 +128,7 @@ const GOOD: BootEvidence = {
   journal: JOURNAL,
   rootSubvolume: { uuid: 'second', parentUuid: '-', createdS: 1004, path: 'root' },
   subvolumes: [{ id: 300, path: 'root', uuid: 'second' }],
+  accounts: { users: new Map([['root', 0]]), groups: new Map([['root', 0]]) },
   paths: watched(),
   hostKeys: new Map(scenario.system.openssh.hostKeys.map(({ path: file }) => [file, 'key'])),
   canaries: new Map(),
@@ -182,6 +183,60 @@ void t.test('a good boot keeps every promise', (t) => {
   const later = ['disk-clean', 'console-clean', 'login'];
   const looked = scenario.promises.filter(({ kind }) => !later.includes(kind));
   t.equal(findings.length, looked.length, 'every promise was looked at');
+  t.end();
+});
+
+void t.test('a tmpfs has the size that is asked for', (t) => {
+  const look = (asked: string, size: string | undefined, memoryKiB?: number): string => {
+    const promise = {
+      kind: 'mounted' as const,
+      id: 'mounted:/',
+      title: 'x',
+      place: PLACE,
+      mountPoint: '/',
+      device: 'none',
+      fsType: 'tmpfs',
+      options: [`size=${asked}`, 'mode=755'],
+    };
+    const options = ['rw', ...(size === undefined ? [] : [`size=${size}`]), 'mode=755'];
+    const root = { mountPoint: '/', root: '/', fsType: 'tmpfs', source: 'none', options };
+    const of = { ...scenario, promises: [promise] };
+    const memory = memoryKiB === undefined ? {} : { memoryKiB };
+    return explain(checkBoot(contextOf({ mounts: [root], ...memory }, of)), 'mounted:/');
+  };
+  const kept = 'nothing found | ';
+  t.equal(look('512M', '524288k'), kept);
+  t.equal(look('1G', '1048576k', 2_000_000), kept);
+  t.equal(look('25%', '492000k', 2_000_000), kept, 'the memory was a little less then');
+  t.equal(look('50%', undefined, 2_000_000), kept, 'the default is not shown');
+  t.equal(look('25%', '492000k'), kept, 'nobody knows the memory');
+  t.match(look('512M', '1048576k'), /the size is 1048576k/);
+  t.match(look('25%', '1800000k', 2_000_000), /the size is 1800000k/);
+  t.match(look('25%', undefined, 2_000_000), /the size is the default/);
+  t.end();
+});
+
+void t.test('a persisted directory belongs to whom the scenario says', (t) => {
+  const [directory] = DIRECTORIES;
+  if (directory === undefined) throw new Error('nothing is persisted');
+  const { path, source } = directory;
+  const look = (promised: { user?: string; group?: string }, owner: { uid: number; gid: number }): string => {
+    const base = { kind: 'kept' as const, id: 'kept:x', title: 'x', place: PLACE, of: 'directory' as const };
+    const of = { ...scenario, promises: [{ ...base, path, source, ...promised }] };
+    const both = [path, source].map((each) => [each, facts(each, '1:1', owner)] as const);
+    const accounts = { users: new Map([['alice', 1000]]), groups: new Map([['users', 100]]) };
+    const context = { ...contextOf({ paths: new Map(both), accounts }, of), planted: [] };
+    return explain(checkBoot(context), 'kept:x');
+  };
+  const kept = 'nothing found | ';
+  t.equal(look({}, { uid: 7, gid: 7 }), kept, 'nothing is said');
+  t.equal(look({ user: 'alice', group: 'users' }, { uid: 1000, gid: 100 }), kept);
+  t.match(
+    look({ user: 'alice' }, { uid: 0, gid: 100 }),
+    /it has the user 0 \| Owner and mode are applied only/,
+  );
+  t.match(look({ group: 'users' }, { uid: 1000, gid: 0 }), /it has the group 0/);
+  t.match(look({ user: 'bob' }, { uid: 0, gid: 0 }), /user 0/, 'nobody is called so');
   t.end();
 });
 

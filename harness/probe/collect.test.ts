@@ -15,6 +15,7 @@ import { parseSubvolumes } from './subvolumes.js';
 import type { DiskEvidence } from './evidence.js';
 import { collectInstallEvidence, inspectDisk } from './inspect.js';
 import { listingCommands, parseListing } from './listing.js';
+import { accountsCommand, parseAccounts } from './accounts.js';
 import { parseSections, renderSections, type Section } from './sections.js';
 
 const BOUNDARY = 'b0undary';
@@ -42,6 +43,21 @@ function answer(
 }
 
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_value, index) => index));
+
+void t.test('users and groups that own something are asked for their numbers', (t) => {
+  const kept = { kind: 'kept' as const, id: 'kept:/srv', title: 'x', path: '/srv', of: 'directory' as const };
+  const place = { file: 'scenario.yaml', line: 1, col: 1 };
+  const promises = [
+    { ...kept, place, user: 'root', group: 'root' },
+    { ...kept, place, user: 'no-such-user-here' },
+  ];
+  const { stdout } = runBash(accountsCommand({ ...scenario, promises }));
+  const { users, groups } = parseAccounts(stdout.toString('utf8').split('\n'));
+  t.strictSame([...users], [['root', 0]]);
+  t.strictSame([...groups], [['root', 0]]);
+  t.equal(accountsCommand({ ...scenario, promises: [] }), 'true', 'nobody is asked');
+  t.end();
+});
 
 void t.test('sections come back byte by byte, with their exit codes', (t) => {
   const file = path.join(t.testdir({ all: ALL_BYTES }), 'all');

@@ -1,5 +1,6 @@
 import { HarnessError, quote } from '../core/index.js';
 import { type KeptPromise, promisedSystem, type Scenario } from '../scenario/index.js';
+import { accountsCommand, parseAccounts } from './accounts.js';
 import type { BootEvidence, Mount, PlantedEvidence } from './evidence.js';
 import { imageBootSections, parseImageBoot } from './collect-image.js';
 import { parseJournalLine } from './journal-line.js';
@@ -79,6 +80,7 @@ export function collectBootEvidence(
     // What it says of itself; nothing where the layout has lost the file.
     { name: 'os', command: '(. /etc/os-release && echo "$ID") 2>/dev/null; true' },
     { name: 'clock', command: `read -r uptime rest </proc/uptime; echo "$uptime $EPOCHSECONDS"` },
+    { name: 'memory', command: "sed -n 's/^MemTotal: *\\([0-9]*\\) kB$/\\1/p' /proc/meminfo" },
     { name: 'state', command: 'systemctl is-system-running' },
     { name: 'mounts', command: 'cat /proc/self/mountinfo' },
     {
@@ -110,6 +112,7 @@ export function collectBootEvidence(
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
     { name: 'paths', command: watchedFind },
+    { name: 'accounts', command: accountsCommand(scenario) },
     {
       name: 'path-digests',
       command: `for path in ${digestPaths.map(quote).join(' ')}; do [ -f "$path" ] && printf '%s\\0' "$path"; done | xargs -0 -r sha256sum -z; true`,
@@ -204,6 +207,7 @@ function parseBootEvidence(
   }: { readonly results: ReadonlyMap<string, SectionResult>; readonly units: readonly string[] },
 ): BootEvidence {
   const [uptime = '', clock = ''] = text(results, 'clock').split(' ');
+  const memoryKiB = Number(text(results, 'memory'));
   const journal = lines(results, 'journal')
     .map(parseJournalLine)
     // The kernel's log also has what systemd said early of units that nobody asks for.
@@ -223,6 +227,7 @@ function parseBootEvidence(
     nonce: text(results, 'nonce'),
     os: text(results, 'os'),
     uptimeS: Number(uptime),
+    ...(memoryKiB > 0 ? { memoryKiB } : {}),
     clockS: Number(clock),
     state: text(results, 'state'),
     mounts: lines(results, 'mounts').map(parseMount),
@@ -248,6 +253,7 @@ function parseBootEvidence(
       digests: bytes(results, 'path-digests'),
       attributes: Buffer.alloc(0),
     }),
+    accounts: parseAccounts(lines(results, 'accounts')),
     hostKeys: new Map(
       bytes(results, 'host-keys')
         .toString('utf8')

@@ -33,6 +33,12 @@ export interface Subvolume {
   readonly parentUuid?: string;
 }
 
+/** Numbers of users and groups, as far as a scenario says that they own something. */
+export interface Accounts {
+  readonly users: ReadonlyMap<string, number>;
+  readonly groups: ReadonlyMap<string, number>;
+}
+
 /** All that was read from the running system in one boot. */
 export interface BootEvidence {
   readonly boot: number;
@@ -41,6 +47,8 @@ export interface BootEvidence {
   /** The `ID` of its os-release: `debian`, `nixos`. Empty when there is none. */
   readonly os: string;
   readonly uptimeS: number;
+  /** Memory that the kernel has. */
+  readonly memoryKiB?: number;
   /** `running`, `degraded` … */
   readonly state: string;
   readonly mounts: readonly Mount[];
@@ -78,6 +86,7 @@ export interface BootEvidence {
   readonly subvolumes: readonly Subvolume[];
   /** Facts about single paths: persisted files and directories on both sides, the mount point of the ESP. */
   readonly paths: Listing;
+  readonly accounts: Accounts;
   /** SHA-256 by path; a key that is not there is left out. */
   readonly hostKeys: ReadonlyMap<string, string>;
   /** Absent for a system that was installed. */
