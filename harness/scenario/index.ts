@@ -15,5 +15,6 @@ export { findScenarios, loadScenario, loadScenarios } from './load.js';
 export { scenarioJsonSchema } from './json-schema.js';
 export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';
 export { escapeUnitPath } from './unit-name.js';
+export { suggest } from './problem.js';
 export type { AxisValues, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
 export { whyNotNixos } from './nixos-limits.js';
