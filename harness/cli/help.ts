@@ -91,3 +91,24 @@ Examples:
   imperm check --list                          every lint, why it matters, and the scenario that shows it
 
 Exit codes: 0 nothing that counts, 1 a warning, 2 a scenario or the command line is wrong.`;
+
+/** After the help of `imperm new`. */
+export const NEW_HELP = `
+At a terminal it asks for what no option says; elsewhere what is not said has a default. The file is complete and explains
+every key; its scripts, and a schema for editors, are written beside it, and nothing that is there is overwritten. What it
+makes is a layout that imperm check finds nothing in.
+
+  --root btrfs-rollback   a btrfs subvolume that stage 1 deletes and makes anew (the default)
+  --root btrfs-snapshot   a btrfs subvolume that stage 1 rolls back to a blank snapshot
+  --root tmpfs            the root lies in memory, everything that lasts on ext4
+
+With --from the file holds only what differs from another scenario, with examples of what people change: a bug report is
+mostly written so.
+
+Examples:
+  imperm new
+  imperm new laptop.yaml --root btrfs-snapshot --luks tpm2 --keep /var/lib/bluetooth --user alice
+  imperm new server/scenario.yaml --root tmpfs --luks none --stage1 scripted --disk nvme
+  imperm new my-bug.yaml --from btrfs-luks-rollback
+
+Exit codes: 0 written, 2 the command line is wrong, or a file is there already.`;

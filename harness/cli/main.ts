@@ -7,10 +7,12 @@ import { asHarnessError, EXIT, readEnvironment, repositoryRoot } from '../core/i
 import { check, type CheckOptions } from './check.js';
 import { doctor } from './doctor.js';
 import { checkHardware } from './hardware.js';
-import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP } from './help.js';
+import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
+import { ask } from './ask.js';
+import { DISKS, LUKS, makeNew, type NewOptions, ROOTS, STAGES } from './new/index.js';
 import { nix } from './nix.js';
 import type { HostOptions } from './options.js';
 import { renderError } from './render-error.js';
@@ -167,6 +169,22 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--all', 'every scenario in scenarios/', false)
     .action(async (names: string[], options: Parameters<typeof plan>[1]) => {
       await plan(names, options, environment);
+    });
+  command('new', 'make a scenario file that runs: by a few questions, or from another scenario')
+    .argument('[file]', 'what to write (default: my-layout.yaml)')
+    .addOption(new Option('--root <kind>', 'how the root is emptied').choices(ROOTS))
+    .addOption(new Option('--luks <kind>', 'what opens the disk').choices(LUKS))
+    .addOption(new Option('--stage1 <kind>', 'kind of stage 1').choices(STAGES))
+    .addOption(new Option('--disk <bus>', 'how the disk is attached').choices(DISKS))
+    .option('--keep <directory...>', 'directories to keep')
+    .option('--keep-file <file...>', 'single files to keep')
+    .option('--user <name...>', 'users besides root')
+    .option('--title <text>', 'the layout in one line (default: its name)')
+    .option('--from <scenario>', 'differ from this scenario, a name below scenarios/ or a file')
+    .addHelpText('after', NEW_HELP)
+    .action(async (file: string | undefined, options: NewOptions) => {
+      const canAsk = process.stdin.isTTY && process.stderr.isTTY && !environment.ci;
+      process.stdout.write(await makeNew(file, options, canAsk ? ask : undefined));
     });
   command('check', 'look for known faults in scenarios, without a machine')
     .argument('[scenario...]', 'names below scenarios/, or files')

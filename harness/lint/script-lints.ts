@@ -7,7 +7,7 @@ import {
   makesWritable,
   type RollbackScript,
 } from './rollback-script.js';
-import type { ShellCommand } from './shell.js';
+import { findSyntaxError, type ShellCommand } from './shell.js';
 import { whyNotThere } from './stage-one.js';
 
 function callsOf(script: RollbackScript | undefined, verb: string): RollbackScript['subvolumeCalls'] {
@@ -44,6 +44,26 @@ function hits(places: readonly ShellCommand[], message: string): readonly Hit[] 
 
 /** Lints about what the script of the rollback does. */
 export const SCRIPT_LINTS: readonly Lint[] = [
+  {
+    name: 'script-unreadable',
+    reason:
+      'A shell that does not understand a script does not run it to its end, and scripted stage 1, of which it becomes a part, does not start at all.',
+    advice: 'Correct it; "bash -n FILE" says the same. The lints about scripts had nothing to look at.',
+    shownBy: [],
+    saidBy: 'bash -n, which the unit tests compare it with',
+    find: ({ system, rollback }: LintSubject): readonly Hit[] => {
+      if (rollback === undefined) return [];
+      const error = findSyntaxError(system.stage1 === 'systemd' ? rollback.script : rollback.scripted.script);
+      return error === undefined
+        ? []
+        : [
+            {
+              place: error.place,
+              message: `the script of the rollback is no shell script: ${error.message}`,
+            },
+          ];
+    },
+  },
   {
     name: 'tool-missing',
     reason:

@@ -54,6 +54,14 @@ export function readShell(script: Script): ShellScript | undefined {
   return new Reader(script).read(root);
 }
 
+/** Where a script stops to be one. @returns Undefined when it is understood. */
+export function findSyntaxError(
+  script: Script,
+): { readonly place: Place; readonly message: string } | undefined {
+  const [error] = parse(script.text).errors ?? [];
+  return error === undefined ? undefined : { place: placeIn(script, error.pos), message: error.message };
+}
+
 /** Commands that run the command that follows their options. */
 const WRAPPERS = new Set(['command', 'builtin', 'exec', 'env', 'nice', 'xargs', 'time']);
 /** Their options that take the next word along. */
@@ -165,7 +173,7 @@ class Reader {
     );
     const pipeline = context.pipeline === 0 ? (this.#pipelines += 1) : context.pipeline;
     if (node.name !== undefined) {
-      const place = this.#placeOf(node.pos);
+      const place = placeIn(this.#script, node.pos);
       const command = { ...context, pipeline, place, writes };
       this.#commands.push({ ...command, words });
       const inner = unwrap(words);
@@ -197,14 +205,13 @@ class Reader {
       return this.#expand(value, depth + 1);
     });
   }
+}
 
-  /** Of a script that stands in the scenario itself, only where it begins is known. */
-  #placeOf(offset: number): Place {
-    const { file, text, place } = this.#script;
-    if (file === place.file) return place;
-    const before = text.slice(0, offset).split('\n');
-    return { file, line: before.length, col: (before.at(-1) ?? '').length + 1 };
-  }
+/** Of a script that stands in the scenario itself, only where it begins is known. */
+function placeIn({ file, text, place }: Script, offset: number): Place {
+  if (file === place.file) return place;
+  const before = text.slice(0, offset).split('\n');
+  return { file, line: before.length, col: (before.at(-1) ?? '').length + 1 };
 }
 
 /** What `xargs -r btrfs …` runs: `btrfs …`. */
