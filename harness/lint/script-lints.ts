@@ -168,7 +168,7 @@ export const SCRIPT_LINTS: readonly Lint[] = [
     reason:
       'A subvolume that holds another one cannot be deleted, and others make some: systemd /srv, /var/lib/machines and /var/lib/portables, containers theirs. A single one that lies deeper stops every later rollback.',
     advice:
-      'Delete from the leaves up, by a function that calls itself for what "list -o" names, or with "btrfs subvolume delete --recursive" (btrfs-progs 6.12).',
+      'Delete from the leaves up, by a function that calls itself for what "list -o" names, or with "btrfs subvolume delete --recursive" where btrfs-progs has it.',
     shownBy: ['btrfs-luks-blank-snapshot-as-published', 'bugs/nested-subvolumes'],
     find: ({ script }: LintSubject): readonly Hit[] => {
       if (script === undefined || movesRoot(script) || deletesRecursively(script)) return [];
