@@ -1,10 +1,12 @@
-import type { Environment } from '../core/index.js';
+import { type Environment, formatPlace } from '../core/index.js';
 import type { GuestOptions } from './choose-guest.js';
 import { describeTarget, openChosenTarget } from './choose-target.js';
 import { glob } from './glob.js';
+import { lintScenario } from '../lint/index.js';
 import type { TargetOptions } from './options.js';
 import { renderPlan, planVariant, type TargetFacts } from '../plan/index.js';
-import { loadScenarios, selectVariants as chooseVariants } from '../scenario/index.js';
+import { makePrintable } from '../report/index.js';
+import { loadScenarios, selectVariants as chooseVariants, type Variant } from '../scenario/index.js';
 import { SCENARIOS_DIR, type SelectOptions, selectVariants } from './select.js';
 
 /** A plan made without looking at the host: nothing is refused for lack of memory. */
@@ -21,10 +23,22 @@ export async function plan(
 ): Promise<void> {
   const variants = await selectVariants(names, options);
   const target = await openChosenTarget(options, { workDir, signal: new AbortController().signal });
-  for (const variant of variants)
-    process.stdout.write(
-      `${renderPlan(planVariant(variant, { ...ANY_HOST, guest: options.guest, ...describeTarget(target) }))}\n`,
-    );
+  for (const variant of variants) {
+    const planned = planVariant(variant, { ...ANY_HOST, guest: options.guest, ...describeTarget(target) });
+    process.stdout.write(`${renderPlan(planned)}${renderWarnings(variant)}\n`);
+  }
+}
+
+/** What `imperm check` would find, a line each; nothing of a layout that is there to show a fault. */
+function renderWarnings({ scenario }: Variant): string {
+  if (scenario.knownBug !== undefined) return '';
+  const excepted = scenario.lintExceptions.map(({ lint }) => lint);
+  return lintScenario(scenario)
+    .filter(({ lint }) => !excepted.includes(lint))
+    .map(
+      ({ lint, place, message }) => `  warning  ${formatPlace(place)} ${lint}: ${makePrintable(message)}\n`,
+    )
+    .join('');
 }
 
 /** Every scenario below scenarios/, those that must fail included, with the names to run them by. */

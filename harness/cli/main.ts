@@ -4,13 +4,17 @@ import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 
 import { asHarnessError, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
+import { check, type CheckOptions } from './check.js';
 import { doctor } from './doctor.js';
 import { checkHardware } from './hardware.js';
+import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
 import { mutate } from './mutate.js';
 import { addMutate } from './mutate-command.js';
+import { ask } from './ask.js';
+import { DISKS, LUKS, makeNew, type NewOptions, ROOTS, STAGES } from './new/index.js';
 import { nix } from './nix.js';
 import type { HostOptions } from './options.js';
 import { renderError } from './render-error.js';
@@ -100,74 +104,6 @@ function withReportOptions(command: Command): Command {
     .option('-v, --verbose', 'also show console lines and every promise that was kept', false);
 }
 
-const EXAMPLES = `
-Examples:
-  imperm run                                   the default scenario
-  imperm run --all                             every scenario and variant
-  imperm run btrfs-luks-rollback --variant disk=nvme
-  imperm run ./my-layout.yaml                  your own layout
-  imperm run --flake .#laptop                  a host of your own flake (nix/test-your-own-flake.md)
-  imperm leaks                                 what the newest run found that no boot would keep
-  imperm plan my-layout.yaml                   what would be done, without doing it
-
-Exit codes: 0 as promised, 1 a layout broke a promise, 2 a scenario or the command line is wrong,
-69 the host or a machine could not run it, 130 interrupted.`;
-
-const LEAKS_HELP = `
-What is looked at: the root at the start of every boot, and at the end of the last one (on the powered-off disk; in
-memory, where the root is a tmpfs). From that follow
-  - what the next boot loses: files, empty ones too, directories, links, owners, modes, nested subvolumes
-  - what every boot makes anew with another content, such as a machine id that is not kept
-  - what lies in the persistent stores although nothing declares it
-by the unit or package that owns it, and the Nix to paste that keeps it. What the system does by itself in a virtual
-machine is seen; to see what your services leave, let a step of the scenario use them (steps: [boot, {run: …}, …]).
-
-Examples:
-  imperm leaks                                 of the newest run
-  imperm leaks reports/2026-11-21-100233-2140  of this run
-  imperm leaks --scenario ./my-layout.yaml     install it, boot it, and show what leaks
-  imperm leaks --json                          the same for programs
-
-Leaks are information: the exit code is 0 whatever they are. With --scenario it is that of the run.`;
-
-const HARDWARE_HELP = `
-The host file:
-
-  imperm-host: 1
-  ssh:
-    address: 192.0.2.7               # while an installer runs on the machine
-    port: 22                         # default
-    key: ~/.ssh/bench                # private key that lets root in, without a passphrase
-    hostKey: ssh-ed25519 AAAA…       # of the installer: ssh-keyscan -t ed25519 192.0.2.7
-  disks:                             # the only ones that may be written, by their names in scenarios
-    main:
-      serial: S64DNF0R123456         # all three have to match, to the letter
-      model: Samsung SSD 980 PRO 1TB
-      size: 1000204886016            # bytes
-      id: nvme-…                     # name in /dev/disk/by-id, where several disks have that serial number
-  console:                           # optional: the serial console, where passphrases are typed
-    command: [ipmitool, …, sol, activate]   # joins its standard input and output with it, and stays
-    device: ttyS0,115200n8           # default; as the kernel names it
-  power:                             # optional: its switch; commands that end when it is done
-    'off': [ipmitool, …, chassis, power, 'off']
-    'on': [ipmitool, …, chassis, power, 'on']
-  system:                            # optional: the system under test, once it runs
-    address: 192.0.2.7               # default: that of the installer
-    port: 2222                       # default
-    network: { address: 192.0.2.7/24, gateway: 192.0.2.1 }   # default: DHCP
-    kernelParameters: [quiet]        # added to its boot entry
-  timeScale: 1                       # multiplies every time limit
-
-imperm image makes an installer; harness/target/hardware/run-on-hardware.md leads through everything.
-
-Without a disk in it (disks: {}) the disks of the machine are shown, to be pasted.
-
-A disk is refused when no disk, or more than one, has its serial number; when model or size are others; when it is no whole
-disk, or read-only; when it or something made of it is mounted (in any namespace), swapped to, held by another device,
-or part of a mounted file system or of an imported ZFS pool.
-
-Exit codes: 0 every disk of the file could be written, 2 the file is wrong, 69 one is refused or the machine does not answer.`;
-
 /** The whole command line. @returns The exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment = readEnvironment();
@@ -251,6 +187,30 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--all', 'every scenario in scenarios/', false)
     .action(async (names: string[], options: Parameters<typeof plan>[1]) => {
       await plan(names, options, environment);
+    });
+  command('new', 'make a scenario file that runs: by a few questions, or from another scenario')
+    .argument('[file]', 'what to write (default: my-layout.yaml)')
+    .addOption(new Option('--root <kind>', 'how the root is emptied').choices(ROOTS))
+    .addOption(new Option('--luks <kind>', 'what opens the disk').choices(LUKS))
+    .addOption(new Option('--stage1 <kind>', 'kind of stage 1').choices(STAGES))
+    .addOption(new Option('--disk <bus>', 'how the disk is attached').choices(DISKS))
+    .option('--keep <directory...>', 'directories to keep')
+    .option('--keep-file <file...>', 'single files to keep')
+    .option('--user <name...>', 'users besides root')
+    .option('--title <text>', 'the layout in one line (default: its name)')
+    .option('--from <scenario>', 'differ from this scenario, a name below scenarios/ or a file')
+    .addHelpText('after', NEW_HELP)
+    .action(async (file: string | undefined, options: NewOptions) => {
+      const canAsk = process.stdin.isTTY && process.stderr.isTTY && !environment.ci;
+      process.stdout.write(await makeNew(file, options, canAsk ? ask : undefined));
+    });
+  command('check', 'look for known faults in scenarios, without a machine')
+    .argument('[scenario...]', 'names below scenarios/, or files')
+    .option('--all', 'every scenario in scenarios/', false)
+    .option('--list', 'show every lint with its reason, and check nothing', false)
+    .addHelpText('after', CHECK_HELP)
+    .action(async (names: string[], options: CheckOptions) => {
+      exitCode = await check(names, options);
     });
   command('list', 'list scenarios and their variants').action(list);
   command('nix', 'a scenario as JSON, of which the flake in nix/ makes NixOS systems')

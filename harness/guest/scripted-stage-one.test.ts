@@ -29,7 +29,7 @@ function withHook(
   const { rollback } = system;
   if (rollback === undefined) throw new Error('the layout has a rollback');
   const script = { ...rollback.script, text };
-  return { ...system, rollback: { ...rollback, scripted: { hook, order, script } } };
+  return { ...system, rollback: { ...rollback, scripted: { ...rollback.scripted, hook, order, script } } };
 }
 
 /** Fails unless the texts stand in the script in this order. */

@@ -4,4 +4,5 @@ export { renderSummary, type SummaryOptions } from './summary.js';
 export { renderPhaseTable } from './phase-table.js';
 export { renderTap } from './tap.js';
 export { renderJUnit } from './junit.js';
+export { makePrintable, wrapText } from './text.js';
 export { writeReports, type WrittenReports } from './write-reports.js';

@@ -19,5 +19,8 @@ export { promisedSystem } from './promised-system.js';
 export { scenarioJsonSchema } from './json-schema.js';
 export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';
 export { escapeUnitPath } from './unit-name.js';
+export { suggest } from './problem.js';
+export { whyNotLine, whyNotName, whyNotPath } from './check-answer.js';
+export { DISK_BUSES, LUKS_KINDS, STAGE1_KINDS } from './axes.js';
 export type { AxisValues, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
 export { whyNotNixos } from './nixos-limits.js';

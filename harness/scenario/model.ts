@@ -91,9 +91,15 @@ export interface Rollback {
     readonly hook: StageOneHook;
     readonly order: 'before' | 'default' | 'after';
     readonly script: Script;
+    readonly place: Place;
   };
+  /** Where the units of each list stand, in the order of the list. */
+  readonly unitPlaces: Readonly<Record<UnitList, readonly Place[]>>;
   readonly place: Place;
 }
+
+/** The lists of a rollback that name other units. */
+export type UnitList = 'after' | 'before' | 'requires' | 'wantedBy' | 'requiredBy';
 
 export interface PersistedDirectory {
   readonly path: string;
@@ -215,6 +221,13 @@ export interface Disk {
   readonly place: Place;
 }
 
+/** A lint that is wrong about this scenario, or right and put up with: `lint.without`. */
+export interface LintException {
+  readonly lint: string;
+  readonly reason: string;
+  readonly place: Place;
+}
+
 /** A layout with a known fault has to fail exactly so. */
 export interface KnownBug {
   /** What is wrong with it, in one line. */
@@ -254,6 +267,8 @@ export interface Scenario {
   readonly steps: readonly Step[];
   /** Absent: every promise has to be kept. */
   readonly knownBug?: KnownBug;
+  /** Lints that are not to be counted. Whether there are such lints is not known here. */
+  readonly lintExceptions: readonly LintException[];
   /** Budget of a whole variant, before it is scaled for a slow machine. */
   readonly timeoutMs: number;
 }

@@ -177,6 +177,11 @@ export function resolveScenario(
             place: placeOf(parts.root, ['expect']),
           },
         }),
+    lintExceptions: Object.entries(input.lint.without).map(([lint, reason]) => ({
+      lint,
+      reason,
+      place: placeOf(parts.root, ['lint', 'without', lint], 'key'),
+    })),
     timeoutMs: parseDurationMs(input.timeout),
   };
 }

@@ -1,7 +1,7 @@
 import type { Place } from '../core/index.js';
 import type { Path } from './located.js';
 import type { AxisValues } from './axes.js';
-import type { FileSystem, Persistence, Rollback, SwapDevice, SystemModel, User } from './model.js';
+import type { FileSystem, Persistence, Rollback, SwapDevice, SystemModel, UnitList, User } from './model.js';
 import type { Script } from './script.js';
 import { compareMountPoints, isAlwaysNeededForBoot } from './mount-tree.js';
 import type { SystemInput } from './schema.js';
@@ -41,7 +41,7 @@ export function resolveSystem(
   const input = axes.luks === 'none' ? withoutLuks(written) : written;
   const unlock = axes.luks === 'none' ? 'passphrase' : axes.luks;
   const placeAt = (...path: Path): Place => options.placeAt(['system', ...path]);
-  const rollback = resolveRollback(input, options.rollback, placeAt('rollback'));
+  const rollback = resolveRollback(input, options.rollback, placeAt);
   return {
     hostName: input.hostName,
     stage1: axes.stage1,
@@ -113,18 +113,27 @@ function resolveFileSystem(
 function resolveRollback(
   input: SystemInput,
   scripts: RollbackScripts | undefined,
-  place: Place,
+  placeAt: (...path: Path) => Place,
 ): Rollback | undefined {
   if (input.rollback === null || scripts === undefined) return undefined;
   const { scripted, blankSnapshot, ...rollback } = input.rollback;
   const { hook, order } = scripted;
+  const placesOf = (list: UnitList): readonly Place[] =>
+    rollback[list].map((_, index) => placeAt('rollback', list, index));
   return {
     ...rollback,
     ...(blankSnapshot === undefined ? {} : { blankSnapshot }),
     unit: `${input.rollback.name}.service`,
     script: scripts.service,
-    scripted: { hook, order, script: scripts.hook },
-    place,
+    scripted: { hook, order, script: scripts.hook, place: placeAt('rollback', 'scripted') },
+    unitPlaces: {
+      after: placesOf('after'),
+      before: placesOf('before'),
+      requires: placesOf('requires'),
+      wantedBy: placesOf('wantedBy'),
+      requiredBy: placesOf('requiredBy'),
+    },
+    place: placeAt('rollback'),
   };
 }
 

@@ -3,6 +3,7 @@ import { CONSOLE_CLASS_NAMES } from './console-class.js';
 import { DISK_BUSES, FIRMWARE_KINDS, LUKS_KINDS, SECTOR_SIZES, STAGE1_KINDS } from './axes.js';
 import { image } from './image-schema.js';
 import { DURATION_PATTERN, SIZE_PATTERN } from './quantity.js';
+import { lint } from './lint-schema.js';
 import { rollback } from './rollback-schema.js';
 import { absolutePath, account, devicePath, fstabPath, line, nixFile, script } from './schema-parts.js';
 import { SERVICES_SHAPE } from './services-schema.js';
@@ -283,6 +284,7 @@ export const scenarioSchema = z.strictObject({
     description:
       'A layout with a known fault: it has to fail, and exactly so. Absent: every promise is kept.',
   }),
+  lint,
   timeout: z
     .string()
     .regex(DURATION_PATTERN, 'must be a duration such as 90s, 15m or 1h30m')
