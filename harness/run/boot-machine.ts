@@ -5,7 +5,7 @@ import type { StageOneKind } from '../scenario/index.js';
 import type { MachineShell, Machine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { AT_ONCE, type Typing } from './machine-faults.js';
+import { AT_ONCE, type Typing } from './fault-state.js';
 
 /** Firmware hands over to the boot loader. */
 const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;

@@ -6,7 +6,7 @@ import type { Scenario } from '../scenario/index.js';
 import type { MachineDisk } from '../target/index.js';
 import type { VariantContext } from './context.js';
 import { makeDisks } from './make-disks.js';
-import { type MachineFaults, NO_FAULTS } from './machine-faults.js';
+import { type MachineFaults, NO_FAULTS } from './fault-state.js';
 import { makeIdentity, type MachineIdentity } from './identity.js';
 import type { Secrets } from './secrets.js';
 

@@ -94,7 +94,12 @@ export async function prepareNixosGuest(context: PreparationContext, options: Ni
       // Declined by other words: a failure like any other.
       if (built.made instanceof HarnessError && !isRefusedAsDeclared(built)) return undefined;
       const reason = `NixOS has to decline it in the lane ${lane}: ${built.refusals.join('; ')}`;
-      return { reason, broken: ['evaluates'], sometimes: [], place: { file: scenario.file, line: 1, col: 1 } };
+      return {
+        reason,
+        broken: ['evaluates'],
+        sometimes: [],
+        place: { file: scenario.file, line: 1, col: 1 },
+      };
     },
     prepareSystem: (scenario, { workDir, luksKey }) => {
       const made = systems.get(nameSystem(scenario))?.made;

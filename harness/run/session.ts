@@ -19,7 +19,7 @@ import { inspectPoweredOff } from './inspect.js';
 import { type MachineParts, makeMachineParts } from './machine-parts.js';
 import { checkUntouched, digestUntouched } from './make-disks.js';
 import { MachinePower } from './power.js';
-import { AT_ONCE, type Typing } from './machine-faults.js';
+import { AT_ONCE, type Typing } from './fault-state.js';
 import { provideDisk } from './provide-disk.js';
 import { makeSecrets } from './secrets.js';
 import { isLayoutsFault, reportStuckBoot, type StuckBoot } from './stuck-boot.js';
