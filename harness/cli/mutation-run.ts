@@ -123,13 +123,14 @@ export class MutationRun {
     );
     // The host may have more to do than it had then.
     let slowestMs = Math.max(0, ...passed.map((each) => each.slowestMs));
+    const setUpMs = passed[0]?.setUpMs;
     await this.#pool(open, {
       scenarioOf: ({ scenario }) => scenario,
       work: async ({ mutant, scenario }) => {
         const { id, title, missing: lack, place } = mutant;
         const record = await this.#run(subject, { id, scenario, slowestMs });
         if (record === undefined) return;
-        const outcome = judgeMutant(record);
+        const outcome = judgeMutant(record, setUpMs);
         const result = { id, title, missing: lack, place, outcome };
         if (outcome.kind === 'survived' || (outcome.kind === 'killed' && outcome.by.promise !== 'boots'))
           slowestMs = Math.max(slowestMs, slowestPhaseMs(record));

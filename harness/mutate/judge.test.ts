@@ -72,6 +72,28 @@ t.test('a mutant', async (t) => {
   t.match(judgeMutant(refused), { kind: 'killed', by: { promise: 'installs' } });
 });
 
+t.test('a boot that hangs on a host that has become slow', async (t) => {
+  const [first] = BROKEN;
+  const hangs = (found: string, id = 'boots'): VariantRecord => ({
+    ...FAILED,
+    checks: [{ ...first, id, title: 'x', boot: 1, status: 'fail', found }],
+  });
+  const gaveUp = 'Gave up after 90 s waiting for stage 1';
+  t.match(
+    judgeMutant(hangs(gaveUp), 8000),
+    { kind: 'killed', by: { promise: 'boots' } },
+    'as fast as before',
+  );
+  t.match(judgeMutant(hangs(gaveUp)), { kind: 'killed' });
+  t.match(judgeMutant(hangs(gaveUp), 3000), { kind: 'error', message: /^The host was 3\.0 times slower/ });
+  t.match(
+    judgeMutant(hangs('the console shows an emergency shell'), 3000),
+    { kind: 'killed' },
+    'nothing of time',
+  );
+  t.match(judgeMutant(hangs(gaveUp, 'root-wiped'), 3000), { kind: 'killed' });
+});
+
 t.test('going on with results', async (t) => {
   const source = await openScenario(path.join(repositoryRoot, 'scenarios/tmpfs-two-nvme/scenario.yaml'));
   const scenario = source.scenario.variants[0]?.scenario;
@@ -99,7 +121,7 @@ t.test('going on with results', async (t) => {
 });
 
 t.test('the layout as it is', async (t) => {
-  t.match(judgeControl(1, PASSED), { falseAlarms: [], slowestMs: 7000 });
+  t.match(judgeControl(1, PASSED), { falseAlarms: [], slowestMs: 7000, setUpMs: 9000 });
   t.equal(judgeControl(1, PASSED).error, undefined);
   t.match(judgeControl(1, FAILED), { falseAlarms: [{ promise: 'root-wiped' }, {}, {}] });
   t.match(judgeControl(1, LOST), { falseAlarms: [], error: 'QEMU is gone' });

@@ -1,11 +1,26 @@
 import type { VariantRecord } from '../record/index.js';
 import type { BrokenPromise, ControlResult, Outcome } from './results.js';
 
-/** What became of a mutant that was run. */
-export function judgeMutant(record: VariantRecord): Outcome {
+/** A host that has become slower than this cannot tell a boot that hangs from one that is slow. */
+const MOST_SLOWDOWN = 2;
+
+/**
+ * What became of a mutant that was run.
+ *
+ * @param setUpMs How long the layout as it is took before its first boot. Absent: nobody knows.
+ */
+export function judgeMutant(record: VariantRecord, setUpMs?: number): Outcome {
   const { durationMs, folder, error } = record;
   const broken = brokenPromises(record);
   const [by] = broken;
+  const slowdown = setUpMs === undefined || setUpMs === 0 ? 1 : setUpOf(record) / setUpMs;
+  if (by?.promise === 'boots' && by.found.startsWith('Gave up after') && slowdown > MOST_SLOWDOWN)
+    return {
+      kind: 'error',
+      message: `The host was ${slowdown.toFixed(1)} times slower than with the layout as it is: it cannot tell whether this boot hangs. ${by.found}`,
+      durationMs,
+      folder,
+    };
   if (by !== undefined)
     return {
       kind: 'killed',
@@ -39,6 +54,7 @@ export function judgeControl(number: number, record: VariantRecord): ControlResu
     ...(isUnknown ? { error: error?.message ?? reason ?? verdict } : {}),
     durationMs,
     slowestMs: slowestPhaseMs(record),
+    setUpMs: setUpOf(record),
     folder,
   };
 }
@@ -46,6 +62,13 @@ export function judgeControl(number: number, record: VariantRecord): ControlResu
 /** How long the slowest phase of a boot took; 0 when there was no boot. */
 export function slowestPhaseMs({ phases }: Pick<VariantRecord, 'phases'>): number {
   return Math.max(0, ...phases.flatMap((each) => (each.boot === undefined ? [] : [each.durationMs])));
+}
+
+function setUpOf({ phases }: VariantRecord): number {
+  const first = phases.findIndex(({ boot }) => boot !== undefined);
+  return phases
+    .slice(0, first < 0 ? phases.length : first)
+    .reduce((sum, { durationMs }) => sum + durationMs, 0);
 }
 
 /** In the order in which they were seen. */

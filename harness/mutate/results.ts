@@ -50,6 +50,8 @@ const control = z.object({
   durationMs: milliseconds,
   /** Of the slowest phase of a boot. */
   slowestMs: milliseconds,
+  /** Of everything before the first boot: the same work for every mutant. */
+  setUpMs: milliseconds,
   folder: z.string(),
 });
 
