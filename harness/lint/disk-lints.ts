@@ -110,7 +110,9 @@ export const DISK_LINTS: readonly Lint[] = [
       'Of two things with one label, /dev/disk/by-label leads to the one that was seen last, which changes from boot to boot.',
     advice:
       'Give each a label of its own, or name partitions by their own names (by-partlabel, by-partuuid) and what is unlocked by /dev/mapper.',
-    shownBy: ['bugs/duplicate-label'],
+    shownBy: [],
+    saidBy:
+      'kairos#4403; bugs/duplicate-label shows what comes of it, where the labels are given outside of the scenario',
     find: ({ system, scenario }: LintSubject): readonly Hit[] => {
       const named = namedByLabel(system);
       const given = labelsGiven(scenario.install);
@@ -161,8 +163,11 @@ export const DISK_LINTS: readonly Lint[] = [
       const asks = system.luks.filter(({ unlock }) => unlock === 'passphrase');
       if (system.stage1 !== 'systemd' || asks.length === 0) return [];
       const used = [...system.fileSystems, ...system.swapDevices].map(({ device }) => device);
-      // Nobody names what is unlocked, so it is what has a UUID or a label.
-      const hidden = asks.filter(({ name }) => !used.includes(`/dev/mapper/${name}`));
+      // Nobody names what is unlocked, or the rollback of the root waits for it: so it is what has a UUID or a label.
+      const waitsFor = system.rollback?.after ?? [];
+      const hidden = asks.filter(
+        ({ name, unit }) => !used.includes(`/dev/mapper/${name}`) || waitsFor.includes(unit),
+      );
       if (hidden.length === 0) return [];
       return system.fileSystems
         .filter(({ device, fsType, neededForBoot, options }) => {

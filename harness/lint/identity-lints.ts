@@ -46,7 +46,7 @@ export const IDENTITY_LINTS: readonly Lint[] = [
     reason:
       'systemd makes a new machine id at every boot, and takes each for the first one: journals of earlier boots are filed under another name and no longer shown, and DHCP leases change.',
     advice: 'Persist /etc/machine-id as a file.',
-    shownBy: ['bugs/machine-id-forgotten'],
+    shownBy: ['bugs/machine-id-not-kept'],
     find: ({ system, isWiped }: LintSubject): readonly Hit[] => {
       const inNix = system.nixModules.some(({ text }) => text.includes('machine-id'));
       if (!isWiped || inNix || isKept(MACHINE_ID, system)) return [];
@@ -57,22 +57,14 @@ export const IDENTITY_LINTS: readonly Lint[] = [
   {
     name: 'machine-id-link',
     reason:
-      'PID 1 reads the machine id before anything has linked it, cannot write through a link, and programs that want a plain file fail: with dbus-broker such a system did not boot (nixpkgs#516874).',
+      'A rule of tmpfiles makes the link when systemd has read the machine id already, so that it is another one at every boot; with a link of environment.etc and dbus-broker a system did not boot (nixpkgs#516874).',
     advice:
       'Persist it as a file (bind mount) in environment.persistence, with "uninitialized" or an id in the store.',
-    shownBy: ['bugs/machine-id-symlink', 'bugs/machine-id-dangling'],
+    shownBy: ['bugs/machine-id-tmpfiles'],
     find: ({ system }: LintSubject): readonly Hit[] => [
       ...system.links
         .filter(({ path }) => path === MACHINE_ID)
         .map(({ source, place }) => ({ place, message: `${MACHINE_ID} is a link to ${source}` })),
-      ...system.persistence.flatMap(({ files }) =>
-        files
-          .filter(({ path, method }) => path === MACHINE_ID && method === 'symlink')
-          .map(({ source, place }) => ({
-            place,
-            message: `${MACHINE_ID} is persisted as a link to ${source}`,
-          })),
-      ),
       ...system.nixModules
         .filter(({ text }) => /environment\.etc\."?machine-id"?/.test(text))
         .map(({ file, place }) => ({
@@ -101,7 +93,7 @@ export const IDENTITY_LINTS: readonly Lint[] = [
     reason:
       'A program that writes safely makes a new file and renames it. A link is replaced by the new file, which lies on the root and is gone with it; over a bind mount the renaming fails (EBUSY), and nothing is written.',
     advice: 'Persist the directory that the file lies in.',
-    shownBy: ['networkmanager-as-published', 'bugs/atomic-write-symlink'],
+    shownBy: ['networkmanager-as-published'],
     find: ({ system }: LintSubject): readonly Hit[] => {
       const kept = [
         ...system.persistence.flatMap(({ files }) => files.map(({ path, place }) => ({ path, place }))),
