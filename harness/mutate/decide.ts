@@ -85,6 +85,6 @@ async function loadMutated({ edits }: Mutant, { source, axes }: Original): Promi
 /** Everything of a system but where it is written. */
 function formOf(system: SystemModel): string {
   return JSON.stringify(system, (key, value: unknown) =>
-    key === 'place' || key === 'file' ? undefined : value,
+    key === 'place' || key === 'file' || key === 'unitPlaces' ? undefined : value,
   );
 }

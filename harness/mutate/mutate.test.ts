@@ -33,7 +33,7 @@ function differences(before: unknown, after: unknown, at = ''): string[] {
   if (!isMap(before) || !isMap(after))
     return before === after ? [] : [`${at}: ${JSON.stringify(before)} -> ${JSON.stringify(after)}`];
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-    (key) => key !== 'place' && key !== 'file',
+    (key) => key !== 'place' && key !== 'file' && key !== 'unitPlaces',
   );
   return keys.flatMap((key) => differences(before[key], after[key], at === '' ? key : `${at}.${key}`));
 }

@@ -296,10 +296,13 @@ void t.test('the flake has the outputs that flakes have, with stubs for its inpu
       '25_11': all,
       '25_11-impermanence-old': all,
       disko: namesOf(
-        ({ image, luks, swapDevices }) =>
+        ({ image, luks, swapDevices, fileSystems }) =>
           image === undefined &&
           luks.every(({ unlock }) => unlock === 'passphrase') &&
-          !swapDevices.some(({ device }) => device.includes('by-partuuid')),
+          // It names partitions by their labels, and by nothing else.
+          [...luks, ...swapDevices, ...fileSystems].every(
+            ({ device }) => !/^\/dev\/disk\/by-(?!partlabel\/)/.test(device),
+          ),
       ),
       main: all,
       plain: all,

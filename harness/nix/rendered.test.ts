@@ -122,6 +122,12 @@ function unitsOf(tree: Tree): string[] {
   return [...tree.keys()].flatMap((file) => /^\/etc\/systemd\/system\/([^/]+)$/.exec(file)?.[1] ?? []);
 }
 
+/** Units that bug reports name, and nobody has: that is their fault. */
+const NOT_THERE: Readonly<Record<string, readonly string[]>> = {
+  'mapper-name-wrong': ['systemd-cryptsetup@enc.service'],
+  'mapper-name-unescaped': ['systemd-cryptsetup@crypt-fs.service'],
+};
+
 async function complaintsAbout(tree: Tree): Promise<string> {
   const said = await layOutStageOne(root, tree, tools);
   return said + (await verifyUnits(root, ['initrd.target', ...unitsOf(tree)], tools));
@@ -136,7 +142,8 @@ void t.test(
     for (const { names, tree } of trees.values()) {
       t.equal(await complaintsAbout(tree), '', names.join(', '));
       const missing = await Promise.all(unitsOf(tree).map((unit) => findMissingReferences(root, unit)));
-      t.strictSame(missing.flat(), [], `${names.join(', ')}: units that are not there`);
+      const known = names.flatMap((name) => NOT_THERE[name] ?? []);
+      t.strictSame(missing.flat(), known, `${names.join(', ')}: units that are not there`);
     }
   },
 );
