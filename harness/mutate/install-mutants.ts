@@ -1,6 +1,6 @@
 import type { Script } from '../scenario/index.js';
 import type { Mutant, Original } from './mutant.js';
-import { commandsOf, lineAt, parseShell } from './shell-statements.js';
+import { lineAt, parseShell } from './shell.js';
 
 /**
  * Mutants of the install script that change what the system later relies on: the blank snapshot, and what is written to the
@@ -34,13 +34,13 @@ function mutantOf(
 
 function mutateSnapshot(script: Script): readonly Mutant[] {
   const { text } = script;
-  return commandsOf(text).flatMap(({ words }) => {
+  return parseShell(text).commands.flatMap(({ words }) => {
     const flag = words.findIndex((word) => word.text === '-r');
     const [readOnly, from] = [words[flag], words[flag + 1]];
-    const isSnapshot = words[0]?.text === 'btrfs' && words.some((word) => word.text === 'snapshot');
+    const isSnapshot = words[0].text === 'btrfs' && words.some((word) => word.text === 'snapshot');
     if (!isSnapshot || readOnly === undefined || from === undefined) return [];
     const line = lineAt(text, readOnly.start);
-    const begin = text.lastIndexOf('\n', words[0]?.start) + 1;
+    const begin = text.lastIndexOf('\n', words[0].start) + 1;
     return [
       mutantOf(script, line, {
         operator: 'option:-r/drop',
@@ -68,13 +68,11 @@ function dropCopies(script: Script, { scenario }: Original): readonly Mutant[] {
       hashedPasswordFile === undefined ? [] : [folderOf(hashedPasswordFile)],
     ),
   ];
-  const lines = script.text.split('\n');
   const statements = parseShell(script.text).bodies.flat();
-  return statements.flatMap(({ first, last, isSimple, tokens }) => {
-    const [start, end] = [tokens[0]?.start ?? 0, lines.slice(0, last).join('\n').length];
+  return statements.flatMap(({ first, start, end, isSimple, writes }) => {
     const shown = script.text.slice(start, end);
     const target = wanted.find((path) => shown.includes(`/mnt${path}`));
-    if (!isSimple || target === undefined || !tokens.some((token) => /^>>?$/.test(token.text))) return [];
+    if (!isSimple || target === undefined || !writes) return [];
     return [
       mutantOf(script, first, {
         operator: 'drop',

@@ -1,4 +1,4 @@
-import type { ShellScript, Statement } from './shell-statements.js';
+import type { ShellScript, Statement } from './shell.js';
 
 /** Who reads what a script writes. */
 export interface ToldLog {
@@ -15,18 +15,15 @@ export interface ToldLog {
  * @returns The reason as a part of a sentence; undefined when nobody can say so without running it.
  */
 export function isIdle({ bodies }: ShellScript, statement: Statement, told: ToldLog): string | undefined {
-  const { tokens, isSimple } = statement;
-  // Anything but words without variables: it goes into a file or through a pipe, or may say what is promised.
-  const isPlain = tokens.every(({ kind, text }) => kind === 'word' && !/[$`]/.test(text));
-  if (!isSimple || tokens[0]?.text !== 'echo' || !isPlain || told.lines.length === 0) return undefined;
+  const [name, ...said] = statement.only?.words ?? [];
+  // Anything but a command by itself goes into a file or through a pipe; a variable may say what is promised.
+  const isPlain = said.every(({ text }) => !/[$`]/.test(text));
+  if (name?.text !== 'echo' || !isPlain || told.lines.length === 0) return undefined;
   // The last statement of a function or a loop gives it its exit code.
   if (bodies.some((body, index) => index > 0 && body.at(-1) === statement)) return undefined;
-  const said = tokens
-    .slice(1)
-    .map((token) => token.text.replaceAll(/["']/g, ''))
-    .join(' ');
+  const line = said.map(({ text }) => text.replaceAll(/["']/g, '')).join(' ');
   const isRead =
-    told.lines.some((line) => said.includes(line)) ||
+    told.lines.some((wanted) => line.includes(wanted)) ||
     told.checks.some((check) => check.includes('journalctl') || check.includes('dmesg'));
   return isRead ? undefined : 'nobody promises what it writes, and the log has other lines';
 }

@@ -2,8 +2,7 @@ import type { ScenarioEdit, Script } from '../scenario/index.js';
 import type { Mutant } from './mutant.js';
 import type { MutantMaker } from './mutant-maker.js';
 import { isIdle, type ToldLog } from './script-equivalence.js';
-import { lineAt, parseShell, type ShellScript, type Statement } from './shell-statements.js';
-import type { Token } from './shell-tokens.js';
+import { lineAt, parseShell, type ShellScript } from './shell.js';
 import { mutateWords, type ScriptNames } from './word-mutants.js';
 
 /** A script of a layout, and what is known of it. */
@@ -50,7 +49,7 @@ export function mutateScript(subject: ScriptSubject): readonly Mutant[] {
 function dropStatements(parsed: ShellScript, { told }: ScriptSubject, make: MutantMaker): readonly Mutant[] {
   return parsed.bodies.flatMap((body) =>
     body.map((statement) => {
-      const { start, end } = extentOf(parsed.text, statement);
+      const { start, end } = statement;
       const shown = show(parsed.text.slice(start, end));
       return make({
         line: statement.first,
@@ -69,8 +68,10 @@ function swapStatements(parsed: ShellScript, make: MutantMaker): readonly Mutant
   return parsed.bodies.flatMap((body) =>
     body.slice(1).map((second, index) => {
       const first = body[index] ?? second;
-      const [a, b] = [extentOf(parsed.text, first), extentOf(parsed.text, second)];
-      const [one, other] = [parsed.text.slice(a.start, a.end), parsed.text.slice(b.start, b.end)];
+      const [one, other] = [first, second].map(({ start, end }) => parsed.text.slice(start, end)) as [
+        string,
+        string,
+      ];
       // A definition does nothing until somebody calls it.
       const definition = [first, second].find(({ defines }) => defines !== undefined);
       const rest = definition === first ? other : one;
@@ -80,7 +81,11 @@ function swapStatements(parsed: ShellScript, make: MutantMaker): readonly Mutant
         operator: 'swap',
         title: `\`${show(other)}\` comes before \`${show(one)}\``,
         missing: `\`${show(one)}\` is done before \`${show(other)}\``,
-        change: { start: a.start, end: b.end, text: other + parsed.text.slice(a.end, b.start) + one },
+        change: {
+          start: first.start,
+          end: second.end,
+          text: other + parsed.text.slice(first.end, second.start) + one,
+        },
         equivalent:
           definition !== undefined && !isCalled
             ? `the function ${definition.defines ?? ''} is defined, and not called, on either side`
@@ -91,60 +96,34 @@ function swapStatements(parsed: ShellScript, make: MutantMaker): readonly Mutant
 }
 
 /** `exit 1` and `return 1` become successes. */
-function hideFailures(parsed: ShellScript, make: MutantMaker): readonly Mutant[] {
-  return parsed.lines.flatMap((tokens) =>
-    tokens.slice(1).flatMap((code, index) => {
-      const word = tokens[index]?.text ?? '';
-      if (!['exit', 'return'].includes(word) || !/^[1-9]\d*$/.test(code.text)) return [];
-      return make({
-        line: lineAt(parsed.text, code.start),
-        operator: `${word}-0`,
-        title: `\`${word} ${code.text}\` is \`${word} 0\``,
-        missing: `what ends with \`${word} ${code.text}\` is seen to have failed`,
-        change: { start: code.start, end: code.end, text: '0' },
-      });
-    }),
-  );
-}
-
-/** What is done when a command has failed is left out: `|| …`. */
-function dropGuards(parsed: ShellScript, make: MutantMaker): readonly Mutant[] {
-  return parsed.lines.flatMap((tokens) => {
-    const guards = tokens.flatMap((token, index) => {
-      const last = token.text === '||' ? endOfGuard(tokens, index) : undefined;
-      return last === undefined ? [] : [{ token, last }];
-    });
-    return guards.map(({ token, last }, number) => {
-      const start = parsed.text.slice(0, token.start).trimEnd().length;
-      const shown = show(parsed.text.slice(token.start, last.end));
-      return make({
-        line: lineAt(parsed.text, token.start),
-        operator: `guard${guards.length > 1 ? String(number + 1) : ''}-drop`,
-        title: `\`${shown}\` is gone`,
-        missing: `\`${shown}\` is done when what stands before it fails`,
-        change: { start, end: last.end, text: '' },
-      });
+function hideFailures({ text, commands }: ShellScript, make: MutantMaker): readonly Mutant[] {
+  return commands.flatMap(({ words: [{ text: word }, code] }) => {
+    if (!['exit', 'return'].includes(word) || code === undefined || !/^[1-9]\d*$/.test(code.text)) return [];
+    return make({
+      line: lineAt(text, code.start),
+      operator: `${word}-0`,
+      title: `\`${word} ${code.text}\` is \`${word} 0\``,
+      missing: `what ends with \`${word} ${code.text}\` is seen to have failed`,
+      change: { start: code.start, end: code.end, text: '0' },
     });
   });
 }
 
-/** @returns The last token of the command behind `||`; nothing when that is a block. */
-function endOfGuard(tokens: readonly Token[], at: number): Token | undefined {
-  const first = tokens[at + 1];
-  if (first === undefined || first.text === '{' || first.text === '(') return undefined;
-  let last = first;
-  for (const token of tokens.slice(at + 2)) {
-    if ([';', ';;', '&', '&&', '||', ')'].includes(token.text)) break;
-    last = token;
-  }
-  return last;
-}
-
-/** From the first character of a statement to its last, in the text. */
-function extentOf(text: string, { first, last, tokens }: Statement): { start: number; end: number } {
-  const lines = text.split('\n');
-  const end = lines.slice(0, last).join('\n').length;
-  return { start: tokens[0]?.start ?? lines.slice(0, first - 1).join('\n').length, end };
+/** What is done when a command has failed is left out: `|| …`. */
+function dropGuards({ text, guards }: ShellScript, make: MutantMaker): readonly Mutant[] {
+  const lines = guards.map(({ end }) => lineAt(text, end - 1));
+  return guards.map(({ start, end }, index) => {
+    const line = lines[index] ?? 0;
+    const number = lines.slice(0, index + 1).filter((each) => each === line).length;
+    const shown = show(text.slice(start, end));
+    return make({
+      line,
+      operator: `guard${lines.filter((each) => each === line).length > 1 ? String(number) : ''}-drop`,
+      title: `\`${shown}\` is gone`,
+      missing: `\`${shown}\` is done when what stands before it fails`,
+      change: { start, end, text: '' },
+    });
+  });
 }
 
 /** A part of a script on one line. */

@@ -9,7 +9,7 @@ import { repositoryRoot } from '../core/index.js';
 import { findScenarios, openScenario } from '../scenario/index.js';
 import { makeMutants } from './make-mutants.js';
 import { mutateScript } from './script-mutants.js';
-import { commandsOf, parseShell } from './shell-statements.js';
+import { parseShell } from './shell.js';
 
 const PLACE = { file: 'scenario.yaml', line: 1, col: 1 };
 const NAMES = {
@@ -51,7 +51,8 @@ t.test('statements are lines, and everything that lines open', async (t) => {
     '2-2',
   ]);
   t.same(statementsOf('if a; then b; fi\n'), ['1-1'], 'on one line');
-  t.same(statementsOf('case a in\n  b) c ;;\nesac\nd\n'), ['1-3 compound', '4-4'], 'as a whole');
+  t.same(statementsOf('case a in\n  b) c ;;\nesac\nd\n').sort(), ['1-3 compound', '2-2', '4-4']);
+  t.same(statementsOf('if a; then\n'), [], 'what is no script has no statements');
   t.same(statementsOf('echo "a\nb" $(c\nd)\ne\n'), ['1-3', '4-4'], 'quotes and substitutions over lines');
   t.same(statementsOf('cat <<"END" | x\nfi\n done\nEND\ny\n'), ['1-4', '5-5'], 'a here-document');
   t.same(statementsOf('cat <<-END\n\tx\n\tEND\ny\n'), ['1-3', '4-4']);
@@ -60,9 +61,8 @@ t.test('statements are lines, and everything that lines open', async (t) => {
 });
 
 t.test('commands, those in substitutions included', async (t) => {
-  const words = commandsOf('for x in $(a -o "$1" | b -f 1); do c "$(d e)" >f; done || g\n').map((command) =>
-    command.words.map(({ text }) => text).join(' '),
-  );
+  const script = parseShell('for x in $(a -o "$1" | b -f 1); do c "$(d e)" >f; done || g\n');
+  const words = script.commands.map((command) => command.words.map(({ text }) => text).join(' '));
   t.ok(
     words.includes('a -o "$1"') && words.includes('b -f 1') && words.includes('d e') && words.includes('g'),
   );

@@ -1,8 +1,7 @@
 import { misspell } from './misspell.js';
 import type { Mutant } from './mutant.js';
 import type { MutantMaker } from './mutant-maker.js';
-import { commandsOf, lineAt, type ShellCommand, type ShellScript } from './shell-statements.js';
-import type { Token } from './shell-tokens.js';
+import { lineAt, type ShellCommand, type ShellScript, type ShellWord } from './shell.js';
 
 /** Names of the layout that a script may have. */
 export interface ScriptNames {
@@ -27,16 +26,16 @@ const WITHOUT_OPTIONS = new Set(['[', '[[', 'test', 'echo', 'printf', 'set', 'ex
 
 /** Options that are left out, and names of devices and subvolumes that are others. */
 export function mutateWords(script: ShellScript, names: ScriptNames, make: MutantMaker): readonly Mutant[] {
-  const commands = commandsOf(script.text);
+  const { text, commands } = script;
   return [
-    ...commands.flatMap((command) => dropOptions(script.text, command, make)),
-    ...changeNames(script.text, commands, names, make),
+    ...commands.flatMap((command) => dropOptions(text, command, make)),
+    ...changeNames(text, commands, names, make),
   ];
 }
 
 function dropOptions(text: string, { words }: ShellCommand, make: MutantMaker): readonly Mutant[] {
   const [command, ...rest] = words;
-  if (command === undefined || WITHOUT_OPTIONS.has(command.text)) return [];
+  if (WITHOUT_OPTIONS.has(command.text)) return [];
   return rest.flatMap((option, index) => {
     if (!/^--?[A-Za-z]/.test(option.text)) return [];
     const takesValue = WITH_VALUE[command.text]?.includes(option.text) === true;
@@ -61,7 +60,7 @@ function changeNames(
   make: MutantMaker,
 ): readonly Mutant[] {
   const words = commands.flatMap((command) =>
-    command.words.filter((word) => command.words[0]?.text !== 'echo' && isName(word)),
+    command.words.filter((word) => command.words[0].text !== 'echo' && isName(word)),
   );
   const seen = new Set<string>();
   return words.flatMap((word) => {
@@ -91,8 +90,8 @@ function changeNames(
 }
 
 /** A message is no name. */
-function isName({ text, inner }: Token): boolean {
-  return inner.length === 0 && !/\s/.test(text);
+function isName({ text }: ShellWord): boolean {
+  return !/\s|\$\(|`/.test(text);
 }
 
 function findName(
