@@ -7,7 +7,7 @@ A mutant is a correct layout with one thing broken: the rollback or one line of 
 persisted, the place of a password, of a key, of swap. It keeps the promises of the layout as it is: one of them has to tell.
 
   killed      a promise was broken, in a machine; it is ended at once
-  refused     decided without a machine: the loader does not take it
+  refused     decided without a machine: the loader does not take it, or (--lints) imperm check tells
   survived    every promise was kept; what would have had to be promised is said
   equivalent  the same layout in other words, by a rule that is said
   error       nobody knows; run again by --resume
@@ -34,6 +34,7 @@ export function addMutate(
     .argument('[scenario...]')
     .option('--list', 'show the mutants, and run none', false)
     .option('--only <id...>', 'only mutants with such an id; * stands for anything')
+    .option('--lints', 'what `imperm check` finds in a mutant counts as killed, and needs no machine', false)
     .option('--controls <n>', 'how often the layout is run as it is', '1')
     .option('--resume <file>', 'go on with these results: only what they do not know is run')
     .option('-j, --jobs <n>', 'most machines at the same time (default: one more than processors)')

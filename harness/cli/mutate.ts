@@ -47,6 +47,7 @@ export async function mutate(
     variant: options.variant ?? [],
     only: options.only ?? [],
     layouts: before?.layouts ?? [],
+    byLints: options.lints,
   });
   if (options.list) return list(subjects);
   const folder =
@@ -77,11 +78,12 @@ export async function mutate(
   for (const [index, subject] of subjects.entries()) {
     const layout = layouts[index];
     if (layout === undefined) continue;
-    for (const { mutant, decided } of subject.mutants) {
+    for (const { mutant, decided, lints } of subject.mutants) {
       if (decided === undefined || layout.mutants.some(({ id }) => id === mutant.id)) continue;
       const { id, title, missing, place } = mutant;
-      layout.mutants.push({ id, title, missing, place, outcome: decided });
-      print(renderMutant({ id, title, missing, place, outcome: decided }));
+      const result = { id, title, missing, place, lints: [...lints], outcome: decided };
+      layout.mutants.push(result);
+      print(renderMutant(result));
     }
   }
   await save();
@@ -114,7 +116,8 @@ function list(subjects: readonly Subject[]): number {
     process.stdout.write(
       `== ${variant.id}: ${String(mutants.length)} mutants, ${String(open)} of them to be run ==\n`,
     );
-    for (const { mutant, decided } of mutants) process.stdout.write(`${renderListed(mutant, decided)}\n`);
+    for (const { mutant, decided, lints } of mutants)
+      process.stdout.write(`${renderListed({ ...mutant, lints: [...lints] }, decided)}\n`);
   }
   return EXIT.ok;
 }

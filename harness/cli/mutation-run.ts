@@ -116,22 +116,22 @@ export class MutationRun {
       print('The layout as it is does not pass: its mutants would show nothing, and are not run.');
       return;
     }
-    const open = subject.mutants.flatMap(({ mutant, scenario }) =>
+    const open = subject.mutants.flatMap(({ mutant, lints, scenario }) =>
       scenario === undefined || layout.mutants.some(({ id }) => id === mutant.id)
         ? []
-        : [{ mutant, scenario }],
+        : [{ mutant, lints, scenario }],
     );
     // The host may have more to do than it had then.
     let slowestMs = Math.max(0, ...passed.map((each) => each.slowestMs));
     const setUpMs = passed[0]?.setUpMs;
     await this.#pool(open, {
       scenarioOf: ({ scenario }) => scenario,
-      work: async ({ mutant, scenario }) => {
+      work: async ({ mutant, lints, scenario }) => {
         const { id, title, missing: lack, place } = mutant;
         const record = await this.#run(subject, { id, scenario, slowestMs });
         if (record === undefined) return;
         const outcome = judgeMutant(record, setUpMs);
-        const result = { id, title, missing: lack, place, outcome };
+        const result = { id, title, missing: lack, place, lints: [...lints], outcome };
         if (outcome.kind === 'survived' || (outcome.kind === 'killed' && outcome.by.promise !== 'boots'))
           slowestMs = Math.max(slowestMs, slowestPhaseMs(record));
         layout.mutants.push(result);

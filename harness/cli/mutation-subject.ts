@@ -13,6 +13,8 @@ import { findScenario, readFilter } from './select.js';
 /** A mutant, and what is known of it before anything is run. */
 interface KnownMutant {
   readonly mutant: Mutant;
+  /** Names of the lints that tell it. */
+  readonly lints: readonly string[];
   /** Absent: only a machine can tell. */
   readonly decided?: Outcome;
   /** What the machine gets; present when nothing is decided. */
@@ -37,6 +39,7 @@ export interface Subject {
  * @param options.variant `axis=value`: which variant of each; without it the first.
  * @param options.only Patterns of ids, with `*` for anything; none: every mutant.
  * @param options.layouts Results to go on with.
+ * @param options.byLints What a lint finds needs no machine.
  * @throws {HarnessError} USAGE for a layout that is known to be faulty, and when no mutant fits `only`.
  */
 export async function openSubjects(
@@ -45,6 +48,7 @@ export async function openSubjects(
     readonly variant: readonly string[];
     readonly only: readonly string[];
     readonly layouts: readonly Pick<LayoutResults, 'file' | 'variant'>[];
+    readonly byLints: boolean;
   },
 ): Promise<readonly Subject[]> {
   const { layouts } = options;
@@ -64,7 +68,11 @@ export async function openSubjects(
 async function openSubject(
   name: string | undefined,
   id: string | undefined,
-  options: { readonly variant: readonly string[]; readonly only: readonly string[] },
+  options: {
+    readonly variant: readonly string[];
+    readonly only: readonly string[];
+    readonly byLints: boolean;
+  },
 ): Promise<Subject> {
   const file = await findScenario(name);
   const source = await openScenario(file);
@@ -94,13 +102,19 @@ async function openSubject(
     variant,
     original,
     made: mutants.length,
-    mutants: await Promise.all(chosen.map((mutant) => know(mutant, original))),
+    mutants: await Promise.all(chosen.map((mutant) => know(mutant, original, options))),
   };
 }
 
-async function know(mutant: Mutant, original: Original): Promise<KnownMutant> {
-  const decision = await decide(mutant, original);
-  return decision.kind === 'run' ? { mutant, scenario: decision.scenario } : { mutant, decided: decision };
+async function know(
+  mutant: Mutant,
+  original: Original,
+  options: { readonly byLints: boolean },
+): Promise<KnownMutant> {
+  const decision = await decide(mutant, original, options);
+  if (decision.kind !== 'run') return { mutant, lints: [], decided: decision };
+  const { scenario, lints } = decision;
+  return { mutant, lints, scenario };
 }
 
 /** `*` stands for anything, slashes included. */

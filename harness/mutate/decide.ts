@@ -1,4 +1,5 @@
 import { HarnessError } from '../core/index.js';
+import { lintScenario, type LintFinding } from '../lint/index.js';
 import type { Scenario, ScenarioEdit, Step, SystemModel } from '../scenario/index.js';
 import type { Mutant, Original } from './mutant.js';
 
@@ -7,9 +8,9 @@ export type Decision =
   /** It is the same layout. */
   | { readonly kind: 'equivalent'; readonly reason: string }
   /** It is refused. */
-  | { readonly kind: 'refused'; readonly by: 'loader'; readonly reason: string }
-  /** Only a machine can tell. */
-  | { readonly kind: 'run'; readonly scenario: Scenario };
+  | { readonly kind: 'refused'; readonly by: 'loader' | 'lint'; readonly reason: string }
+  /** Only a machine can tell; `lints` are the names of those that find something in it, and nothing in the original. */
+  | { readonly kind: 'run'; readonly scenario: Scenario; readonly lints: readonly string[] };
 
 /** A system alone: its promises, and what is done with it, are those of the original. */
 const SYSTEM_ALONE: readonly ScenarioEdit[] = [
@@ -24,8 +25,15 @@ const SYSTEM_ALONE: readonly ScenarioEdit[] = [
  *
  * Sound: the loader refuses what NixOS refuses to evaluate, and what cannot work whatever the machine does (nothing starts
  * the rollback, nothing unlocks a device). Somebody who writes such a layout is told before anything is installed.
+ *
+ * @param options.byLints What `imperm check` finds in it counts as found. Every lint is shown by a layout that fails on a
+ * machine for what the lint says, but that is another layout: a machine is the better judge where there is time.
  */
-export async function decide(mutant: Mutant, original: Original): Promise<Decision> {
+export async function decide(
+  mutant: Mutant,
+  original: Original,
+  options: { readonly byLints?: boolean } = {},
+): Promise<Decision> {
   if (mutant.equivalent !== undefined) return { kind: 'equivalent', reason: mutant.equivalent };
   let scenario: Scenario;
   try {
@@ -40,7 +48,22 @@ export async function decide(mutant: Mutant, original: Original): Promise<Decisi
     formOf(system) === formOf(original.scenario.system) && install?.text === original.scenario.install?.text;
   if (isSame)
     return { kind: 'equivalent', reason: 'the system that is made of it is the same to the letter' };
-  return { kind: 'run', scenario: mutantScenario(original.scenario, { system, install }) };
+  const found = newLints(original.scenario, scenario);
+  const [first] = found;
+  if (options.byLints === true && first !== undefined)
+    return { kind: 'refused', by: 'lint', reason: `${first.message} [${first.lint}]` };
+  const lints = [...new Set(found.map(({ lint }) => lint))];
+  return { kind: 'run', scenario: mutantScenario(original.scenario, { system, install }), lints };
+}
+
+/** What the lints find in a mutant more often than in its original: its lines may be others, and so may the words. */
+function newLints(original: Scenario, mutant: Scenario): readonly LintFinding[] {
+  const known = new Map<string, number>();
+  for (const { lint } of lintScenario(original)) known.set(lint, (known.get(lint) ?? 0) + 1);
+  const found = lintScenario(mutant);
+  return found.filter(
+    ({ lint }) => found.filter((each) => each.lint === lint).length > (known.get(lint) ?? 0),
+  );
 }
 
 /** The layout as it is, run in the same way as its mutants. */

@@ -51,7 +51,14 @@ const LOST: VariantRecord = {
 
 function resultOf(outcome: Outcome, id = 'rollback/drop'): MutantResult {
   const place = { file: 'x/scenario.yaml', line: 3, col: 1 };
-  return { id, title: 'there is no rollback', missing: 'anything empties the root', place, outcome };
+  return {
+    id,
+    title: 'there is no rollback',
+    missing: 'anything empties the root',
+    place,
+    lints: [],
+    outcome,
+  };
 }
 
 t.test('a mutant', async (t) => {

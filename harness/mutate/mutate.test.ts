@@ -298,3 +298,23 @@ t.test('one letter too many', async (t) => {
   t.equal(misspell('initrd.target'), 'initrdd.target');
   t.equal(misspell('a-'), 'a-x');
 });
+
+t.test('what the lints tell of a mutant, and not of the layout as it is', async (t) => {
+  const original = await open('btrfs-luks-blank-snapshot');
+  const mutants = makeMutants(original);
+  const decided = async (id: string, byLints: boolean) => {
+    const mutant = mutants.find((each) => each.id === id);
+    if (mutant === undefined) throw new Error(`there is no mutant ${id}`);
+    return decide(mutant, original, { byLints });
+  };
+  const id = 'rollback/after:systemd-cryptsetup@enc.service/misspell';
+  t.match(
+    await decided(id, false),
+    { kind: 'run', lints: /unit-missing/ },
+    'a machine decides, and it is known',
+  );
+  t.match(await decided(id, true), { kind: 'refused', by: 'lint', reason: /\[unit-missing\]$/ });
+  // The layout as it is has plain swap beside LUKS, of which a lint tells, too.
+  const silent = await decided('fileSystems//home/drop', true);
+  t.match(silent, { kind: 'run', lints: [] }, 'what the original has, too, tells nothing');
+});

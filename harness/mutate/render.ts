@@ -6,16 +6,21 @@ const ID_COLUMNS = 58;
 
 /** A mutant in a list of what would be run. */
 export function renderListed(
-  mutant: Pick<MutantResult, 'id' | 'title'>,
+  mutant: Pick<MutantResult, 'id' | 'title' | 'lints'>,
   decided: Outcome | undefined,
 ): string {
-  const what = decided === undefined ? mutant.title : `${mutant.title} (${explain(decided)})`;
+  const what =
+    decided === undefined ? `${mutant.title}${tellLints(mutant)}` : `${mutant.title} (${explain(decided)})`;
   return `${(decided?.kind ?? 'run').padEnd(WORD_COLUMNS)} ${mutant.id.padEnd(ID_COLUMNS)} ${what}`;
 }
 
 /** What became of a mutant, on one line. */
-export function renderMutant({ id, outcome }: MutantResult): string {
-  return `${outcome.kind.padEnd(WORD_COLUMNS)} ${id.padEnd(ID_COLUMNS)} ${explain(outcome)}`;
+export function renderMutant({ id, outcome, lints }: MutantResult): string {
+  return `${outcome.kind.padEnd(WORD_COLUMNS)} ${id.padEnd(ID_COLUMNS)} ${explain(outcome)}${tellLints({ lints })}`;
+}
+
+function tellLints({ lints }: Pick<MutantResult, 'lints'>): string {
+  return lints.length === 0 ? '' : ` [imperm check: ${lints.join(', ')}]`;
 }
 
 /** What became of the layout as it is, on one line. */
@@ -55,6 +60,8 @@ export interface MutationCounts {
   readonly killed: number;
   readonly survived: number;
   readonly equivalent: number;
+  /** Of those that a machine killed or that survived, what `imperm check` tells, too. */
+  readonly linted: number;
   readonly errors: number;
   readonly falseAlarms: number;
   /** Controls of which nobody knows what became. */
@@ -76,6 +83,11 @@ export function countResults(layouts: readonly LayoutResults[]): MutationCounts 
     killed: count('killed'),
     survived: count('survived'),
     equivalent: count('equivalent'),
+    linted: layouts
+      .flatMap(({ mutants }) => mutants)
+      .filter(
+        ({ outcome: { kind }, lints }) => lints.length > 0 && (kind === 'killed' || kind === 'survived'),
+      ).length,
     errors: count('error'),
     falseAlarms: controls.filter(({ falseAlarms }) => falseAlarms.length > 0).length,
     controlErrors: controls.filter(({ error }) => error !== undefined).length,
@@ -128,13 +140,15 @@ function listCatchers({ mutants }: LayoutResults): readonly string[] {
 }
 
 function renderCounts(counts: MutationCounts, controls: number): string {
-  const { made, decided, refused, killed, survived, equivalent, errors, falseAlarms, meanMs } = counts;
+  const { made, decided, refused, killed, survived, equivalent, linted, errors, falseAlarms, meanMs } =
+    counts;
   const parts = [
     `${String(made)} made`,
     ...(decided < made ? [`${String(made - decided)} not looked at`] : []),
     `${String(refused)} killed statically`,
     `${String(killed)} killed by a machine`,
     `${String(survived)} survived`,
+    ...(linted === 0 ? [] : [`${String(linted)} of these two told by imperm check, too`]),
     `${String(equivalent)} equivalent`,
     `${String(errors)} errors`,
     `${String(falseAlarms)} false alarms in ${String(controls)} controls`,

@@ -60,6 +60,8 @@ const mutant = z.object({
   title: z.string(),
   missing: z.string(),
   place,
+  /** Names of the lints that find something in it, and nothing in the layout as it is. */
+  lints: z.array(z.string()).default([]),
   outcome,
 });
 

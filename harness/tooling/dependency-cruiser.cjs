@@ -13,7 +13,7 @@ const LAYERS = {
   target: ['core', 'scenario', 'host'],
   probe: ['core', 'scenario', 'host'],
   record: ['core', 'scenario', 'host'],
-  mutate: ['core', 'scenario', 'record'],
+  mutate: ['core', 'scenario', 'lint', 'record'],
   run: ['core', 'scenario', 'host', 'plan', 'guest', 'nix', 'target', 'probe', 'record'],
   report: ['core', 'record'],
   cli: [
