@@ -26,7 +26,8 @@ fill() {
 }
 label() {
   case $(blkid -p -o value -s TYPE "$1") in
-    btrfs) btrfs filesystem label "$1" "$2" ;;
+    # One that is mounted is named by where.
+    btrfs) btrfs filesystem label "$(findmnt -n -f -o TARGET -S "$1" || echo "$1")" "$2" ;;
     ext4) e2label "$1" "$2" ;;
     vfat) fatlabel "$1" "$2" ;;
     swap) swaplabel -L "$2" "$1" ;;
