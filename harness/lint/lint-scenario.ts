@@ -1,5 +1,5 @@
 import type { Place } from '../core/index.js';
-import type { Scenario } from '../scenario/index.js';
+import { findRoot, type Scenario } from '../scenario/index.js';
 import { DISK_LINTS } from './disk-lints.js';
 import { IDENTITY_LINTS } from './identity-lints.js';
 import type { Lint, LintSubject } from './lint.js';
@@ -39,7 +39,7 @@ function makeSubject(scenario: Scenario): LintSubject {
   const { system } = scenario;
   const { rollback } = system;
   const script = rollback === undefined ? undefined : readRollbackScript(rollback, system);
-  const root = system.fileSystems.find(({ mountPoint }) => mountPoint === '/');
+  const root = findRoot(system.fileSystems);
   return {
     scenario,
     system,

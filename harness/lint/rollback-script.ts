@@ -1,4 +1,4 @@
-import type { Rollback, StageOneKind, SystemModel } from '../scenario/index.js';
+import { findRoot, type Rollback, type StageOneKind, type SystemModel } from '../scenario/index.js';
 import { readShell, type ShellCommand, type ShellScript } from './shell.js';
 
 /** The script that a kind of stage 1 runs, and what it does with subvolumes. */
@@ -40,7 +40,7 @@ export function readRollbackScript(rollback: Rollback, system: SystemModel): Rol
   const shell = readShell(stage1 === 'systemd' ? rollback.script : rollback.scripted.script);
   if (shell === undefined) return undefined;
   const mount = findTopMount(shell);
-  const subvolume = system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.subvolume;
+  const subvolume = findRoot(system.fileSystems)?.subvolume;
   return {
     stage1,
     shell,

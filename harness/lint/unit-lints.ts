@@ -1,5 +1,6 @@
 import {
   escapeUnitPath,
+  findRoot,
   suggest,
   type Rollback,
   type SystemModel,
@@ -114,7 +115,7 @@ function hasWrongName(rollback: Rollback, system: SystemModel): boolean {
 
 /** What tells that the device of the root is there. */
 function unlockingUnits(system: SystemModel): readonly string[] {
-  const root = system.fileSystems.find(({ mountPoint }) => mountPoint === '/');
+  const root = findRoot(system.fileSystems);
   const device = root?.device ?? '';
   const own = system.luks.filter(({ name }) => device === `/dev/mapper/${name}`);
   // By a UUID or a label nobody can tell which of them the root is in.
@@ -223,7 +224,7 @@ export const UNIT_LINTS: readonly Lint[] = [
       'Order it after the unit that unlocks the root, or after initrd-root-device.target; in scripted stage 1 take postResumeCommands.',
     shownBy: ['broken/hook-too-early', 'bugs/rollback-before-unlock'],
     find: ({ system, rollback }: LintSubject): readonly Hit[] => {
-      const root = system.fileSystems.find(({ mountPoint }) => mountPoint === '/');
+      const root = findRoot(system.fileSystems);
       if (rollback === undefined || root?.device.startsWith('/dev/') !== true) return [];
       if (system.stage1 === 'scripted') return findEarlyHook(rollback, system);
       const units = unlockingUnits(system);

@@ -1,5 +1,5 @@
 import type { FileSystem } from '../scenario/index.js';
-import { isAlwaysNeededForBoot, isAtOrBelow } from '../scenario/index.js';
+import { findRoot, isAlwaysNeededForBoot, isAtOrBelow } from '../scenario/index.js';
 import { misspell } from './misspell.js';
 import type { Mutant, Original } from './mutant.js';
 
@@ -150,7 +150,7 @@ function whyWithout(
   fileSystems: readonly FileSystem[],
 ): string | undefined {
   if (option === 'defaults') return 'defaults are what is taken when nothing is said';
-  const root = fileSystems.find(({ mountPoint }) => mountPoint === '/');
+  const root = findRoot(fileSystems);
   const isShared =
     mount !== root &&
     mount.fsType === 'btrfs' &&
@@ -165,7 +165,7 @@ function whyWithout(
 /** A root that is kept although it was to be in memory. */
 function replaceTmpfsRoot({ scenario }: Original): readonly Mutant[] {
   const { fileSystems } = scenario.system;
-  const root = fileSystems.find(({ mountPoint }) => mountPoint === '/');
+  const root = findRoot(fileSystems);
   const kept = fileSystems.find(({ mountPoint, device }) => mountPoint === '/nix' && device.startsWith('/'));
   if (root?.fsType !== 'tmpfs' || kept === undefined) return [];
   return [

@@ -1,17 +1,10 @@
-import type { Rollback, Scenario, Script } from '../scenario/index.js';
+import { findRoot, type Rollback, type Scenario, type Script, STAGE1_HOOKS } from '../scenario/index.js';
 import { misspell } from './misspell.js';
 import type { Mutant, Original } from './mutant.js';
 import { mutateScript } from './script-mutants.js';
 import type { ScriptNames } from './word-mutants.js';
 
 const ROLLBACK = ['system', 'rollback'];
-const HOOKS = [
-  'preDeviceCommands',
-  'preLVMCommands',
-  'postDeviceCommands',
-  'postResumeCommands',
-  'postMountCommands',
-] as const;
 const ORDERS = ['before', 'default', 'after'] as const;
 const LISTS = ['after', 'before', 'requires', 'wantedBy', 'requiredBy'] as const;
 
@@ -99,7 +92,7 @@ function whyImplied(rollback: Rollback, list: (typeof LISTS)[number], item: stri
 function mutateHook({ scripted, place }: Rollback, { source }: Original): readonly Mutant[] {
   const at = [...ROLLBACK, 'scripted'];
   const written = source.valueAt(at) as Readonly<Record<string, unknown>> | undefined;
-  const hooks = HOOKS.filter((hook) => hook !== scripted.hook).map((hook): Mutant => ({
+  const hooks = STAGE1_HOOKS.filter((hook) => hook !== scripted.hook).map((hook): Mutant => ({
     id: `rollback/hook/${hook}`,
     title: `the rollback stands in boot.initrd.${hook}, not in ${scripted.hook}`,
     missing: `the rollback is done at the point of ${scripted.hook}, and not at that of ${hook}`,
@@ -142,7 +135,7 @@ export function namesOf({ system }: Scenario): ScriptNames {
     ...fileSystems.map(({ device }) => device),
     ...luks.flatMap(({ name, device }) => [`/dev/mapper/${name}`, device]),
   ].filter((device) => device.startsWith('/dev/'));
-  const root = fileSystems.find(({ mountPoint }) => mountPoint === '/');
+  const root = findRoot(fileSystems);
   const subvolumes = fileSystems.flatMap(({ subvolume }) =>
     subvolume === undefined || subvolume === '' ? [] : [subvolume],
   );

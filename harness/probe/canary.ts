@@ -1,5 +1,5 @@
 import { quote } from '../core/index.js';
-import { isAtOrBelow, type KeptPromise, promisedSystem, type Scenario } from '../scenario/index.js';
+import { findRoot, isAtOrBelow, type KeptPromise, promisedSystem, type Scenario } from '../scenario/index.js';
 
 /** Name of everything that is planted; nothing else in a machine is called so. */
 export const CANARY_NAME = 'imperm-canary';
@@ -38,7 +38,7 @@ export function planCanaries(scenario: Scenario, boot: number): CanaryPlan {
       .filter((promise): promise is KeptPromise => promise.kind === 'kept' && promise.of !== 'file')
       .map(({ id, path }) => [id, `${path === '/' ? '' : path}/${name}`]),
   );
-  const root = promisedSystem(scenario).fileSystems.find(({ mountPoint }) => mountPoint === '/');
+  const root = findRoot(promisedSystem(scenario).fileSystems);
   const script = [
     'set -eu',
     'umask 022',

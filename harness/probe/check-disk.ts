@@ -1,4 +1,4 @@
-import { promisedSystem, type ScenarioPromise } from '../scenario/index.js';
+import { findRoot, promisedSystem, type ScenarioPromise } from '../scenario/index.js';
 import { checkOwnersAfter, checkSameSubvolumes } from './check-image.js';
 import { checkKeptOnDisk } from './check-kept-on-disk.js';
 import { count, type DiskContext, type Finding } from './finding.js';
@@ -74,9 +74,7 @@ function isOnlyDirty(fsType: string, output: string): boolean {
 function checkGoneFromDisk(promise: ScenarioPromise, context: DiskContext): Finding[] {
   const lastBoot = context.planted.at(-1)?.plan.boot;
   if (lastBoot === undefined || lastBoot < 2) return [];
-  const root = promisedSystem(context.scenario).fileSystems.find(
-    ({ mountPoint }) => mountPoint === '/',
-  )?.subvolume;
+  const root = findRoot(promisedSystem(context.scenario).fileSystems)?.subvolume;
   // A disk that could not be read proves nothing.
   if (root === undefined || context.evidence.canaryPaths === undefined) return [];
   const old = context.evidence.canaryPaths.filter((path) => {

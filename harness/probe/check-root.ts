@@ -1,4 +1,4 @@
-import type { GonePromise, RootWipedPromise } from '../scenario/index.js';
+import { findRoot, type GonePromise, type RootWipedPromise } from '../scenario/index.js';
 import { explainNoWipe, orderEvidence, rollbackLines } from './check-rollback.js';
 import type { Subvolume } from './evidence.js';
 import { type BootContext, count, type Finding, findMount } from './finding.js';
@@ -79,7 +79,7 @@ export function checkRootWiped(promise: RootWipedPromise, context: BootContext):
 }
 
 function findRootOf(subvolumes: readonly Subvolume[], context: BootContext): Subvolume | undefined {
-  const path = context.scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.subvolume;
+  const path = findRoot(context.scenario.system.fileSystems)?.subvolume;
   return subvolumes.find((subvolume) => subvolume.path === path);
 }
 

@@ -59,7 +59,7 @@ export function imageBootSections({ system: { image } }: Scenario, boot: number)
     },
     {
       name: 'image-tmpfiles',
-      command: 'journalctl --boot --quiet --no-pager -o cat -t systemd-tmpfiles; true',
+      command: 'boot_journal -o cat -t systemd-tmpfiles; true',
     },
   ];
 }

@@ -439,6 +439,8 @@ void t.test('a powered-off disk is read, and what is missing is evidence', (t) =
     { device: '/dev/disk/by-partlabel/ESP', fsType: 'vfat', clean: true },
   ]);
   t.equal(good.fileSystems.length, 2, 'each device once');
+  const order = [...collection.script.matchAll(/^begin (check|mount)-/gm)].map(([, what]) => what);
+  t.strictSame(order, ['check', 'check', 'mount'], 'what is mounted by another name cannot be checked');
   t.strictSame(good.canaryPaths, ['root/imperm-canary-2', 'home/a dir/imperm-canary-1']);
   t.match(good.volumes, [{ device: '/dev/mapper/cryptfs', subvolumes: [{ path: 'home' }] }]);
   t.equal(good.volumes[0]?.canaries.get('root/imperm-canary-2/a\nb')?.target, 'xyz');

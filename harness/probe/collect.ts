@@ -13,6 +13,17 @@ import { parseSubvolumes } from './subvolumes.js';
 /** MESSAGE_ID of "Startup finished". */
 export const STARTUP_FINISHED = 'b07a249cd024414a82dd00cd181378ff';
 
+/**
+ * A function that is journalctl of this boot. By itself journalctl looks only at the journals of the machine id that /etc has
+ * now, and a layout may change that one after journald has begun.
+ */
+const BOOT_JOURNAL = `boot_journal() (
+  shopt -s nullglob
+  files=(/{run,var}/log/journal/*/*.journal*)
+  journalctl "\${files[@]/#/--file=}" --boot="$(tr -d - </proc/sys/kernel/random/boot_id)" --quiet --no-pager "$@"
+)
+`;
+
 /** A script for the machine, and how to read what it prints. */
 export interface Collection<T> {
   readonly script: string;
@@ -101,13 +112,13 @@ export function collectBootEvidence(
     { name: 'failed', command: 'systemctl list-units --all --state=failed --plain --no-legend --no-pager' },
     {
       name: 'journal',
-      command: `journalctl --boot --quiet --no-pager -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_TRANSPORT,_SOURCE_MONOTONIC_TIMESTAMP ${matches} ${early}MESSAGE_ID=${STARTUP_FINISHED}`,
+      command: `boot_journal -o json --output-fields=MESSAGE,MESSAGE_ID,UNIT,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_TRANSPORT,_SOURCE_MONOTONIC_TIMESTAMP ${matches} ${early}MESSAGE_ID=${STARTUP_FINISHED}`,
     },
     {
       name: 'mount-messages',
       // A check before the mount mends what the kernel then no longer sees; scripted stage 1 makes it by itself.
       command:
-        "journalctl --dmesg --boot --quiet --no-pager -o cat | grep -E '^(EXT4-fs|BTRFS|FAT-fs|JBD2)|: recovering journal'; journalctl --boot --quiet --no-pager -o cat --identifier=systemd-fsck; true",
+        "boot_journal --dmesg -o cat | grep -E '^(EXT4-fs|BTRFS|FAT-fs|JBD2)|: recovering journal'; boot_journal -o cat --identifier=systemd-fsck; true",
     },
     { name: 'root', command: 'stat -f -c %T /; btrfs subvolume show / 2>/dev/null; true' },
     { name: 'subvolumes', command: 'btrfs subvolume list -auq / 2>/dev/null; true' },
@@ -132,7 +143,7 @@ export function collectBootEvidence(
     { name: 'canary-attributes', command: canaries.attributes },
   ];
   return {
-    script: renderSections(sections, options.boundary),
+    script: `${BOOT_JOURNAL}${renderSections(sections, options.boundary)}`,
     parse: (output) => {
       const results = parseSections(output, sections, options.boundary);
       const image = parseImageBoot(scenario, results);

@@ -25,23 +25,27 @@ void t.test('what the rollback deleted besides the root', (t) => {
     "Delete subvolume 259 (no-commit): '/mnt/persist'",
     'ERROR: Not a Btrfs subvolume: Invalid argument',
   );
-  const found = explainStuckBoot(scenario, { journal, disk: whole });
+  const found = explainStuckBoot(scenario, { message: '', journal, disk: whole });
   t.match(found?.cause, /deleted the subvolumes of \/home, \/persist.*plain directory.*impermanence#250/);
   t.equal(found?.evidence.length, 3);
-  const other = explainStuckBoot(scenario, { journal: journal.slice(0, 1), disk: whole });
+  const other = explainStuckBoot(scenario, { message: '', journal: journal.slice(0, 1), disk: whole });
   t.notMatch(other?.cause, /plain directory/, 'said only where btrfs says so');
   const nested = lines(
     "Delete subvolume 300 (no-commit): '/mnt/root/srv/home'",
     "Delete subvolume 256: '/mnt/root'",
   );
-  t.equal(explainStuckBoot(scenario, { journal: nested, disk: whole }), undefined, 'in the root all may go');
+  t.equal(
+    explainStuckBoot(scenario, { message: '', journal: nested, disk: whole }),
+    undefined,
+    'in the root all may go',
+  );
   t.end();
 });
 
 void t.test('that there is no root, and who took it', (t) => {
   const none = diskWith('/dev/mapper/cryptfs', ...kept);
   const causeOf = (of: typeof scenario, disk: typeof none, ...messages: string[]): string | undefined =>
-    explainStuckBoot(of, { journal: lines(...messages), disk })?.cause;
+    explainStuckBoot(of, { message: '', journal: lines(...messages), disk })?.cause;
   t.match(causeOf(scenario, none), /no subvolume root on \/dev\/mapper\/cryptfs.*under "set -e"/);
   t.match(
     causeOf(scenario, none, "Delete subvolume 256: '/mnt/root'"),
@@ -59,8 +63,11 @@ void t.test('that there is no root, and who took it', (t) => {
 
 void t.test('a device that did not come, and why it may not have', (t) => {
   const causeOf = (device: string): string | undefined =>
-    explainStuckBoot(scenario, { journal: lines(`Timed out waiting for device ${device}.`), disk: whole })
-      ?.cause;
+    explainStuckBoot(scenario, {
+      message: '',
+      journal: lines(`Timed out waiting for device ${device}.`),
+      disk: whole,
+    })?.cause;
   t.match(
     causeOf('/dev/disk/by-label/nixos'),
     /gave up waiting for \/dev\/disk\/by-label\/nixos\. If it lies in LUKS/,
@@ -71,7 +78,7 @@ void t.test('a device that did not come, and why it may not have', (t) => {
 
 void t.test('a passphrase that was wrong too often', (t) => {
   const causeOf = (message: string): string | undefined =>
-    explainStuckBoot(scenario, { journal: lines(message), disk: whole })?.cause;
+    explainStuckBoot(scenario, { message: '', journal: lines(message), disk: whole })?.cause;
   t.match(causeOf('Too many attempts to activate; giving up.'), /wrong too often.*tries=0/);
   t.equal(
     causeOf('Failed to activate with specified passphrase. (Passphrase incorrect?)'),

@@ -1,4 +1,4 @@
-import type { Scenario } from '../scenario/index.js';
+import { findRoot, type Scenario } from '../scenario/index.js';
 import type { DiskEvidence, JournalLine } from './evidence.js';
 import { formatJournalLine } from './stage-one-log.js';
 
@@ -9,6 +9,8 @@ export interface StuckCause {
   readonly evidence: readonly string[];
 }
 
+/** What the firmware says of a file whose signature it does not accept. */
+const UNSIGNED = /: (?:Access [Dd]enied|Security [Vv]iolation)/;
 /** What btrfs says of every subvolume that it deletes. */
 const DELETED = /Delete subvolume [^']*'([^']+)'/;
 const NO_SUBVOLUME = /Not a Btrfs subvolume|not a valid root subvolume|Not a subvolume/i;
@@ -22,14 +24,30 @@ const TIMED_OUT = /Timed out waiting for device (\S+?)\.?$/;
  */
 export function explainStuckBoot(
   scenario: Scenario,
-  evidence: { readonly journal: readonly JournalLine[]; readonly disk: Pick<DiskEvidence, 'volumes'> },
+  evidence: {
+    /** What the harness says of the boot, with the console's line that ended it. */
+    readonly message: string;
+    readonly journal: readonly JournalLine[];
+    readonly disk: Pick<DiskEvidence, 'volumes'>;
+  },
 ): StuckCause | undefined {
   return (
+    explainUnsigned(scenario, evidence.message) ??
     explainDeleted(scenario, evidence.journal) ??
     explainNoRoot(scenario, evidence) ??
     explainTimeOut(scenario, evidence.journal) ??
     explainRefused(evidence.journal)
   );
+}
+
+/** A boot loader under Secure Boot could not load its entry. */
+function explainUnsigned({ system }: Scenario, message: string): StuckCause | undefined {
+  if (system.secureBoot === undefined || !UNSIGNED.test(message)) return undefined;
+  return {
+    cause:
+      'The firmware refuses it: it is not signed with a key that the firmware was given. Something that does not sign wrote it to the EFI system partition, as boot.loader.systemd-boot does where boot.lanzaboote should.',
+    evidence: [],
+  };
 }
 
 /** The rollback went beyond the root. */
@@ -67,7 +85,7 @@ function explainNoRoot(
   }: { readonly journal: readonly JournalLine[]; readonly disk: Pick<DiskEvidence, 'volumes'> },
 ): StuckCause | undefined {
   const root = rootSubvolume(system);
-  const device = system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.device;
+  const device = findRoot(system.fileSystems)?.device;
   const volume = disk.volumes.find((each) => each.device === device);
   if (root === undefined || volume === undefined) return undefined;
   if (volume.subvolumes.some(({ path }) => path === root)) return undefined;
@@ -116,5 +134,5 @@ function explainRefused(journal: readonly JournalLine[]): StuckCause | undefined
 }
 
 function rootSubvolume({ fileSystems }: Scenario['system']): string | undefined {
-  return fileSystems.find(({ mountPoint }) => mountPoint === '/')?.subvolume;
+  return findRoot(fileSystems)?.subvolume;
 }

@@ -1,5 +1,5 @@
 import { quote } from '../core/index.js';
-import { promisedSystem, type Scenario } from '../scenario/index.js';
+import { findRoot, promisedSystem, type Scenario } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
 import type { Collection } from './collect.js';
 import type { DiskTree } from './disk-trees.js';
@@ -157,6 +157,8 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
     { name: 'partitions', command: `udevadm settle; sgdisk --verify ${quote(options.device)} 2>&1` },
     ...headerSections(scenario),
     ...unlockSections(scenario, options.passphraseFile),
+    // All before the first mount: two names may lead to one file system, and what is mounted cannot be checked.
+    ...volumes.map(checkSection),
     ...volumes.flatMap(lookSections),
     ...trees.flatMap(({ tree, section, volume }) =>
       volume === undefined ? [] : [{ name: section, command: treeCommand(tree, volume) }],
@@ -171,7 +173,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
       const parsed = parseSections(output, sections, options.boundary);
       const results = new Results(parsed);
       const image = parseImageDisk(scenario, parsed);
-      const root = promisedSystem(scenario).fileSystems.find(({ mountPoint }) => mountPoint === '/');
+      const root = findRoot(promisedSystem(scenario).fileSystems);
       const rootVolume = volumes.find(({ device }) => device === root?.device);
       const table = results.text('partitions');
       return {
@@ -246,12 +248,14 @@ function firstLines(command: string): string {
   return `${command} 2>&1 | { head -n 100; cat >/dev/null; }; [ \${PIPESTATUS[0]} -eq 0 ]`;
 }
 
+function checkSection({ device, kind, index }: Volume): Section {
+  return { name: `check-${index}`, command: firstLines(`${kind.check} ${quote(device)}`) };
+}
+
 function lookSections({ device, fsType, kind, index, mountPoint }: Volume): Section[] {
-  const check = { name: `check-${index}`, command: firstLines(`${kind.check} ${quote(device)}`) };
-  if (kind.look === undefined) return [check];
+  if (kind.look === undefined) return [];
   const list = listAfter(`cd ${mountPoint}`);
   return [
-    check,
     {
       name: `mount-${index}`,
       command: `mkdir -p ${mountPoint} && mount -t ${fsType} -o ${kind.look} ${quote(device)} ${mountPoint} 2>&1`,

@@ -13,7 +13,7 @@ import {
   type Tree,
 } from '../probe/index.js';
 import { LEAKS_FILE, summarizeLeaks } from '../record/index.js';
-import type { Scenario } from '../scenario/index.js';
+import { findRoot, type Scenario } from '../scenario/index.js';
 import { makeBoundary } from './boundary.js';
 import type { VariantContext } from './context.js';
 import type { FindingLog } from './findings.js';
@@ -106,7 +106,7 @@ export class LeakWatch {
   }
 
   get #isRootOnDisk(): boolean {
-    const root = this.#scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === '/');
+    const root = findRoot(this.#scenario.system.fileSystems);
     return root?.device.startsWith('/dev/') === true;
   }
 

@@ -28,15 +28,6 @@ export function isLayoutsFault(error: unknown): error is HarnessError {
   );
 }
 
-/** What the firmware says of a file whose signature it does not accept. */
-const REFUSED = /: (?:Access [Dd]enied|Security [Vv]iolation)/;
-
-/** Why a boot loader under Secure Boot could not load its entry. */
-function explainRefusal({ system }: Scenario, message: string): string | undefined {
-  if (system.secureBoot === undefined || !REFUSED.test(message)) return undefined;
-  return 'The firmware refuses it: it is not signed with a key that the firmware was given. Something that does not sign wrote it to the EFI system partition, as boot.loader.systemd-boot does where boot.lanzaboote should.';
-}
-
 /**
  * Reports all that is known of a boot that did not come up. The machine is off and its journal complete.
  *
@@ -61,7 +52,7 @@ export async function reportStuckBoot(
       ? parseStageOneConsole(await read('console.log'))
       : parseForwardedJournal(await read('journal.log'), scenario);
   const findings = checkFailedBoot(scenario, { boot, journal });
-  const told = explainStuckBoot(scenario, { journal, disk: options.disk });
+  const told = explainStuckBoot(scenario, { message: error.message, journal, disk: options.disk });
   const wrongOrder = findings.find(({ status }) => status === 'fail');
   log.report(findings, files);
   log.add({
@@ -74,7 +65,6 @@ export async function reportStuckBoot(
     cause:
       told?.cause ??
       wrongOrder?.cause ??
-      explainRefusal(scenario, error.message) ??
       (hardware === undefined
         ? 'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.'
         : describeReal(hardware.host)),

@@ -9,6 +9,7 @@ import type {
   RollbackOrderPromise,
   ScenarioPromise,
 } from './promise.js';
+import { findRoot } from './mount-tree.js';
 import { deriveImage } from './derive-image.js';
 import { rootLuksDevices } from './root-luks.js';
 
@@ -99,7 +100,7 @@ export function derivePromises(
 }
 
 function deriveWiped(system: SystemModel, explicit: ExplicitPromises): ScenarioPromise[] {
-  const root = system.fileSystems.find((each) => each.mountPoint === '/');
+  const root = findRoot(system.fileSystems);
   const isTmpfs = root?.fsType === 'tmpfs';
   const gone = explicit.gone.map((each) => promiseGone(each.path, each.place));
   // Who promises that / forgets everything promises a new root, whether or not anything makes one.
@@ -194,7 +195,7 @@ function deriveRollback(system: SystemModel, explicit: ExplicitPromises): Scenar
           ...base,
           stage1: 'scripted',
           unlocks: locked.filter(({ unlock }) => unlock === 'passphrase').map(({ device }) => device),
-          root: system.fileSystems.find(({ mountPoint }) => mountPoint === '/')?.device ?? '',
+          root: findRoot(system.fileSystems)?.device ?? '',
         }
       : { ...base, stage1: 'systemd', units: [...locked.map((each) => each.unit), unit, 'sysroot.mount'] };
   return [

@@ -4,7 +4,7 @@ export type * from './promise.js';
 export type { Services } from './services-schema.js';
 export { type DiskFault, type Fault, isPowerOnFault, type PowerOnFault } from './fault.js';
 export type { Script } from './script.js';
-export { findHolder, isAlwaysNeededForBoot, isAtOrBelow } from './mount-tree.js';
+export { findHolder, findRoot, isAlwaysNeededForBoot, isAtOrBelow } from './mount-tree.js';
 export {
   type DiskIdentity,
   type HardwareHost,
@@ -21,6 +21,6 @@ export { selectVariants, type VariantFilter, type VariantSpread } from './varian
 export { escapeUnitPath } from './unit-name.js';
 export { suggest } from './problem.js';
 export { whyNotLine, whyNotName, whyNotPath } from './check-answer.js';
-export { DISK_BUSES, LUKS_KINDS, STAGE1_KINDS } from './axes.js';
+export { DISK_BUSES, LUKS_KINDS, STAGE1_HOOKS, STAGE1_KINDS } from './axes.js';
 export type { AxisValues, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
 export { whyNotNixos } from './nixos-limits.js';

@@ -16,6 +16,13 @@ export function isAlwaysNeededForBoot(mountPoint: string): boolean {
   return ALWAYS_NEEDED_FOR_BOOT.has(mountPoint);
 }
 
+/** The file system that is mounted at `/`; undefined where a scenario has not got as far as having one. */
+export function findRoot<T extends { readonly mountPoint: string }>(
+  fileSystems: readonly T[],
+): T | undefined {
+  return fileSystems.find(({ mountPoint }) => mountPoint === '/');
+}
+
 /**
  * Tells whether a path is the given directory or lies below it.
  *

@@ -1,4 +1,5 @@
 import type { LuksDevice, SystemModel } from './model.js';
+import { findRoot } from './mount-tree.js';
 
 const MAPPER = '/dev/mapper/';
 
@@ -9,7 +10,7 @@ const MAPPER = '/dev/mapper/';
  * that no other mount or swap names as its own: the root can only be in one of those.
  */
 export function rootLuksDevices(system: SystemModel): readonly LuksDevice[] {
-  const root = system.fileSystems.find((each) => each.mountPoint === '/');
+  const root = findRoot(system.fileSystems);
   if (root === undefined || !root.device.startsWith('/')) return [];
   const named = (devices: readonly string[]): readonly LuksDevice[] =>
     system.luks.filter((luks) => devices.includes(MAPPER + luks.name));

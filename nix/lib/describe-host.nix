@@ -10,7 +10,6 @@ let
     attrNames
     concatMap
     filter
-    isString
     map
     mapAttrs
     ;
@@ -27,20 +26,11 @@ let
   original = host.config;
   layout = import ./describe/disks.nix original;
 
-  # Whoever is locked with "!" cannot be logged in as by a key, as the harness does; with "*" only passwords are refused.
-  # A file below /run comes from a tool for secrets, whose keys are not in the virtual machine.
+  # A file below /run comes from a tool for secrets, whose keys are not in the virtual machine: the account is locked there.
   root = original.users.users.root or { };
   isMade = file: file != null && hasPrefix "/run/" (toString file);
   rootPassword =
-    if isMade (root.hashedPasswordFile or null) then
-      {
-        hashedPasswordFile = overrule null;
-        hashedPassword = overrule "*";
-      }
-    else if isString (root.hashedPassword or null) && hasPrefix "!" root.hashedPassword then
-      { hashedPassword = overrule "*"; }
-    else
-      { };
+    if isMade (root.hashedPasswordFile or null) then { hashedPasswordFile = overrule null; } else { };
 
   machine = host.extendModules {
     modules = [

@@ -1,16 +1,11 @@
 # The harness's channel into a machine, the same as in the other guest: SSH over a virtio port named imperm.agent. Its keys
 # come in by the firmware for one power-on.
-{
-  config,
-  lib,
-  pkgs,
-  ...
-}:
+{ pkgs, ... }:
 let
   overlay = ../../harness/guest/debian/overlay/agent;
   text = file: builtins.readFile (overlay + file);
 
-  # Whoever logs in without PAM and without a login shell is told of no program otherwise.
+  # Whoever logs in without pam_env and without a login shell is told of no program otherwise.
   configuration = pkgs.writeText "imperm-agent-sshd-config" ''
     ${text "/usr/lib/imperm/sshd_config"}
     SetEnv PATH=/run/wrappers/bin:/run/current-system/sw/bin
@@ -29,13 +24,6 @@ let
       ]
       (text "/usr/lib/imperm/agent")
   );
-
-  inherit (config.users.users) root;
-  hasNoPassword =
-    root.hashedPasswordFile == null
-    && root.password == null
-    && root.initialPassword == null
-    && root.initialHashedPassword == null;
 in
 {
   services.udev.extraRules = text "/usr/lib/udev/rules.d/99-imperm-agent.rules";
@@ -43,9 +31,7 @@ in
   # For the user of its own to whom sshd gives up its rights.
   services.openssh.enable = true;
 
-  # An account without any password is locked, and this sshd, which asks no PAM, lets nobody into a locked one; "*" refuses
-  # passwords alone. Weaker than whatever the configuration says.
-  users.users.root.hashedPassword = lib.mkIf hasNoPassword (lib.mkOverride 1400 "*");
+  environment.etc."pam.d/imperm-agent".text = text "/usr/lib/pam.d/imperm-agent";
 
   systemd.services.imperm-agent = {
     description = "Test harness channel";

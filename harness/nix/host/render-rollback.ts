@@ -1,3 +1,4 @@
+import { findRoot } from '../../scenario/index.js';
 import type { HostDescription } from './description.js';
 
 const UNIT =
@@ -53,7 +54,7 @@ export function renderRollback(host: HostDescription): {
 
 /** Whoever restores a snapshot says from where: `btrfs subvolume snapshot /mnt/root-blank /mnt/root`. */
 function findBlankSnapshot(script: string, { fileSystems }: HostDescription): string | undefined {
-  const root = fileSystems.find(({ mountPoint }) => mountPoint === '/');
+  const root = findRoot(fileSystems);
   const subvolume = root?.options
     .find((option) => option.startsWith('subvol='))
     ?.slice('subvol='.length)
