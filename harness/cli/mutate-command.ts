@@ -13,8 +13,9 @@ persisted, the place of a password, of a key, of swap. It keeps the promises of 
   error       nobody knows; run again by --resume
 
 Each is installed and booted twice, and its disk is read (steps of the scenario from its second reboot on are left out).
-The layout as it is runs first, in the same way (--controls): a broken promise there is a false alarm. Scripts are read
-and changed as text; nothing of them is run on this host.
+What survives that is put through the scenarios that do more to a machine with the very same system: faults, power cuts,
+hibernation (scenarios/bugs/*-corrected). The layout as it is runs first, in the same way (--controls): a broken promise
+there is a false alarm. Scripts are read and changed as text; nothing of them is run on this host.
 
 Examples:
   imperm mutate --list                         the mutants of the default scenario

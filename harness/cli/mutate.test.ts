@@ -22,6 +22,16 @@ t.test('--list shows what would be run, and starts nothing', async (t) => {
   t.notMatch(stdout, /swapDevices/);
 });
 
+t.test('--list names the trials of survivors', async (t) => {
+  const { stdout } = await new Cli(['mutate', '--list', 'btrfs-luks-rollback', '--only', 'rollback/drop'])
+    .result;
+  t.match(
+    stdout,
+    /^What survives is put through .*nested-subvolumes-corrected.*power-cut-in-rollback-corrected/m,
+  );
+  t.notMatch(stdout, /rollback-fails-open-corrected/, 'which has another rollback');
+});
+
 t.test('what cannot be asked is refused before anything is started', async (t) => {
   const cases: Record<string, readonly [readonly string[], RegExp]> = {
     'a faulty layout': [['btrfs-luks-rollback-as-published'], /is known to break promises as it is/],

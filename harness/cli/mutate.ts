@@ -79,9 +79,13 @@ export async function mutate(
     const layout = layouts[index];
     if (layout === undefined) continue;
     for (const { mutant, decided, lints } of subject.mutants) {
-      if (decided === undefined || layout.mutants.some(({ id }) => id === mutant.id)) continue;
+      if (decided === undefined) continue;
       const { id, title, missing, place } = mutant;
-      const result = { id, title, missing, place, lints: [...lints], outcome: decided };
+      // What is known without a machine is known best, whatever was found before.
+      const known = layout.mutants.find((each) => each.id === id);
+      const result = known ?? { id, title, missing, place, lints: [...lints], outcome: decided };
+      result.outcome = decided;
+      if (known !== undefined) continue;
       layout.mutants.push(result);
       print(renderMutant(result));
     }
@@ -111,13 +115,15 @@ export async function mutate(
 
 /** Shows the mutants and what is known without a machine. */
 function list(subjects: readonly Subject[]): number {
-  for (const { variant, mutants } of subjects) {
+  for (const { variant, mutants, trials } of subjects) {
     const open = mutants.filter(({ decided }) => decided === undefined).length;
     process.stdout.write(
       `== ${variant.id}: ${String(mutants.length)} mutants, ${String(open)} of them to be run ==\n`,
     );
     for (const { mutant, decided, lints } of mutants)
       process.stdout.write(`${renderListed({ ...mutant, lints: [...lints] }, decided)}\n`);
+    if (trials.length > 0)
+      process.stdout.write(`What survives is put through ${trials.map(({ name }) => name).join(', ')}.\n`);
   }
   return EXIT.ok;
 }

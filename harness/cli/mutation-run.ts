@@ -3,13 +3,16 @@ import path from 'node:path';
 import { type Environment, HarnessError } from '../core/index.js';
 import { readAvailableMemory } from '../host/index.js';
 import {
+  type ControlResult,
   controlScenario,
   judgeControl,
   judgeMutant,
   type LayoutResults,
+  type MutantResult,
   renderControl,
   renderMutant,
   slowestPhaseMs,
+  trialScenario,
 } from '../mutate/index.js';
 import { planVariant } from '../plan/index.js';
 import { createEventBus, createRecorder, type VariantRecord } from '../record/index.js';
@@ -19,7 +22,7 @@ import type { Scenario } from '../scenario/index.js';
 import { chooseTarget, describeTarget, openChosenTarget, reap, reapLibvirt } from './choose-target.js';
 import { memoryOf } from './jobs.js';
 import type { MutateOptions } from './mutate-options.js';
-import type { Subject } from './mutation-subject.js';
+import type { Subject, Trial } from './mutation-subject.js';
 import { runPool } from './pool.js';
 import { ensureHostPackages } from './set-up.js';
 
@@ -84,8 +87,9 @@ export class MutationRun {
       emit: (event) => {
         if (event.type === 'note') process.stderr.write(`imperm: ${event.text}\n`);
       },
-      scenarios: subjects.flatMap(({ original, mutants }) => [
+      scenarios: subjects.flatMap(({ original, mutants, trials }) => [
         original.scenario,
+        ...trials.map(({ scenario }) => scenario),
         ...mutants.flatMap(({ scenario }) => (scenario === undefined ? [] : [scenario])),
       ]),
     });
@@ -94,25 +98,10 @@ export class MutationRun {
   /** Runs a layout as it is, and then those of its mutants of which nothing is known. */
   async work(subject: Subject, layout: LayoutResults, controls: number): Promise<void> {
     const { print, save } = this.#around;
-    const missing = Array.from({ length: controls }, (_, index) => index + 1).filter(
-      (number) => !layout.controls.some((each) => each.number === number),
-    );
-    const control = controlScenario(subject.original);
-    await this.#pool(missing, {
-      scenarioOf: () => control,
-      work: async (number) => {
-        const record = await this.#run(subject, { id: `control ${String(number)}`, scenario: control });
-        if (record === undefined) return;
-        const result = judgeControl(number, record);
-        layout.controls.push(result);
-        print(renderControl(result));
-        await save();
-      },
-    });
-    const passed = layout.controls.filter(
-      ({ error, falseAlarms }) => error === undefined && falseAlarms.length === 0,
-    );
-    if (layout.controls.length > 0 && passed.length === 0) {
+    const numbers = Array.from({ length: controls }, (_, index) => index + 1);
+    await this.#control(subject, layout, { numbers, scenario: controlScenario(subject.original) });
+    const passed = layout.controls.filter((each) => each.trial === undefined && isPassed(each));
+    if (controls > 0 && passed.length === 0) {
       print('The layout as it is does not pass: its mutants would show nothing, and are not run.');
       return;
     }
@@ -131,10 +120,72 @@ export class MutationRun {
         const record = await this.#run(subject, { id, scenario, slowestMs });
         if (record === undefined) return;
         const outcome = judgeMutant(record, setUpMs);
-        const result = { id, title, missing: lack, place, lints: [...lints], outcome };
+        const result: MutantResult = { id, title, missing: lack, place, lints: [...lints], outcome };
         if (outcome.kind === 'survived' || (outcome.kind === 'killed' && outcome.by.promise !== 'boots'))
           slowestMs = Math.max(slowestMs, slowestPhaseMs(record));
         layout.mutants.push(result);
+        print(renderMutant(result));
+        await save();
+      },
+    });
+    for (const trial of subject.trials) await this.#try(trial, subject, layout);
+  }
+
+  /** Runs a layout unbroken, as often as it has not been yet. */
+  async #control(
+    subject: Subject,
+    layout: LayoutResults,
+    options: { readonly numbers: readonly number[]; readonly scenario: Scenario; readonly trial?: string },
+  ): Promise<void> {
+    const { print, save } = this.#around;
+    const { numbers, scenario, trial } = options;
+    const missing = numbers.filter(
+      (number) => !layout.controls.some((each) => each.number === number && each.trial === trial),
+    );
+    await this.#pool(missing, {
+      scenarioOf: () => scenario,
+      work: async (number) => {
+        const id = `control ${trial === undefined ? '' : `${trial} `}${String(number)}`;
+        const record = await this.#run(subject, { id, scenario });
+        if (record === undefined) return;
+        const result = { ...judgeControl(number, record), ...(trial === undefined ? {} : { trial }) };
+        layout.controls.push(result);
+        print(renderControl(result));
+        await save();
+      },
+    });
+  }
+
+  /** Puts the survivors into harder circumstances, which the layout as it is has to pass first. */
+  async #try({ name, scenario }: Trial, subject: Subject, layout: LayoutResults): Promise<void> {
+    const { print, save } = this.#around;
+    const left = subject.mutants.flatMap((known) => {
+      const result = layout.mutants.find(({ id }) => id === known.mutant.id);
+      const { outcome } = result ?? {};
+      return result === undefined || outcome?.kind !== 'survived' || outcome.trials.includes(name)
+        ? []
+        : [{ result, outcome, mutated: known.scenario }];
+    });
+    if (left.length === 0) return;
+    await this.#control(subject, layout, { numbers: [1], scenario, trial: name });
+    const control = layout.controls.find(({ trial }) => trial === name);
+    if (control === undefined || !isPassed(control)) return;
+    await this.#pool(left, {
+      scenarioOf: () => scenario,
+      work: async ({ result, outcome, mutated }) => {
+        if (mutated === undefined) return;
+        const record = await this.#run(subject, {
+          id: `${result.id} ${name}`,
+          scenario: trialScenario(scenario, mutated),
+          slowestMs: control.slowestMs,
+        });
+        if (record === undefined) return;
+        const found = judgeMutant(record, control.setUpMs);
+        const durationMs = outcome.durationMs + record.durationMs;
+        if (found.kind === 'killed') result.outcome = { ...found, trial: name, durationMs };
+        else if (found.kind === 'survived')
+          result.outcome = { ...found, trials: [...outcome.trials, name], durationMs };
+        else return;
         print(renderMutant(result));
         await save();
       },
@@ -194,6 +245,10 @@ export class MutationRun {
     bus.close();
     return signal.aborted ? undefined : recorder.record().variants[0];
   }
+}
+
+function isPassed({ error, falseAlarms }: ControlResult): boolean {
+  return error === undefined && falseAlarms.length === 0;
 }
 
 /** By how much limits are multiplied, when it is known how fast the layout is as it is. */

@@ -1,14 +1,25 @@
+import path from 'node:path';
+
 import { HarnessError } from '../core/index.js';
 import {
   decide,
+  isSameLayout,
   type LayoutResults,
   makeMutants,
   type Mutant,
   type Original,
   type Outcome,
 } from '../mutate/index.js';
-import { openScenario, type Scenario, selectVariants, type Variant } from '../scenario/index.js';
-import { findScenario, readFilter } from './select.js';
+import {
+  findScenarios,
+  loadScenarios,
+  openScenario,
+  type Scenario,
+  selectVariants,
+  type Step,
+  type Variant,
+} from '../scenario/index.js';
+import { findScenario, readFilter, SCENARIOS_DIR } from './select.js';
 
 /** A mutant, and what is known of it before anything is run. */
 interface KnownMutant {
@@ -21,6 +32,12 @@ interface KnownMutant {
   readonly scenario?: Scenario;
 }
 
+/** A scenario that puts the same layout, unbroken, into other circumstances. */
+export interface Trial {
+  readonly name: string;
+  readonly scenario: Scenario;
+}
+
 /** A layout whose mutants are to be run. */
 export interface Subject {
   /** The name or path by which it was found. */
@@ -30,7 +47,12 @@ export interface Subject {
   /** Mutants that there are of it, those not chosen included. */
   readonly made: number;
   readonly mutants: readonly KnownMutant[];
+  /** What its survivors go through. */
+  readonly trials: readonly Trial[];
 }
+
+/** Steps that bring a layout into circumstances in which few are. */
+const HARD_STEPS: readonly Step['kind'][] = ['fault', 'power-cut-at', 'hibernate'];
 
 /**
  * Opens layouts and makes their mutants.
@@ -56,8 +78,17 @@ export async function openSubjects(
   const wanted = isResumed
     ? layouts.map(({ file, variant }) => ({ name: file, id: variant }))
     : (names.length === 0 ? [undefined] : names).map((name) => ({ name, id: undefined }));
+  const shipped = await loadScenarios(
+    (await Promise.all([SCENARIOS_DIR, path.join(SCENARIOS_DIR, 'bugs')].map(findScenarios))).flat(),
+  );
+  const hard = shipped
+    .flatMap(({ variants }) => variants)
+    .filter(
+      ({ scenario: { knownBug, steps } }) =>
+        knownBug === undefined && steps.some(({ kind }) => HARD_STEPS.includes(kind)),
+    );
   const subjects: Subject[] = [];
-  for (const { name, id } of wanted) subjects.push(await openSubject(name, id, options));
+  for (const { name, id } of wanted) subjects.push(await openSubject(name, id, { ...options, hard }));
   if (subjects.every(({ mutants }) => mutants.length === 0))
     throw new HarnessError('USAGE', `No mutant has an id like ${options.only.join(' or ')}`, {
       hint: '`imperm mutate --list` shows the ids; `*` stands for anything: --only "rollback/*".',
@@ -72,6 +103,8 @@ async function openSubject(
     readonly variant: readonly string[];
     readonly only: readonly string[];
     readonly byLints: boolean;
+    /** Variants that may be trials. */
+    readonly hard: readonly Variant[];
   },
 ): Promise<Subject> {
   const file = await findScenario(name);
@@ -103,7 +136,14 @@ async function openSubject(
     original,
     made: mutants.length,
     mutants: await Promise.all(chosen.map((mutant) => know(mutant, original, options))),
+    trials: options.hard
+      .filter((each) => isSameMachine(each, variant) && isSameLayout(each.scenario, scenario))
+      .map((each) => ({ name: each.scenario.name, scenario: each.scenario })),
   };
+}
+
+function isSameMachine({ axes }: Variant, other: Variant): boolean {
+  return Object.entries(axes).every(([axis, value]) => other.axes[axis as keyof typeof axes] === value);
 }
 
 async function know(

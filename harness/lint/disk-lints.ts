@@ -65,6 +65,7 @@ const LABEL_OPTIONS: Readonly<Record<string, RegExp>> = {
 function labelsGiven(install: Parameters<typeof readShell>[0] | undefined): readonly string[] {
   const shell = install === undefined ? undefined : readShell(install);
   return (shell?.commands ?? []).flatMap(({ name, args }) => {
+    if (name === 'btrfs' && args[0] === 'filesystem' && args[1] === 'label') return args.slice(3, 4);
     const option = LABEL_OPTIONS[name];
     if (option === undefined) return [];
     return args.flatMap((word, index) => {
@@ -110,9 +111,7 @@ export const DISK_LINTS: readonly Lint[] = [
       'Of two things with one label, /dev/disk/by-label leads to the one that was seen last, which changes from boot to boot.',
     advice:
       'Give each a label of its own, or name partitions by their own names (by-partlabel, by-partuuid) and what is unlocked by /dev/mapper.',
-    shownBy: [],
-    saidBy:
-      'kairos#4403; bugs/duplicate-label shows what comes of it, where the labels are given outside of the scenario',
+    shownBy: ['bugs/duplicate-label'],
     find: ({ system, scenario }: LintSubject): readonly Hit[] => {
       const named = namedByLabel(system);
       const given = labelsGiven(scenario.install);

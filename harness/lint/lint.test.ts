@@ -548,6 +548,13 @@ const FIRING: Readonly<Record<string, readonly string[]>> = {
     ...RECIPE.filter((lint) => lint !== 'rollback-before-resume'),
   ],
   'broken/secure-boot-unsigned': RECIPE,
+  'broken/script-unreadable': [
+    'ids-forgotten',
+    'rollback-before-resume',
+    'rollback-fails-open',
+    'script-unreadable',
+    'swap-in-the-clear',
+  ],
   'broken/service-script-in-hook': ['tool-missing', ...IN_SCRIPTED],
   'broken/tpm2-cleared': RECIPE,
   'btrfs-image': [],

@@ -49,8 +49,7 @@ export const SCRIPT_LINTS: readonly Lint[] = [
     reason:
       'A shell that does not understand a script does not run it to its end, and scripted stage 1, of which it becomes a part, does not start at all.',
     advice: 'Correct it; "bash -n FILE" says the same. The lints about scripts had nothing to look at.',
-    shownBy: [],
-    saidBy: 'bash -n, which the unit tests compare it with',
+    shownBy: ['broken/script-unreadable'],
     find: ({ system, rollback }: LintSubject): readonly Hit[] => {
       if (rollback === undefined) return [];
       const error = findSyntaxError(system.stage1 === 'systemd' ? rollback.script : rollback.scripted.script);

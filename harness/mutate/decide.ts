@@ -44,9 +44,7 @@ export async function decide(
     return { kind: 'refused', by: 'loader', reason: problem.replace(/^\S+:\d+:\d+: /, '') };
   }
   const { system, install } = scenario;
-  const isSame =
-    formOf(system) === formOf(original.scenario.system) && install?.text === original.scenario.install?.text;
-  if (isSame)
+  if (isSameLayout(scenario, original.scenario))
     return { kind: 'equivalent', reason: 'the system that is made of it is the same to the letter' };
   const found = newLints(original.scenario, scenario);
   const [first] = found;
@@ -69,6 +67,19 @@ function newLints(original: Scenario, mutant: Scenario): readonly LintFinding[] 
 /** The layout as it is, run in the same way as its mutants. */
 export function controlScenario({ scenario }: Original): Scenario {
   return mutantScenario(scenario, scenario);
+}
+
+/**
+ * Whether two scenarios are one layout, with other promises and in other circumstances: the same system, installed by the same
+ * script.
+ */
+export function isSameLayout(one: Scenario, other: Scenario): boolean {
+  return formOf(one.system) === formOf(other.system) && one.install?.text === other.install?.text;
+}
+
+/** A mutant in the circumstances of another scenario of its layout, with all that is done and promised there. */
+export function trialScenario(trial: Scenario, { system, install }: Scenario): Scenario {
+  return { ...trial, system, promised: trial.system, ...(install === undefined ? {} : { install }) };
 }
 
 /** A system under the promises of another one. */

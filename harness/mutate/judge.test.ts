@@ -147,7 +147,7 @@ t.test('what is shown and counted', async (t) => {
     controls: [judgeControl(1, PASSED), judgeControl(2, FAILED)],
     mutants: [
       resultOf(judgeMutant(FAILED)),
-      resultOf({ kind: 'survived', durationMs: 100_000, folder: 'f' }, 'a/drop'),
+      resultOf({ kind: 'survived', trials: [], durationMs: 100_000, folder: 'f' }, 'a/drop'),
       resultOf({ kind: 'refused', by: 'loader', reason: 'nothing starts it' }, 'b/drop'),
       resultOf({ kind: 'equivalent', reason: 'the same' }, 'c/drop'),
       resultOf(judgeMutant(LOST), 'd/drop'),

@@ -40,7 +40,7 @@ export function judgeMutant(record: VariantRecord, setUpMs?: number): Outcome {
     };
   if (record.verdict !== 'pass')
     return { kind: 'error', message: error?.message ?? record.reason ?? record.verdict, durationMs, folder };
-  return { kind: 'survived', durationMs, folder };
+  return { kind: 'survived', trials: [], durationMs, folder };
 }
 
 /** What became of the layout as it is. */

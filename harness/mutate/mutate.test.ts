@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 
 import { repositoryRoot } from '../core/index.js';
 import { openScenario, selectVariants } from '../scenario/index.js';
-import { controlScenario, decide } from './decide.js';
+import { controlScenario, decide, isSameLayout, trialScenario } from './decide.js';
 import { makeMutants } from './make-mutants.js';
 import { misspell } from './misspell.js';
 import type { Original } from './mutant.js';
@@ -317,4 +317,21 @@ t.test('what the lints tell of a mutant, and not of the layout as it is', async 
   // The layout as it is has plain swap beside LUKS, of which a lint tells, too.
   const silent = await decided('fileSystems//home/drop', true);
   t.match(silent, { kind: 'run', lints: [] }, 'what the original has, too, tells nothing');
+});
+
+t.test('the same layout in other circumstances', async (t) => {
+  const original = await open('btrfs-luks-blank-snapshot');
+  const trial = (await open('bugs/root-missing-corrected')).scenario;
+  t.ok(isSameLayout(original.scenario, trial), 'only steps and promises differ');
+  const scripted = await open('btrfs-luks-blank-snapshot', { stage1: 'scripted' });
+  t.notOk(isSameLayout(scripted.scenario, trial), 'another stage 1');
+  t.notOk(isSameLayout(original.scenario, (await open('bugs/root-missing')).scenario), 'another script');
+  const mutant = makeMutants(original).find(({ id }) => id === 'rollback/drop');
+  if (mutant === undefined) throw new Error('there is no such mutant');
+  const decision = await decide(mutant, original);
+  if (decision.kind !== 'run') throw new Error('it is not run');
+  const tried = trialScenario(trial, decision.scenario);
+  t.equal(tried.system.rollback, undefined, 'the system is the mutant');
+  t.equal(tried.promised, trial.system);
+  t.same([tried.steps, tried.promises], [trial.steps, trial.promises], 'all else is that of the trial');
 });

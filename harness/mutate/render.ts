@@ -24,21 +24,25 @@ function tellLints({ lints }: Pick<MutantResult, 'lints'>): string {
 }
 
 /** What became of the layout as it is, on one line. */
-export function renderControl({ number, falseAlarms, error, durationMs }: ControlResult): string {
+export function renderControl({ number, trial, falseAlarms, error, durationMs }: ControlResult): string {
   const told =
     error === undefined
       ? falseAlarms.map(({ promise, found }) => `${promise}: ${found}`).join('; ') || 'every promise kept'
       : `error: ${error}`;
   const word = error === undefined && falseAlarms.length === 0 ? 'passed' : 'FALSE ALARM';
-  return `${(error === undefined ? word : 'error').padEnd(WORD_COLUMNS)} ${`the layout as it is, ${String(number)}`.padEnd(ID_COLUMNS)} ${told}, ${seconds(durationMs)}`;
+  return `${(error === undefined ? word : 'error').padEnd(WORD_COLUMNS)} ${`the layout as it is${inTrial(trial)}, ${String(number)}`.padEnd(ID_COLUMNS)} ${told}, ${seconds(durationMs)}`;
+}
+
+function inTrial(trial: string | undefined): string {
+  return trial === undefined ? '' : ` in ${trial}`;
 }
 
 function explain(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'killed':
-      return `${outcome.by.promise}${outcome.by.boot === undefined ? '' : ` in boot ${String(outcome.by.boot)}`}, ${seconds(outcome.durationMs)}`;
+      return `${outcome.by.promise}${outcome.by.boot === undefined ? '' : ` in boot ${String(outcome.by.boot)}`}${inTrial(outcome.trial)}, ${seconds(outcome.durationMs)}`;
     case 'survived':
-      return `every promise kept, ${seconds(outcome.durationMs)}`;
+      return `every promise kept${outcome.trials.length === 0 ? '' : `, those of ${outcome.trials.join(', ')}, too`}, ${seconds(outcome.durationMs)}`;
     case 'refused':
       return `by the ${outcome.by}: ${outcome.reason}`;
     case 'equivalent':

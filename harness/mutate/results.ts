@@ -23,7 +23,7 @@ const brokenPromise = z.object({
 /**
  * - `killed`: a promise of the original was seen to be broken in a machine; the first that was, and all of them.
  * - `refused`: decided without a machine, by who says so.
- * - `survived`: every promise was kept.
+ * - `survived`: every promise was kept, in every trial.
  * - `equivalent`: no other layout at all, by a rule.
  * - `error`: nobody knows.
  */
@@ -32,17 +32,28 @@ const outcome = z.discriminatedUnion('kind', [
     kind: z.literal('killed'),
     by: brokenPromise,
     broken: z.array(z.string()),
+    /** The scenario in whose circumstances; absent: as the layout is run. */
+    trial: z.string().exactOptional(),
     durationMs: milliseconds,
     folder: z.string(),
   }),
   z.object({ kind: z.literal('refused'), by: z.string(), reason: z.string() }),
-  z.object({ kind: z.literal('survived'), durationMs: milliseconds, folder: z.string() }),
+  z.object({
+    kind: z.literal('survived'),
+    /** Scenarios in whose circumstances it survived, too. */
+    trials: z.array(z.string()).default([]),
+    durationMs: milliseconds,
+    folder: z.string(),
+  }),
   z.object({ kind: z.literal('equivalent'), reason: z.string() }),
   z.object({ kind: z.literal('error'), message: z.string(), durationMs: milliseconds, folder: z.string() }),
 ]);
 
 const control = z.object({
+  /** From 1, for each trial anew. */
   number: z.int().positive(),
+  /** The scenario in whose circumstances; absent: as the layout is run. */
+  trial: z.string().exactOptional(),
   /** A false alarm: promises of a correct layout were said to be broken. */
   falseAlarms: z.array(brokenPromise),
   /** Nobody knows. */

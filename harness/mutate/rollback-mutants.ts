@@ -114,12 +114,16 @@ function mutateRollbackScript({ source, scenario }: Original, rollback: Rollback
   const script: Script = isScripted ? rollback.scripted.script : rollback.script;
   const hook = [...ROLLBACK, 'scripted', 'script'];
   const at = isScripted && source.valueAt(hook) !== undefined ? hook : [...ROLLBACK, 'script'];
+  const root = findRoot(scenario.system.fileSystems);
   const log = scenario.promises.find((promise) => promise.kind === 'rollback-log');
   return mutateScript({
     what: 'rollback/script',
     script,
     edit: (text) => ({ at, set: { text } }),
     told: { lines: log?.lines ?? [], checks: checkTexts(scenario) },
+    ...(root === undefined ? {} : { rootDevice: root.device }),
+    // NixOS runs scripts of services so, and those of scripted stage 1 otherwise.
+    endsAtFailure: !isScripted,
     names: namesOf(scenario),
   });
 }

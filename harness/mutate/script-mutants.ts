@@ -1,7 +1,7 @@
 import type { ScenarioEdit, Script } from '../scenario/index.js';
 import type { Mutant } from './mutant.js';
 import type { MutantMaker } from './mutant-maker.js';
-import { isIdle, type ToldLog } from './script-equivalence.js';
+import { type ToldLog, whyIdle, whySameLog } from './script-equivalence.js';
 import { lineAt, parseShell, type ShellScript } from './shell.js';
 import { mutateWords, type ScriptNames } from './word-mutants.js';
 
@@ -13,6 +13,10 @@ export interface ScriptSubject {
   /** Puts another text into its place. */
   readonly edit: (text: string) => ScenarioEdit;
   readonly told: ToldLog;
+  /** What the root is mounted from. */
+  readonly rootDevice?: string;
+  /** The first command that fails ends it (set -e). */
+  readonly endsAtFailure: boolean;
   readonly names: ScriptNames;
 }
 
@@ -39,14 +43,14 @@ export function mutateScript(subject: ScriptSubject): readonly Mutant[] {
   };
   return [
     ...dropStatements(parsed, subject, make),
-    ...swapStatements(parsed, make),
+    ...swapStatements(parsed, subject, make),
     ...hideFailures(parsed, make),
     ...dropGuards(parsed, make),
     ...mutateWords(parsed, subject.names, make),
   ];
 }
 
-function dropStatements(parsed: ShellScript, { told }: ScriptSubject, make: MutantMaker): readonly Mutant[] {
+function dropStatements(parsed: ShellScript, subject: ScriptSubject, make: MutantMaker): readonly Mutant[] {
   return parsed.bodies.flatMap((body) =>
     body.map((statement) => {
       const { start, end } = statement;
@@ -57,13 +61,17 @@ function dropStatements(parsed: ShellScript, { told }: ScriptSubject, make: Muta
         title: `\`${shown}\` is gone`,
         missing: `the script does \`${shown}\``,
         change: { start, end, text: ':' },
-        equivalent: isIdle(parsed, statement, told),
+        equivalent: whyIdle(parsed, { statement, ...subject }),
       });
     }),
   );
 }
 
-function swapStatements(parsed: ShellScript, make: MutantMaker): readonly Mutant[] {
+function swapStatements(
+  parsed: ShellScript,
+  { endsAtFailure }: ScriptSubject,
+  make: MutantMaker,
+): readonly Mutant[] {
   const functions = parsed.bodies.flat().flatMap(({ defines }) => (defines === undefined ? [] : [defines]));
   return parsed.bodies.flatMap((body) =>
     body.slice(1).map((second, index) => {
@@ -89,7 +97,9 @@ function swapStatements(parsed: ShellScript, make: MutantMaker): readonly Mutant
         equivalent:
           definition !== undefined && !isCalled
             ? `the function ${definition.defines ?? ''} is defined, and not called, on either side`
-            : undefined,
+            : endsAtFailure
+              ? whySameLog(parsed, first, second)
+              : undefined,
       });
     }),
   );

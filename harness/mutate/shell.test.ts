@@ -19,12 +19,19 @@ const NAMES = {
 };
 
 /** Mutants of a script by id without `s:`, with the text that each has. */
-function mutantsOf(text: string, lines: readonly string[] = [], checks: readonly string[] = []) {
+function mutantsOf(
+  text: string,
+  lines: readonly string[] = [],
+  checks: readonly string[] = [],
+  endsAtFailure = true,
+) {
   const made = mutateScript({
     what: 's',
     script: { file: 'a/s.sh', text, place: PLACE },
     edit: (changed) => ({ at: ['s'], set: changed }),
     told: { lines, checks },
+    rootDevice: '/dev/mapper/enc',
+    endsAtFailure,
     names: NAMES,
   });
   return new Map(
@@ -155,4 +162,35 @@ t.test('every mutant of a shipped script is still a script', async (t) => {
     }
   }
   t.ok(count > 100, `${String(count)} scripts`);
+});
+
+t.test(
+  'the unmount at the very end changes nothing, where it is of the root, and nowhere else',
+  async (t) => {
+    const whyOf = (text: string, id: string): string | undefined => mutantsOf(text).get(id)?.equivalent;
+    const script = 'mount -o subvol=/ /dev/mapper/enc /mnt\nbtrfs subvolume create /mnt/root\numount /mnt\n';
+    t.match(whyOf(script, '3/drop'), /until the end/);
+    t.equal(
+      whyOf(script.replace('/dev/mapper/enc', '/dev/mapper/other'), '3/drop'),
+      undefined,
+      'another device',
+    );
+    t.equal(whyOf(script.replace('/enc /mnt', '/enc /there'), '3/drop'), undefined, 'another place');
+    t.equal(whyOf(`${script}echo done\n`, '3/drop'), undefined, 'not the last');
+    t.equal(whyOf(`f() {\n  umount /mnt\n}\n${script}`, '2/drop'), undefined, 'in a function');
+  },
+);
+
+t.test('when a line is said makes no difference where a failure ends the script', async (t) => {
+  const whyOf = (text: string, endsAtFailure = true): string | undefined =>
+    mutantsOf(text, [], [], endsAtFailure).get('1/swap')?.equivalent;
+  t.match(whyOf('echo new\nbtrfs subvolume create /mnt/root\n'), /same is done and said/);
+  t.match(whyOf('btrfs subvolume create /mnt/root\necho new\n'), /same is done and said/);
+  t.equal(whyOf('btrfs subvolume create /mnt/root || give_up\necho new\n'), undefined, 'it goes on');
+  t.equal(whyOf('if [ -e /mnt/root ]; then\n  x\nfi\necho new\n'), undefined);
+  t.equal(whyOf('echo old\necho new\n'), undefined, 'lines in another order');
+  t.equal(whyOf('delete /mnt/root\necho new\ndelete() {\n  echo old\n}\n'), undefined, 'by a function, too');
+  t.equal(whyOf('echo new >/mnt/log\nbtrfs subvolume create /mnt/root\n'), undefined, 'into a file');
+  t.equal(whyOf('btrfs subvolume create /mnt/root\numount /mnt\n'), undefined);
+  t.equal(whyOf('btrfs subvolume create /mnt/root\necho new\n', false), undefined, 'scripted stage 1');
 });

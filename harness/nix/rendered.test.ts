@@ -21,9 +21,14 @@ await makeStageOneRoot(root, tools);
 const mapping = await evaluateMapping(nix);
 const systems = pairWithMapping(await loadAllScenarios(), mapping);
 
+/** Its fault is that nobody can read it. */
+const UNREADABLE = 'script-unreadable';
+
 const distinct = (texts: readonly string[]): string[] => [...new Set(texts)];
 const SERVICE_SCRIPTS = distinct(
-  systems.flatMap(({ mapped }) => Object.values(mapped.rendered.services).map(({ script }) => script)),
+  systems
+    .filter(({ name }) => name !== UNREADABLE)
+    .flatMap(({ mapped }) => Object.values(mapped.rendered.services).map(({ script }) => script)),
 );
 const HOOK_SCRIPTS = distinct(
   systems.flatMap(({ mapped }) => Object.values(mapped.rendered.hooks).map(({ content }) => content)),

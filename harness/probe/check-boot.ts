@@ -87,6 +87,7 @@ function checkPromise(
     case 'resumed':
       // Tried after the look at a boot.
       return undefined;
+    case 'blank':
     case 'disk-untouched':
     case 'disk-clean':
     case 'console-clean':

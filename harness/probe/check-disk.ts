@@ -1,4 +1,5 @@
 import { findRoot, promisedSystem, type ScenarioPromise } from '../scenario/index.js';
+import { checkBlank } from './blank.js';
 import { checkOwnersAfter, checkSameSubvolumes } from './check-image.js';
 import { checkKeptOnDisk } from './check-kept-on-disk.js';
 import { count, type DiskContext, type Finding } from './finding.js';
@@ -7,6 +8,7 @@ import { count, type DiskContext, type Finding } from './finding.js';
 export function checkDisk(context: DiskContext): Finding[] {
   return context.scenario.promises.flatMap((promise): Finding[] => {
     if (promise.kind === 'disk-clean') return [checkDiskClean(promise, context)];
+    if (promise.kind === 'blank') return [{ promise, ...checkBlank(promise, context) }];
     if (promise.kind === 'image-subvolumes') return [{ promise, ...checkSameSubvolumes(context) }];
     if (promise.kind === 'image-owners') return [{ promise, ...checkOwnersAfter(context) }];
     if (promise.kind === 'kept' && promise.of !== 'file') return checkKeptOnDisk(promise, context);

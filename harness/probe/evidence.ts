@@ -113,6 +113,8 @@ export interface DiskVolume {
   readonly subvolumes: readonly Subvolume[];
   /** Everything planted, wherever it lies; paths from the top level of the file system. */
   readonly canaries: Listing;
+  /** What the root is restored from; absent where there is none, and on the other volumes. */
+  readonly blank?: { readonly readOnly: boolean; readonly firstFiles: readonly string[] };
 }
 
 /** What was read from the powered-off disk in the inspector. */

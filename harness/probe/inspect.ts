@@ -1,6 +1,7 @@
 import { quote } from '../core/index.js';
 import { findRoot, promisedSystem, type Scenario } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
+import { BLANK, blankSection, readBlank } from './blank.js';
 import type { Collection } from './collect.js';
 import type { DiskTree } from './disk-trees.js';
 import type { DiskEvidence, InstallEvidence } from './evidence.js';
@@ -153,6 +154,9 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
     section: `tree-${String(number)}`,
     volume: volumes.find(({ device, kind }) => device === tree.device && kind.look !== undefined),
   }));
+  const { fileSystems, rollback } = promisedSystem(scenario);
+  const rootVolume = volumes.find(({ device }) => device === findRoot(fileSystems)?.device);
+  const blank = rollback?.blankSnapshot;
   const sections: Section[] = [
     { name: 'partitions', command: `udevadm settle; sgdisk --verify ${quote(options.device)} 2>&1` },
     ...headerSections(scenario),
@@ -160,6 +164,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
     // All before the first mount: two names may lead to one file system, and what is mounted cannot be checked.
     ...volumes.map(checkSection),
     ...volumes.flatMap(lookSections),
+    ...(rootVolume === undefined || blank === undefined ? [] : [blankSection(rootVolume.mountPoint, blank)]),
     ...trees.flatMap(({ tree, section, volume }) =>
       volume === undefined ? [] : [{ name: section, command: treeCommand(tree, volume) }],
     ),
@@ -173,8 +178,6 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
       const parsed = parseSections(output, sections, options.boundary);
       const results = new Results(parsed);
       const image = parseImageDisk(scenario, parsed);
-      const root = findRoot(promisedSystem(scenario).fileSystems);
-      const rootVolume = volumes.find(({ device }) => device === root?.device);
       const table = results.text('partitions');
       return {
         partitionTable: {
@@ -203,6 +206,9 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
               digests: results.bytes(`digests-${index}`),
               attributes: results.bytes(`attributes-${index}`),
             }),
+            ...(device === rootVolume?.device && results.ok(BLANK)
+              ? { blank: readBlank(results.paths(BLANK)) }
+              : {}),
           })),
         trees: new Map(
           trees.map(({ tree, section, volume }) => [tree.name, readTree(results, section, { tree, volume })]),

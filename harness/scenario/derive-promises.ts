@@ -123,9 +123,15 @@ function deriveWiped(system: SystemModel, explicit: ExplicitPromises): ScenarioP
       by: isTmpfs ? 'tmpfs' : 'rollback',
       ...(blank === undefined ? {} : { blank }),
     },
+    ...(blank === undefined ? [] : [promiseBlank(blank, place)]),
     promiseGone('/', rootPlace),
     ...gone.filter((each) => each.path !== '/'),
   ];
+}
+
+function promiseBlank(subvolume: string, place: Place): ScenarioPromise {
+  const title = `${subvolume} is read-only, and there is no file in it`;
+  return { kind: 'blank', id: `blank:${subvolume}`, title, place, subvolume };
 }
 
 function promiseGone(path: string, place: Place): GonePromise {

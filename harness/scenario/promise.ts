@@ -210,6 +210,13 @@ export interface TmpfilesSafePromise extends PromiseBase {
   readonly kind: 'tmpfiles-safe';
 }
 
+/** What the root is restored from is read-only and has nothing in it that a boot would bring back. */
+export interface BlankPromise extends PromiseBase {
+  readonly kind: 'blank';
+  /** From the top level. */
+  readonly subvolume: string;
+}
+
 /** The powered-off disk passes the checkers of its file systems and LUKS headers. */
 export interface DiskCleanPromise extends PromiseBase {
   readonly kind: 'disk-clean';
@@ -224,6 +231,7 @@ export interface ConsoleCleanPromise extends PromiseBase {
 /** What a scenario says about its layout: made in the file, or following from what the file declares. */
 export type ScenarioPromise =
   | RootWipedPromise
+  | BlankPromise
   | GonePromise
   | KeptPromise
   | LinkedPromise
