@@ -21,13 +21,13 @@ export function checkMounted(promise: MountedPromise, context: BootContext): Out
   }
   if (isBind(promise)) return checkBind(promise, mount, context);
   const real = (device: string): string => devices.get(device) ?? device;
+  const isElsewhere =
+    !['tmpfs', 'none'].includes(promise.device) &&
+    promise.fsType !== 'tmpfs' &&
+    real(mount.source) !== real(promise.device);
   const wrong = [
     mount.fsType === promise.fsType ? undefined : `the file system is ${mount.fsType}`,
-    ['tmpfs', 'none'].includes(promise.device) ||
-    promise.fsType === 'tmpfs' ||
-    real(mount.source) === real(promise.device)
-      ? undefined
-      : `it comes from ${mount.source}`,
+    isElsewhere ? `it comes from ${mount.source}` : undefined,
     promise.subvolume === undefined || mount.root === `/${promise.subvolume}`
       ? undefined
       : `the subvolume is ${mount.root}`,
@@ -42,7 +42,14 @@ export function checkMounted(promise: MountedPromise, context: BootContext): Out
         : undefined,
     ),
   ].filter((text) => text !== undefined);
-  if (wrong.length > 0) return { status: 'fail', expected, found: wrong.join('; ') };
+  if (wrong.length > 0) {
+    const leadsTo = devices.get(promise.device);
+    const cause =
+      leadsTo === undefined
+        ? `There is no ${promise.device} in this boot.`
+        : `${promise.device} leads to ${leadsTo} now. Where two things have one label or UUID, as a LUKS device and what is in it may, the name leads to the one that was seen last. Give each its own, or name the mapping (/dev/mapper/…).`;
+    return { status: 'fail', expected, found: wrong.join('; '), ...(isElsewhere ? { cause } : {}) };
+  }
   return {
     status: 'pass',
     found: `${mount.fsType} from ${mount.source}${mount.root === '/' ? '' : ` (${mount.root})`}`,

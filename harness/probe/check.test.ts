@@ -395,6 +395,14 @@ const BREAKAGES: readonly Breakage[] = [
     says: /nothing is mounted/,
   },
   {
+    title: 'a mount comes from another device, as its name leads elsewhere',
+    change: {
+      mounts: [...mountsWithout('/home'), { ...mount('/home', '/home'), source: '/dev/vdb' }],
+    },
+    ids: ['mounted:/home'],
+    says: /it comes from \/dev\/vdb.*leads to \/dev\/dm-0 now/s,
+  },
+  {
     title: 'a mount has another subvolume',
     change: { mounts: [...mountsWithout('/home'), mount('/home', '/nix')] },
     ids: ['mounted:/home'],

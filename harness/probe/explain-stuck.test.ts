@@ -72,6 +72,12 @@ void t.test('a device that did not come, and why it may not have', (t) => {
     causeOf('/dev/disk/by-label/nixos'),
     /gave up waiting for \/dev\/disk\/by-label\/nixos\. If it lies in LUKS/,
   );
+  t.match(
+    causeOf(String.raw`dev-disk-by\x2dlabel-nixos.device - /dev/disk/by-label/nixos`),
+    /gave up waiting for \/dev\/disk\/by-label\/nixos\./,
+    'as systemd 257 says it',
+  );
+  t.match(causeOf('/dev/disk/by-partlabel/ESP'), /from which \/boot is mounted.*nofail/, 'in stage 2');
   t.equal(causeOf('/dev/mapper/cryptfs'), 'Stage 1 gave up waiting for /dev/mapper/cryptfs.');
   t.end();
 });

@@ -1,4 +1,4 @@
-import { findRoot, type Scenario } from '../scenario/index.js';
+import { findRoot, isAlwaysNeededForBoot, type Scenario } from '../scenario/index.js';
 import type { DiskEvidence, JournalLine } from './evidence.js';
 import { formatJournalLine } from './stage-one-log.js';
 
@@ -15,7 +15,8 @@ const UNSIGNED = /: (?:Access [Dd]enied|Security [Vv]iolation)/;
 const DELETED = /Delete subvolume [^']*'([^']+)'/;
 const NO_SUBVOLUME = /Not a Btrfs subvolume|not a valid root subvolume|Not a subvolume/i;
 const TOO_OFTEN = /Too many attempts to activate/;
-const TIMED_OUT = /Timed out waiting for device (\S+?)\.?$/;
+/** systemd names the unit first, if it has another name than the device. */
+const TIMED_OUT = /Timed out waiting for device (?:\S+ - )?(\S+?)\.?$/;
 
 /**
  * Why a boot did not come up, from what stage 1 said and what is on the disk now.
@@ -110,6 +111,16 @@ function explainTimeOut({ system }: Scenario, journal: readonly JournalLine[]): 
   const line = journal.find(({ message }) => TIMED_OUT.test(message));
   if (line === undefined) return undefined;
   const device = TIMED_OUT.exec(line.message)?.[1] ?? '';
+  const mounted = system.fileSystems.filter((each) => each.device === device);
+  const isLate = mounted.every(
+    ({ mountPoint, neededForBoot }) => !neededForBoot && !isAlwaysNeededForBoot(mountPoint),
+  );
+  if (mounted[0] !== undefined && isLate) {
+    return {
+      cause: `The system gave up waiting for ${device}, from which ${mounted[0].mountPoint} is mounted. A mount that fails stops the boot: where the system can do without it, add the option nofail.`,
+      evidence: [formatJournalLine(line)],
+    };
+  }
   const isTyped = system.luks.some(({ unlock }) => unlock === 'passphrase');
   const isInside = isTyped && !device.startsWith('/dev/mapper/');
   return {
