@@ -20,15 +20,18 @@ function mutantOf(
     readonly title: string;
     readonly missing: string;
     readonly text: string;
+    /** Why it is the same layout. */
+    readonly equivalent?: string;
   },
 ): Mutant {
-  const { operator, title, missing, text } = rest;
+  const { operator, title, missing, text, equivalent } = rest;
   return {
     id: `install:${String(line)}/${operator}`,
     title: `line ${String(line)} of the install script: ${title}`,
     missing,
     place: { ...script.place, file: script.file, line, col: 1 },
     edits: [{ at: ['install'], set: { text } }],
+    ...(equivalent === undefined ? {} : { equivalent }),
   };
 }
 
@@ -61,6 +64,10 @@ function mutateSnapshot(script: Script): readonly Mutant[] {
 /** What the persistent store has before the first boot. */
 function dropCopies(script: Script, { scenario }: Original): readonly Mutant[] {
   const { persistence, users } = scenario.system;
+  // impermanence marks a machine id that is not there as one to be made, and the first boot puts it there.
+  const made = persistence
+    .flatMap(({ files }) => files)
+    .find(({ path, method }) => path === '/etc/machine-id' && method === 'auto')?.source;
   const folderOf = (file: string): string => file.slice(0, file.lastIndexOf('/'));
   const wanted = [
     ...persistence.flatMap(({ files }) => files.map(({ source }) => source)),
@@ -78,6 +85,9 @@ function dropCopies(script: Script, { scenario }: Original): readonly Mutant[] {
         operator: 'drop',
         title: `\`${shown}\` is gone`,
         missing: `${target} is there before the first boot`,
+        ...(target === made
+          ? { equivalent: 'impermanence makes an empty machine id, and systemd writes and keeps one' }
+          : {}),
         text: `${script.text.slice(0, start)}:${script.text.slice(end)}`,
       }),
     ];
