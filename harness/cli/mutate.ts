@@ -123,7 +123,9 @@ function list(subjects: readonly Subject[]): number {
     for (const { mutant, decided, lints } of mutants)
       process.stdout.write(`${renderListed({ ...mutant, lints: [...lints] }, decided)}\n`);
     if (trials.length > 0)
-      process.stdout.write(`What survives is put through ${trials.map(({ name }) => name).join(', ')}.\n`);
+      process.stdout.write(
+        `What survives is put through ${trials.map(({ scenario }) => scenario.name).join(', ')}.\n`,
+      );
   }
   return EXIT.ok;
 }

@@ -18,11 +18,11 @@ import { planVariant } from '../plan/index.js';
 import { createEventBus, createRecorder, type VariantRecord } from '../record/index.js';
 import { createLiveReporter } from '../report/index.js';
 import { prepareRun, type RunContext, runVariant } from '../run/index.js';
-import type { Scenario } from '../scenario/index.js';
+import type { Scenario, Variant } from '../scenario/index.js';
 import { chooseTarget, describeTarget, openChosenTarget, reap, reapLibvirt } from './choose-target.js';
 import { memoryOf } from './jobs.js';
 import type { MutateOptions } from './mutate-options.js';
-import type { Subject, Trial } from './mutation-subject.js';
+import type { Subject } from './mutation-subject.js';
 import { runPool } from './pool.js';
 import { ensureHostPackages } from './set-up.js';
 
@@ -99,7 +99,8 @@ export class MutationRun {
   async work(subject: Subject, layout: LayoutResults, controls: number): Promise<void> {
     const { print, save } = this.#around;
     const numbers = Array.from({ length: controls }, (_, index) => index + 1);
-    await this.#control(subject, layout, { numbers, scenario: controlScenario(subject.original) });
+    const control = { ...subject.variant, scenario: controlScenario(subject.original) };
+    await this.#control(control, layout, { numbers });
     const passed = layout.controls.filter((each) => each.trial === undefined && isPassed(each));
     if (controls > 0 && passed.length === 0) {
       print('The layout as it is does not pass: its mutants would show nothing, and are not run.');
@@ -117,7 +118,7 @@ export class MutationRun {
       scenarioOf: ({ scenario }) => scenario,
       work: async ({ mutant, lints, scenario }) => {
         const { id, title, missing: lack, place } = mutant;
-        const record = await this.#run(subject, { id, scenario, slowestMs });
+        const record = await this.#run({ ...subject.variant, scenario }, { id, slowestMs });
         if (record === undefined) return;
         const outcome = judgeMutant(record, setUpMs);
         const result: MutantResult = { id, title, missing: lack, place, lints: [...lints], outcome };
@@ -131,22 +132,20 @@ export class MutationRun {
     for (const trial of subject.trials) await this.#try(trial, subject, layout);
   }
 
-  /** Runs a layout unbroken, as often as it has not been yet. */
+  /** Runs a layout unbroken, as often as it has not been yet. @param options.trial Name of the scenario, where it is a trial. */
   async #control(
-    subject: Subject,
+    variant: Variant,
     layout: LayoutResults,
-    options: { readonly numbers: readonly number[]; readonly scenario: Scenario; readonly trial?: string },
+    { numbers, trial }: { readonly numbers: readonly number[]; readonly trial?: string },
   ): Promise<void> {
     const { print, save } = this.#around;
-    const { numbers, scenario, trial } = options;
     const missing = numbers.filter(
       (number) => !layout.controls.some((each) => each.number === number && each.trial === trial),
     );
     await this.#pool(missing, {
-      scenarioOf: () => scenario,
+      scenarioOf: () => variant.scenario,
       work: async (number) => {
-        const id = `control ${trial === undefined ? '' : `${trial} `}${String(number)}`;
-        const record = await this.#run(subject, { id, scenario });
+        const record = await this.#run(variant, { id: `control ${String(number)}` });
         if (record === undefined) return;
         const result = { ...judgeControl(number, record), ...(trial === undefined ? {} : { trial }) };
         layout.controls.push(result);
@@ -157,31 +156,29 @@ export class MutationRun {
   }
 
   /** Puts the survivors into harder circumstances, which the layout as it is has to pass first. */
-  async #try({ name, scenario }: Trial, subject: Subject, layout: LayoutResults): Promise<void> {
+  async #try(trial: Variant, subject: Subject, layout: LayoutResults): Promise<void> {
     const { print, save } = this.#around;
-    const left = subject.mutants.flatMap((known) => {
-      const result = layout.mutants.find(({ id }) => id === known.mutant.id);
+    const { name } = trial.scenario;
+    const left = subject.mutants.flatMap(({ mutant, scenario }) => {
+      const result = layout.mutants.find(({ id }) => id === mutant.id);
       const { outcome } = result ?? {};
-      return result === undefined || outcome?.kind !== 'survived' || outcome.trials.includes(name)
-        ? []
-        : [{ result, outcome, mutated: known.scenario }];
+      const isOpen = outcome?.kind === 'survived' && !outcome.trials.includes(name);
+      return result === undefined || scenario === undefined || !isOpen ? [] : [{ result, outcome, scenario }];
     });
     if (left.length === 0) return;
-    await this.#control(subject, layout, { numbers: [1], scenario, trial: name });
-    const control = layout.controls.find(({ trial }) => trial === name);
+    await this.#control(trial, layout, { numbers: [1], trial: name });
+    const control = layout.controls.find((each) => each.trial === name);
     if (control === undefined || !isPassed(control)) return;
+    const { slowestMs, setUpMs } = control;
     await this.#pool(left, {
-      scenarioOf: () => scenario,
-      work: async ({ result, outcome, mutated }) => {
-        if (mutated === undefined) return;
-        const record = await this.#run(subject, {
-          id: `${result.id} ${name}`,
-          scenario: trialScenario(scenario, mutated),
-          slowestMs: control.slowestMs,
-        });
+      scenarioOf: ({ scenario }) => scenario,
+      work: async ({ result, outcome, scenario }) => {
+        const tried = { ...trial, scenario: trialScenario(trial.scenario, scenario) };
+        const record = await this.#run(tried, { id: result.id, slowestMs });
         if (record === undefined) return;
-        const found = judgeMutant(record, control.setUpMs);
+        const found = judgeMutant(record, setUpMs);
         const durationMs = outcome.durationMs + record.durationMs;
+        // What nobody could find out here is left to another time.
         if (found.kind === 'killed') result.outcome = { ...found, trial: name, durationMs };
         else if (found.kind === 'survived')
           result.outcome = { ...found, trials: [...outcome.trials, name], durationMs };
@@ -210,8 +207,8 @@ export class MutationRun {
    * @returns What became of it; nothing when it was interrupted.
    */
   async #run(
-    { variant }: Subject,
-    run: { readonly id: string; readonly scenario: Scenario; readonly slowestMs?: number },
+    variant: Variant,
+    run: { readonly id: string; readonly slowestMs?: number },
   ): Promise<VariantRecord | undefined> {
     const context = this.#context;
     const { environment, version, folder, signal } = this.#around;
@@ -225,7 +222,7 @@ export class MutationRun {
       bus.emit(event);
     };
     const relativeFolder = `${variant.id} ${run.id}`.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').slice(0, 200);
-    const mutated = { ...variant, id: `${variant.id} ${run.id}`, scenario: run.scenario };
+    const mutated = { ...variant, id: `${variant.id} ${run.id}` };
     const plan = planVariant(mutated, this.#facts);
     if ('skip' in plan)
       throw new HarnessError('INTERNAL', `Internal error: ${run.id} is skipped: ${plan.skip}`);
@@ -238,7 +235,7 @@ export class MutationRun {
         folder: path.join(folder, relativeFolder),
         relativeFolder,
         workDir: environment.workDir,
-        repeat: `npx imperm mutate ${run.scenario.file} --only '${run.id}'`,
+        repeat: `npx imperm mutate ${variant.scenario.file} --only '${run.id}'`,
       },
     );
     emit({ type: 'run-end', interrupted: signal.aborted });

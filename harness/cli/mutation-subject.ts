@@ -32,12 +32,6 @@ interface KnownMutant {
   readonly scenario?: Scenario;
 }
 
-/** A scenario that puts the same layout, unbroken, into other circumstances. */
-export interface Trial {
-  readonly name: string;
-  readonly scenario: Scenario;
-}
-
 /** A layout whose mutants are to be run. */
 export interface Subject {
   /** The name or path by which it was found. */
@@ -47,8 +41,8 @@ export interface Subject {
   /** Mutants that there are of it, those not chosen included. */
   readonly made: number;
   readonly mutants: readonly KnownMutant[];
-  /** What its survivors go through. */
-  readonly trials: readonly Trial[];
+  /** Scenarios that put the same layout, unbroken, into other circumstances: what its survivors go through. */
+  readonly trials: readonly Variant[];
 }
 
 /** Steps that bring a layout into circumstances in which few are. */
@@ -137,13 +131,12 @@ async function openSubject(
     made: mutants.length,
     mutants: await Promise.all(chosen.map((mutant) => know(mutant, original, options))),
     trials: options.hard
-      .filter((each) => isSameMachine(each, variant) && isSameLayout(each.scenario, scenario))
-      .map((each) => ({ name: each.scenario.name, scenario: each.scenario })),
+      .filter((each) => isSameLayout(each.scenario, scenario))
+      // One of each, whatever its disks are.
+      .filter(
+        (each, index, all) => all.findIndex((other) => other.scenario.name === each.scenario.name) === index,
+      ),
   };
-}
-
-function isSameMachine({ axes }: Variant, other: Variant): boolean {
-  return Object.entries(axes).every(([axis, value]) => other.axes[axis as keyof typeof axes] === value);
 }
 
 async function know(

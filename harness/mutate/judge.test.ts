@@ -77,6 +77,8 @@ t.test('a mutant', async (t) => {
     error: { code: 'INSTALL_FAILED', message: 'no' },
   };
   t.match(judgeMutant(refused), { kind: 'killed', by: { promise: 'installs' } });
+  const unsaid: VariantRecord = { ...refused, error: { code: 'STEP_FAILED', message: 'no line had it' } };
+  t.match(judgeMutant(unsaid), { kind: 'killed', by: { promise: 'steps', found: 'no line had it' } });
 });
 
 t.test('a boot that hangs on a host that has become slow', async (t) => {

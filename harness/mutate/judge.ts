@@ -1,8 +1,17 @@
+import type { ErrorCode } from '../core/index.js';
 import type { VariantRecord } from '../record/index.js';
 import type { BrokenPromise, ControlResult, Outcome } from './results.js';
 
 /** A host that has become slower than this cannot tell a boot that hangs from one that is slow. */
 const MOST_SLOWDOWN = 2;
+
+/** What the layout as it is lets be done, by the error that tells that it could not be. */
+const DONE_WITH_ORIGINAL: Partial<Record<ErrorCode, string>> = {
+  INSTALL_FAILED: 'installs',
+  // A step waits for a line that the layout as it is writes, or runs a script that ends well there.
+  STEP_FAILED: 'steps',
+  CONSOLE_FAILURE: 'boots',
+};
 
 /**
  * What became of a mutant that was run.
@@ -29,12 +38,13 @@ export function judgeMutant(record: VariantRecord, setUpMs?: number): Outcome {
       durationMs,
       folder,
     };
-  // The same script installs the original: it is the difference that it cannot install.
-  if (error?.code === 'INSTALL_FAILED')
+  // With the original all this can be done: it is the difference that it cannot.
+  const promise = error === undefined ? undefined : DONE_WITH_ORIGINAL[error.code];
+  if (error !== undefined && promise !== undefined)
     return {
       kind: 'killed',
-      by: { promise: 'installs', found: error.message },
-      broken: ['installs'],
+      by: { promise, found: error.message },
+      broken: [promise],
       durationMs,
       folder,
     };
