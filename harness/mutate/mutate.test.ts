@@ -192,7 +192,9 @@ t.test('what is persisted', async (t) => {
     'there is no such mutant',
     'nothing is stated',
   );
-  t.match(await see(layout, `${root}/files:/etc/machine-id/symlink`), /method: "auto" -> "symlink"/);
+  t.match(await see(layout, `${root}/files:/etc/machine-id/symlink`), /^equivalent: systemd reads/);
+  const blank = await open('btrfs-luks-blank-snapshot');
+  t.match(await see(blank, 'persistence//persist/files:/etc/adjtime/symlink'), /method: "auto" -> "symlink"/);
   t.match(await see(layout, `${root}/files:/etc/machine-id/misspell`), /machine-idd/);
   const owned = await openText(
     t,

@@ -26,6 +26,9 @@ export function mutatePersistence(original: Original): readonly Mutant[] {
           missing: `${path} is bound, and not linked`,
           place: original.source.placeAt(at),
           edits: [{ at, set: { file: path, method: 'symlink' } }],
+          ...(path === '/etc/machine-id'
+            ? { equivalent: 'systemd reads the machine id through a link, too (bugs/machine-id-symlink)' }
+            : {}),
         },
       ];
     }),

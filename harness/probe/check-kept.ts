@@ -80,6 +80,15 @@ function findMisplaced(promise: KeptPromise, context: BootContext): Outcome | un
       cause: explainLoss(promise, context),
     };
   }
+  if (promise.bound === true && here.type === 'l' && context.evidence.boot > 1) {
+    return {
+      status: 'fail',
+      expected: `${promise.path} is bound to ${promise.source}`,
+      found: 'it is a link',
+      cause:
+        'Programs that write a new file and rename it replace the link, and what they write is lost with the root (impermanence#175). A bind mount refuses that.',
+    };
+  }
   const owner = describeOtherOwner(promise, there, context.evidence.accounts);
   if (owner !== undefined)
     return {

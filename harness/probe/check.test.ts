@@ -680,3 +680,22 @@ void t.test('the powered-off disk is judged', (t) => {
   t.strictSame(judge(esp(`${dirty}\nFATs differ but appear to be intact.`), true), ['disk-clean']);
   t.end();
 });
+
+void t.test('a file that is to be bound is no link, from the boot on in which its source is there', (t) => {
+  const source = '/persist/system/etc/machine-id';
+  const found = GOOD.paths.get('/etc/machine-id') ?? never();
+  const link = { ...found, type: 'l', target: source, inode: '9:9' };
+  const lookAt = (bound: boolean, boot = 2): string => {
+    const promises = scenario.promises.map((promise) =>
+      promise.kind === 'kept' && promise.path === '/etc/machine-id' && bound
+        ? { ...promise, bound: true as const }
+        : promise,
+    );
+    const paths = new Map([...GOOD.paths, ['/etc/machine-id', link]]);
+    return explain(checkBoot(contextOf({ boot, paths }, { ...scenario, promises })), 'kept:/etc/machine-id');
+  };
+  t.match(lookAt(true), /it is a link \| .*replace the link.*impermanence#175/);
+  t.equal(lookAt(true, 1), 'nothing found | ', 'before that there is nothing to bind');
+  t.equal(lookAt(false), 'nothing found | ', 'where a link is fine');
+  t.end();
+});

@@ -52,7 +52,15 @@ export function deriveKept(
       ...directories.map(({ path, source, place }) =>
         promiseKept(path, { of: 'directory', source, place, ...stated.get(path) }),
       ),
-      ...files.map(({ path, source, place }) => promiseKept(path, { of: 'file', source, place })),
+      ...files.map(({ path, source, method, place }) =>
+        promiseKept(path, {
+          of: 'file',
+          source,
+          place,
+          // preservation makes a link of this one, and systemd goes through it.
+          ...(method === 'auto' && path !== '/etc/machine-id' ? { bound: true } : {}),
+        }),
+      ),
     ]),
   ];
   const promises = new Map(derived.map((each) => [each.path, each]));

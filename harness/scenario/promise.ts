@@ -45,6 +45,8 @@ export interface KeptPromise extends PromiseBase {
   readonly source?: string;
   /** What the path holds where it is a link. Absent: the path is the source itself, bound or mounted. */
   readonly link?: string;
+  /** Once its source is there it is bound to it, and no link. */
+  readonly bound?: true;
   /** Owner, group and mode, only where the scenario states them. */
   readonly user?: string;
   readonly group?: string;
