@@ -44,6 +44,8 @@ t.test('every combination of answers makes a scenario, and nothing is found in i
               system.users.map((user) => user.name),
               ['root', ...(lists.user ?? [])],
             );
+            const install = variant!.scenario.install?.text ?? '';
+            t.equal(install.includes("persist/etc/a b'"), disk === 'nvme', 'a file that is kept is there');
             made += 1;
           }
     t.equal(made, ROOTS.length * DISKS.length * (LUKS.length * STAGES.length - 1));

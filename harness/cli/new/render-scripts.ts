@@ -1,3 +1,6 @@
+import path from 'node:path';
+
+import { quote } from '../../core/index.js';
 import type { Answers } from './answers.js';
 
 /** Name of the LUKS device, and of its partition. */
@@ -39,6 +42,7 @@ export function renderInstall(answers: Answers): string {
     `mkdir -p ${store}/etc/nixos`,
     `echo '{ imports = [ ./hardware-configuration.nix ]; }' >${store}/etc/nixos/configuration.nix`,
     `systemd-id128 new >${store}/etc/machine-id`,
+    ...renderFiles(answers, store),
     `mkdir -m 0700 ${store}/passwords`,
     `for user in ${['root', ...answers.user].join(' ')}; do`,
     `  mkpasswd --method=sha-512 --stdin <"$PASSWORD_FILE" >"${store}/passwords/$user"`,
@@ -46,6 +50,15 @@ export function renderInstall(answers: Answers): string {
     `chmod 0600 ${store}/passwords/*`,
     '',
   ].join('\n');
+}
+
+/** Who keeps a file promises its content: there has to be one. */
+function renderFiles({ keepFile }: Answers, store: string): string[] {
+  const files = keepFile.filter((file) => file !== '/etc/machine-id');
+  return files.flatMap((file) => [
+    `mkdir -p ${quote(path.dirname(`${store}${file}`))}`,
+    `echo 'from the install' >${quote(`${store}${file}`)}`,
+  ]);
 }
 
 function renderLuks(): string[] {
