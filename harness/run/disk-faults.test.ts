@@ -18,6 +18,7 @@ const ALL: readonly DiskFault[] = [
   { kind: 'default-subvolume', subvolume: 'home' },
   { kind: 'snapshot', of: 'root', as: 'root-blank', readOnly: true },
   { kind: 'set-property', subvolume: 'root', name: 'ro', value: 'true' },
+  { kind: 'set-property', subvolume: 'root', name: 'compression', value: 'zstd' },
   { kind: 'fill', mountPoint: '/persist' },
   { kind: 'label', device: '/dev/mapper/cryptfs', label: 'nixos' },
   { kind: 'overwrite', device: '/dev/vda', offset: 512, sizeBytes: 4096 },

@@ -129,7 +129,8 @@ rm -rf ${at(`${fault.subvolume}.was`)}`;
     case 'snapshot':
       return `btrfs -q subvolume snapshot ${fault.readOnly ? '-r ' : ''}${at(fault.of)} ${at(fault.as)}`;
     case 'set-property':
-      return `btrfs property set -ts ${at(fault.subvolume)} ${quote(fault.name)} ${quote(fault.value)}`;
+      // Of the two, one belongs to a subvolume and one to any folder.
+      return `btrfs property set -t ${fault.name === 'ro' ? 'subvol' : 'inode'} ${at(fault.subvolume)} ${quote(fault.name)} ${quote(fault.value)}`;
     case 'fill': {
       const mount = scenario.system.fileSystems.find(({ mountPoint }) => mountPoint === fault.mountPoint);
       const folder = `${SCRATCH}/fill`;
