@@ -62,7 +62,10 @@ function findMisplaced(promise: KeptPromise, context: BootContext): Outcome | un
       status: 'fail',
       expected,
       found: `${promise.source} does not exist`,
-      cause: explainLoss(promise, context),
+      cause:
+        here?.type === 'l'
+          ? `${promise.path} is a link to it, as declared, and nobody has made the file yet. Put it there in the install script, or let a step of the scenario write it.`
+          : explainLoss(promise, context),
     };
   if (here === undefined)
     return {

@@ -697,5 +697,11 @@ void t.test('a file that is to be bound is no link, from the boot on in which it
   t.match(lookAt(true), /it is a link \| .*replace the link.*impermanence#175/);
   t.equal(lookAt(true, 1), 'nothing found | ', 'before that there is nothing to bind');
   t.equal(lookAt(false), 'nothing found | ', 'where a link is fine');
+  const without = new Map([...GOOD.paths, ['/etc/machine-id', link]] as const);
+  without.delete(source);
+  t.match(
+    explain(checkBoot(contextOf({ paths: without })), 'kept:/etc/machine-id'),
+    /does not exist \| .*nobody has made the file yet/,
+  );
   t.end();
 });
