@@ -101,6 +101,7 @@ export function sourceFingerprint() {
   const hash = createHash('sha256');
   const files = [
     ...listFiles(path.join(ROOT, 'harness'), '.ts'),
+    ...listFiles(path.join(ROOT, 'harness'), '.tsx'),
     path.join(ROOT, 'tsconfig.json'),
     path.join(ROOT, 'package-lock.json'),
   ];

@@ -55,7 +55,8 @@ if (!isBuildFresh(fingerprint)) {
   rmSync(STAMP, { force: true });
   for (const file of listFiles(path.join(BUILD), '.js')) {
     // Compiled files of removed sources would still be found by imports and by the test driver.
-    if (existsSync(path.join(ROOT, path.relative(BUILD, file)).replace(/js$/, 'ts'))) continue;
+    const source = path.join(ROOT, path.relative(BUILD, file)).replace(/js$/, 'ts');
+    if (existsSync(source) || existsSync(`${source}x`)) continue;
     rmSync(file);
     rmSync(`${file}.map`, { force: true });
   }

@@ -42,6 +42,7 @@ t.test('it is read-only and empty, or the promise is broken', (t) => {
       partitionTable: { valid: true, output: '' },
       luks: [],
       fileSystems: [],
+      blocks: [],
       volumes: [{ device: '/dev/mapper/enc', subvolumes: [], canaries: new Map(), ...volume }],
       trees: new Map(),
     };

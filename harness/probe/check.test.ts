@@ -621,6 +621,7 @@ void t.test('the powered-off disk is judged', (t) => {
     partitionTable: { valid: true, output: 'No problems found.' },
     luks: [{ name: 'cryptfs', valid: true, headerDigest: 'h', output: '' }],
     fileSystems: [{ device: '/dev/mapper/cryptfs', fsType: 'btrfs', clean: true, output: '' }],
+    blocks: [],
     trees: new Map(),
     volumes: [{ device: '/dev/mapper/cryptfs', subvolumes: [], canaries: CANARIES_ON_DISK }],
     canaryPaths: ['root/imperm-canary-2', 'home/imperm-canary-1'],

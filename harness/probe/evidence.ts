@@ -117,6 +117,21 @@ export interface DiskVolume {
   readonly blank?: { readonly readOnly: boolean; readonly firstFiles: readonly string[] };
 }
 
+/** A disk, a partition, or what is mapped from one. */
+export interface BlockDevice {
+  readonly kernelName: string;
+  /** Kernel name of what it is a part of; empty for a disk. */
+  readonly parent: string;
+  readonly path: string;
+  /** `disk`, `part`, `crypt` … */
+  readonly type: string;
+  /** What is on it; empty when nothing that is known. */
+  readonly fsType: string;
+  /** Of a partition; else empty. */
+  readonly label: string;
+  readonly sizeBytes: number;
+}
+
 /** What was read from the powered-off disk in the inspector. */
 export interface DiskEvidence {
   readonly partitionTable: { readonly valid: boolean; readonly output: string };
@@ -136,6 +151,8 @@ export interface DiskEvidence {
     /** What the checker and the mount said. */
     readonly output: string;
   }[];
+  /** For people: the disk and what is in it. Empty when it could not be listed. */
+  readonly blocks: readonly BlockDevice[];
   /** None for a FAT, and none for what could not be read: then nothing can be said about what is on it. */
   readonly volumes: readonly DiskVolume[];
   /** The folders whose content was asked for, by the name of the question. */

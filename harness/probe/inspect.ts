@@ -1,6 +1,7 @@
 import { quote } from '../core/index.js';
 import { findRoot, promisedSystem, type Scenario } from '../scenario/index.js';
 import { CANARY_NAME } from './canary.js';
+import { BLOCKS, blocksSection, readBlocks } from './blocks.js';
 import { BLANK, blankSection, readBlank } from './blank.js';
 import type { Collection } from './collect.js';
 import type { DiskTree } from './disk-trees.js';
@@ -161,6 +162,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
     { name: 'partitions', command: `udevadm settle; sgdisk --verify ${quote(options.device)} 2>&1` },
     ...headerSections(scenario),
     ...unlockSections(scenario, options.passphraseFile),
+    blocksSection(options.device),
     // All before the first mount: two names may lead to one file system, and what is mounted cannot be checked.
     ...volumes.map(checkSection),
     ...volumes.flatMap(lookSections),
@@ -196,6 +198,7 @@ export function inspectDisk(scenario: Scenario, options: InspectOptions): Collec
           clean: results.ok(`check-${index}`),
           output: results.text(`check-${index}`, `mount-${index}`),
         })),
+        blocks: readBlocks(results.text(BLOCKS)),
         volumes: volumes
           .filter(({ index }) => results.ok(`mount-${index}`))
           .map(({ device, index }) => ({

@@ -35,7 +35,9 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
   const { folder } = options;
   const at = { ...options, indent: 0 };
   const where =
-    folder === undefined ? 'Paths are relative to the folder of this report.' : `Report: ${folder}`;
+    folder === undefined
+      ? 'Paths are relative to the folder of this report.'
+      : `Report: ${folder} (report.html for a browser)`;
   return [
     ...renderParagraph(describeVerdicts(record), { ...at, format: 'bold' }),
     ...renderParagraph(describeProofs(record), at),

@@ -480,10 +480,16 @@ t.test('reports in a folder', async (t) => {
     const run = path.join(folder, 'good');
     const { files, notes } = await writeReports(record, run);
     t.strictSame(notes, []);
-    t.strictSame((await readdir(run)).sort(), ['junit.xml', 'record.json', 'report.tap', 'summary.txt']);
+    t.strictSame((await readdir(run)).sort(), [
+      'junit.xml',
+      'record.json',
+      'report.html',
+      'report.tap',
+      'summary.txt',
+    ]);
     t.strictSame(
       files.map((file) => path.dirname(file)),
-      [run, run, run, run],
+      [run, run, run, run, run],
     );
     const read = await readRecord(path.join(run, 'record.json'));
     t.strictSame(read, record, 'the record is complete');
@@ -498,7 +504,7 @@ t.test('reports in a folder', async (t) => {
     const blocked = await writeReports(record, run);
     t.strictSame(
       blocked.files.map((file) => path.basename(file)),
-      ['record.json', 'report.tap', 'summary.txt'],
+      ['record.json', 'report.tap', 'report.html', 'summary.txt'],
     );
     t.match(blocked.notes, [/junit\.xml: EISDIR/]);
 
@@ -508,6 +514,6 @@ t.test('reports in a folder', async (t) => {
       files.map((file) => path.basename(file)),
       ['record.json', 'report.tap'],
     );
-    t.match(notes, [/junit\.xml/, /summary\.txt/]);
+    t.match(notes, [/junit\.xml/, /report\.html/, /summary\.txt/]);
   });
 });

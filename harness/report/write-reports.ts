@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import { RECORD_FILE, writeAtomically, writeRecord, type RunRecord } from '../record/index.js';
+import { renderHtml } from './html/index.js';
 import { renderJUnit } from './junit.js';
 import { renderSummary } from './summary.js';
 import { renderTap } from './tap.js';
@@ -13,8 +14,8 @@ export interface WrittenReports {
 }
 
 /**
- * Writes every report of a run into its folder: `record.json`, `junit.xml`, `report.tap`, `summary.txt`. One that
- * fails does not keep the others from being written.
+ * Writes every report of a run into its folder: `record.json`, `junit.xml`, `report.tap`, `report.html`, `summary.txt`. One
+ * that fails does not keep the others from being written.
  *
  * @param folder The run's folder; made if need be.
  * @returns What was written, and what was not.
@@ -27,6 +28,8 @@ export async function writeReports(record: RunRecord, folder: string): Promise<W
     [RECORD_FILE]: () => writeRecord(record, folder),
     'junit.xml': () => write('junit.xml', () => renderJUnit(record)),
     'report.tap': () => write('report.tap', () => renderTap(record)),
+    'report.html': async () =>
+      writeAtomically(path.join(folder, 'report.html'), await renderHtml(record, folder)),
     'summary.txt': () => write('summary.txt', () => renderSummary(record, { proofs: true })),
   };
   const files: string[] = [];

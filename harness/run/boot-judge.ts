@@ -125,10 +125,9 @@ export class BootJudge {
           plantScript: plan.script,
           boundary: makeBoundary(),
         });
-        this.planted.push({
-          plan,
-          evidence: await this.#system.collect(shell, collection, 'the canaries to be planted'),
-        });
+        const evidence = await this.#system.collect(shell, collection, 'the canaries to be planted');
+        await this.#log.save(`planted-${String(boot)}.json`, evidence);
+        this.planted.push({ plan, evidence });
       },
       boot,
     );

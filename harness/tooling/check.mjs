@@ -6,7 +6,7 @@ import path from 'path';
 
 import { PrepareError, ROOT, prepare } from '../bin/prepare.mjs';
 
-const CODE = 'harness/**/*.{ts,mjs,cjs,json}';
+const CODE = 'harness/**/*.{ts,tsx,mjs,cjs,js,css,json}';
 const LANES = [
   [['lint', 'eslint', '--config', 'harness/tooling/eslint.config.mjs', '--max-warnings', '0', 'harness']],
   [

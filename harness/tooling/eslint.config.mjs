@@ -77,7 +77,7 @@ export default tseslint.config(
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {
-    files: ['harness/**/*.ts'],
+    files: ['harness/**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: process.cwd() } },
     rules: {
@@ -131,6 +131,19 @@ export default tseslint.config(
       ...restrictedSyntax(unitRules, exportRules),
     },
   },
+  {
+    // What begins with a capital is a part of a page.
+    files: ['harness/**/*.tsx'],
+    rules: {
+      '@typescript-eslint/naming-convention': [
+        'error',
+        { selector: 'typeLike', format: ['PascalCase'] },
+        { selector: 'function', format: ['camelCase', 'PascalCase'] },
+      ],
+    },
+  },
+  // Runs in a browser.
+  { files: ['harness/report/html/*.js'], languageOptions: { globals: { document: 'readonly' } } },
   {
     files: ['harness/**/*.{mjs,cjs}'],
     languageOptions: {

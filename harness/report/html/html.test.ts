@@ -1,0 +1,152 @@
+// The page: everything of the record is on it, nothing of a machine's text gets out of its place, and no other file is needed.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import t, { type Test } from 'tap';
+
+import { makeSampleRecord } from '../sample-run.js';
+import { changesOf } from './disk-story.js';
+import { readEvidence } from './evidence.js';
+import { renderHtml } from './render-html.js';
+
+const record = makeSampleRecord();
+const PASSED = 'btrfs-luks-rollback-disk-virtio';
+
+const subvolume = (id: number, uuid: string, name: string) => ({ id, uuid, path: name });
+const INSTALLED = [subvolume(256, 'r0', 'root'), subvolume(257, 'h', 'home')];
+
+/** Evidence of two boots and the disk, as a run writes it. */
+async function folderOf(test: Test, change: Readonly<Record<string, string>> = {}): Promise<string> {
+  const folder = test.testdir({});
+  const own = path.join(folder, PASSED);
+  await mkdir(own);
+  const canary = { type: 'f' };
+  const files: Record<string, unknown> = {
+    'install.json': { subvolumes: INSTALLED, headers: {} },
+    'boot-1.json': {
+      subvolumes: [subvolume(258, 'r1', 'root'), subvolume(257, 'h', 'home')],
+      mounts: [{ mountPoint: '/home', root: '/home', source: '/dev/mapper/cryptfs', fsType: 'btrfs' }],
+    },
+    'planted-1.json': {
+      subvolumes: [
+        subvolume(258, 'r1', 'root'),
+        subvolume(259, 'n', 'root/srv'),
+        subvolume(257, 'h', 'home'),
+      ],
+      canaries: {
+        '/imperm-canary-1': canary,
+        '/imperm-canary-1/deep': canary,
+        '/home/imperm-canary-1': canary,
+      },
+    },
+    'boot-2.json': {
+      subvolumes: [subvolume(260, 'r2', 'root'), subvolume(257, 'h', 'home')],
+      mounts: [{ mountPoint: '/home', root: '/home', source: '/dev/mapper/cryptfs', fsType: 'btrfs' }],
+      canaries: { '/home/imperm-canary-1': canary },
+      journal: [{ monotonicUs: 5_902_000, message: 'Deleting subvolume <root>' }],
+    },
+    'disk.json': {
+      blocks: [
+        block('vda', '', { type: 'disk' }),
+        block('vda1', 'vda', { type: 'part', fsType: 'vfat', label: 'ESP' }),
+        block('vda2', 'vda', { type: 'part', fsType: 'crypto_LUKS', label: 'cryptfs' }),
+        block('dm-0', 'vda2', { type: 'crypt', fsType: 'btrfs', path: '/dev/mapper/cryptfs' }),
+      ],
+      volumes: [{ device: '/dev/mapper/cryptfs', subvolumes: [subvolume(257, 'h', 'home')] }],
+    },
+  };
+  for (const [name, value] of Object.entries(files))
+    await writeFile(path.join(own, name), change[name] ?? JSON.stringify(value));
+  await writeFile(path.join(own, 'console.log'), change['console.log'] ?? 'one <script>\u001b[31mtwo\n');
+  return folder;
+}
+
+function block(
+  kernelName: string,
+  parent: string,
+  rest: { readonly type: string; readonly fsType?: string; readonly label?: string; readonly path?: string },
+) {
+  const sizeBytes = 512 * 2 ** 20;
+  return { kernelName, parent, path: `/dev/${kernelName}`, fsType: '', label: '', sizeBytes, ...rest };
+}
+
+t.test('every variant is in the table and has a part of its own', async (t) => {
+  const html = await renderHtml(record, await folderOf(t));
+  t.match(html, /^<!doctype html>\n<html lang="en">/);
+  for (const { id, verdict, repeat } of record.variants) {
+    const anchor = `variant-${encodeURIComponent(id)}`;
+    t.ok(html.includes(`href="#${anchor}"`), `${id} is in the table`);
+    t.ok(html.includes(`<article id="${anchor}" data-verdict="${verdict}"`), `${id} has its part`);
+    t.ok(html.includes(repeat), 'and can be repeated');
+  }
+  t.match(html, /<h1>[^<]*1 passed/);
+  t.equal(html.match(/<tr data-verdict/g)?.length, record.variants.length);
+});
+
+t.test('nothing is loaded, and nothing of a machine is markup', async (t) => {
+  const html = await renderHtml(record, await folderOf(t));
+  t.notMatch(html, /<link|@import|url\(|<script[^>]+src|src="(?!data:)/);
+  t.notMatch(html, /<sysroot>|<script>\u001b|<root>/);
+  t.ok(html.includes('&lt;sysroot'), 'text stays text');
+  t.notMatch(html, /[\u0000-\u0008\u000b-\u001f\u202e]/, 'control characters are shown as such');
+  t.equal(html.match(/<script>/g)?.length, 1, 'the one of the page');
+});
+
+t.test('the disk, what each boot did to it, and the fate of what was planted', async (t) => {
+  const html = await renderHtml(record, await folderOf(t));
+  const part = html.slice(html.indexOf('<article'), html.indexOf('</article>'));
+  t.match(part, /block-disk.*<b>ESP<\/b> vfat, 512 MiB.*<b>cryptfs<\/b> LUKS.*block-crypt.*btrfs/s);
+  t.match(part, /<li>home <span class="mount">\/home<\/span>/);
+  t.match(part, /change-gone"><span class="sign">−<\/span> root\/srv</);
+  t.match(part, /5\.902 s {2}Deleting subvolume &lt;root/);
+  const rows = [
+    ...part.matchAll(/<tr><td>(\S+)<\/td><td>boot 1<\/td><td><span class="mark mark-(\w+)">(\w+)</g),
+  ];
+  t.strictSame(
+    rows.map(([, folder, status, fate]) => [folder, status, fate]),
+    [
+      ['/home/imperm-canary-1', 'pass', 'there'],
+      ['/imperm-canary-1', 'none', 'gone'],
+    ],
+  );
+});
+
+t.test('subvolumes are told apart by what they are, not by their names', (t) => {
+  const after = [subvolume(258, 'r1', 'root'), subvolume(257, 'h', 'home')];
+  t.strictSame(changesOf(INSTALLED, after), [
+    { path: 'home', change: 'same' },
+    { path: 'root', change: 'gone' },
+    { path: 'root', change: 'new' },
+  ]);
+  t.end();
+});
+
+t.test('evidence that is damaged or not there is left out, and the rest is shown', async (t) => {
+  const folder = await folderOf(t, { 'disk.json': '{ "blocks": [', 'boot-1.json': '{"subvolumes": 7}' });
+  const { disk, boots, installed } = await readEvidence(path.join(folder, PASSED));
+  t.same([disk, [...boots.keys()], installed?.length], [undefined, [2], 2]);
+  const html = await renderHtml(record, folder);
+  t.match(html, /Time<\/h3>/);
+  t.match(await renderHtml(record, path.join(folder, 'nowhere')), /<article/);
+});
+
+t.test('the console has the lines that a broken promise quotes marked', async (t) => {
+  const [quoted = ''] = record.variants.flatMap(({ checks }) =>
+    checks.filter(({ status }) => status === 'fail').flatMap(({ evidence }) => evidence ?? []),
+  );
+  const folder = t.testdir({});
+  const failed = record.variants.find(({ verdict }) => verdict === 'fail');
+  const own = path.join(folder, failed?.folder ?? 'none');
+  await mkdir(own);
+  await writeFile(path.join(own, 'console.log'), `nothing\n${quoted}\nnothing more\n`);
+  const html = await renderHtml(record, folder);
+  t.match(html, /Console, 3 lines, 1 of them marked/);
+  t.equal(html.match(/<mark>/g)?.length, 1);
+});
+
+t.test('the style knows both schemes and every verdict', async (t) => {
+  const css = await readFile('harness/report/html/report.css', 'utf8');
+  t.match(css, /prefers-color-scheme: dark/);
+  for (const verdict of ['pass', 'fail', 'error', 'known-bug', 'skip'])
+    t.ok(css.includes(`.verdict-${verdict} {`), verdict);
+});

@@ -1,0 +1,113 @@
+import type { VNode } from 'preact';
+
+import type { PhaseRecord, VariantRecord } from '../../record/index.js';
+import { formatDuration, nameBootHow, namePhase } from '../words.js';
+
+/** Colours of phases, by what works in them: `--phase-…` in report.css. */
+const KINDS: Readonly<Record<string, string>> = {
+  firmware: 'firmware',
+  kernel: 'kernel',
+  'stage-1': 'stage1',
+  'stage-2': 'stage2',
+  settle: 'stage2',
+  shutdown: 'off',
+  'cut-boot': 'off',
+  'cut-shutdown': 'off',
+};
+
+/** A segment narrower than this share of its bar has no room for its name. */
+const LEAST_NAMED = 0.11;
+
+interface Row {
+  readonly title: string;
+  readonly phases: readonly PhaseRecord[];
+  readonly totalMs: number;
+}
+
+/** Where a variant's time went: a bar for each boot, and one for what was before and after, all to one scale. */
+export function Timeline({ variant }: { readonly variant: VariantRecord }): VNode | null {
+  const rows = rowsOf(variant);
+  const longestMs = Math.max(1, ...rows.map(({ totalMs }) => totalMs));
+  if (rows.length === 0) return null;
+  return (
+    <section class="timeline">
+      <h3>Time</h3>
+      {rows.map((row) => (
+        <div class="bar-row">
+          <span class="bar-title">{row.title}</span>
+          <div class="bar" style={`width:${percent(row.totalMs / longestMs)}`}>
+            {row.phases.map((phase) => (
+              <Segment phase={phase} totalMs={row.totalMs} />
+            ))}
+          </div>
+          <span class="bar-total">{formatDuration(row.totalMs)}</span>
+        </div>
+      ))}
+      <details>
+        <summary>Every phase</summary>
+        <table class="phases">
+          <tbody>
+            {rows.flatMap(({ title, phases }) =>
+              phases.map(({ name, durationMs }) => (
+                <tr>
+                  <td>{title}</td>
+                  <td>{namePhase(name)}</td>
+                  <td class="number">{formatDuration(durationMs)}</td>
+                </tr>
+              )),
+            )}
+          </tbody>
+        </table>
+      </details>
+    </section>
+  );
+}
+
+function Segment({ phase, totalMs }: { readonly phase: PhaseRecord; readonly totalMs: number }): VNode {
+  const share = phase.durationMs / Math.max(1, totalMs);
+  const name = namePhase(phase.name);
+  return (
+    <span
+      class={`segment phase-${KINDS[phase.name] ?? 'ours'}`}
+      style={`width:${percent(share)}`}
+      title={`${name}: ${formatDuration(phase.durationMs)}`}
+    >
+      {share >= LEAST_NAMED ? name : ''}
+    </span>
+  );
+}
+
+function rowsOf({ phases, boots }: VariantRecord): readonly Row[] {
+  const first = phases.findIndex(({ boot }) => boot !== undefined);
+  const last = phases.findLastIndex(({ boot }) => boot !== undefined);
+  const before = first < 0 ? phases : phases.slice(0, first);
+  const after = first < 0 ? [] : phases.slice(last + 1);
+  // A fault between two boots belongs to what was done to the machine before the next one.
+  const numbers = [...new Set(phases.flatMap(({ boot }) => (boot === undefined ? [] : [boot])))];
+  const between = phases.slice(Math.max(first, 0), last + 1);
+  const row = (title: string, own: readonly PhaseRecord[]): Row => ({
+    title,
+    phases: own,
+    totalMs: own.reduce((sum, { durationMs }) => sum + durationMs, 0),
+  });
+  const bootRows = numbers.map((number) => {
+    const how = boots.find((each) => each.number === number)?.how;
+    return row(
+      `boot ${String(number)}${how === undefined ? '' : `, ${nameBootHow(how)}`}`,
+      between.filter(({ boot }) => boot === number),
+    );
+  });
+  return [
+    row('install', before),
+    ...bootRows,
+    row(
+      'faults',
+      between.filter(({ boot }) => boot === undefined),
+    ),
+    row('powered off', after),
+  ].filter(({ totalMs }) => totalMs > 0);
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(2)}%`;
+}
