@@ -143,7 +143,10 @@ export default tseslint.config(
     },
   },
   // Runs in a browser.
-  { files: ['harness/report/html/*.js'], languageOptions: { globals: { document: 'readonly' } } },
+  {
+    files: ['harness/report/html/*.js'],
+    languageOptions: { globals: { document: 'readonly', location: 'readonly', URLSearchParams: 'readonly' } },
+  },
   {
     files: ['harness/**/*.{mjs,cjs}'],
     languageOptions: {

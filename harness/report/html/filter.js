@@ -16,6 +16,12 @@
       item.hidden =
         !wanted.has(item.dataset.verdict) || !words.every((word) => item.dataset.text.includes(word));
   };
+  // Something to send to somebody: report.html?verdict=fail,error&text=nvme
+  const asked = new URLSearchParams(location.search);
+  search.value = asked.get('text') ?? '';
+  const verdicts = asked.get('verdict')?.split(',');
+  for (const box of boxes) box.checked = verdicts === undefined || verdicts.includes(box.value);
+  show();
   form.addEventListener('input', show);
   form.addEventListener('submit', (event) => event.preventDefault());
   // A line that is looked for is shown, and what it stands in opened.
