@@ -35,9 +35,8 @@ interface BlockProps {
 function Block({ block, disk, boot }: BlockProps): VNode {
   const { kernelName, path, label, type } = block;
   const inside = disk.blocks.filter(({ parent }) => parent === kernelName);
-  const volume = disk.volumes.find(
-    ({ device }) => device === path || (label !== '' && device.endsWith(`/${label}`)),
-  );
+  const names = [path, ...(label === '' ? [] : [`/dev/disk/by-partlabel/${label}`])];
+  const volume = disk.volumes.find(({ device }) => names.includes(device));
   const own = volume?.subvolumes.filter(({ path: name }) => !name.includes('/')) ?? [];
   return (
     <div class={`block block-${type}`}>

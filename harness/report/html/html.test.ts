@@ -97,6 +97,7 @@ t.test('the disk, what each boot did to it, and the fate of what was planted', a
   const part = html.slice(html.indexOf('<article'), html.indexOf('</article>'));
   t.match(part, /block-disk.*<b>ESP<\/b> vfat, 512 MiB.*<b>cryptfs<\/b> LUKS.*block-crypt.*btrfs/s);
   t.match(part, /<li>home <span class="mount">\/home<\/span>/);
+  t.equal(part.match(/<li>home /g)?.length, 1, 'on what is mounted, not on the partition of the same name');
   t.match(part, /change-gone"><span class="sign">−<\/span> root\/srv</);
   t.match(part, /5\.902 s {2}Deleting subvolume &lt;root/);
   const rows = [
