@@ -27,7 +27,7 @@ t.test('--list names the trials of survivors', async (t) => {
     .result;
   t.match(
     stdout,
-    /^What survives is put through .*nested-subvolumes-corrected.*power-cut-in-rollback-corrected/m,
+    /^What survives is put through .*nested-subvolumes-corrected.*power-cut-in-rollback-corrected.*slow-disk/m,
   );
   t.notMatch(stdout, /rollback-fails-open-corrected/, 'which has another rollback');
 });

@@ -12,6 +12,7 @@ import {
 } from '../mutate/index.js';
 import {
   findScenarios,
+  isPowerOnFault,
   loadScenarios,
   openScenario,
   type Scenario,
@@ -130,13 +131,17 @@ async function openSubject(
     original,
     made: mutants.length,
     mutants: await Promise.all(chosen.map((mutant) => know(mutant, original, options))),
-    trials: options.hard
-      .filter((each) => isSameLayout(each.scenario, scenario))
-      // One of each, whatever its disks are.
-      .filter(
-        (each, index, all) => all.findIndex((other) => other.scenario.name === each.scenario.name) === index,
-      ),
+    trials: sortTrials(options.hard.filter((each) => isSameLayout(each.scenario, scenario))),
   };
+}
+
+/** One of each scenario, whatever its disks are. What is done to disks tells more, and sooner, than what is done to a machine. */
+function sortTrials(variants: readonly Variant[]): readonly Variant[] {
+  const names = variants.map(({ scenario }) => scenario.name);
+  const first = variants.filter(({ scenario }, index) => names.indexOf(scenario.name) === index);
+  const isOfMachine = ({ scenario }: Variant): boolean =>
+    scenario.steps.some((step) => step.kind === 'fault' && isPowerOnFault(step.fault));
+  return [...first].sort((one, other) => Number(isOfMachine(one)) - Number(isOfMachine(other)));
 }
 
 async function know(
