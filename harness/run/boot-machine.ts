@@ -183,7 +183,9 @@ async function typePassphrase(
   },
 ): Promise<void> {
   const { passphrase, typing, prompts, part } = options;
-  if (prompts === 1 && typing.afterMs > 0) await machine.until(delay(typing.afterMs), part);
+  // Whoever is interrupted meanwhile does not wait for a timer that nobody waits for any more.
+  if (prompts === 1 && typing.afterMs > 0)
+    await machine.until(delay(typing.afterMs, undefined, { ref: false }), part);
   machine.console.type(prompts <= typing.wrong ? 'not the passphrase\n' : `${passphrase}\n`);
 }
 
