@@ -100,8 +100,7 @@ function hasStamp(file, fingerprint) {
 export function sourceFingerprint() {
   const hash = createHash('sha256');
   const files = [
-    ...listFiles(path.join(ROOT, 'harness'), '.ts'),
-    ...listFiles(path.join(ROOT, 'harness'), '.tsx'),
+    ...listFiles(path.join(ROOT, 'harness'), '.ts', '.tsx'),
     path.join(ROOT, 'tsconfig.json'),
     path.join(ROOT, 'package-lock.json'),
   ];
@@ -112,14 +111,14 @@ export function sourceFingerprint() {
   return hash.digest('hex');
 }
 
-/** Files below `folder` whose names end in `suffix`, sorted. */
-export function listFiles(folder, suffix) {
+/** Files below `folder` whose names end in one of `suffixes`, sorted. */
+export function listFiles(folder, ...suffixes) {
   return readdirSync(folder, { withFileTypes: true })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
       const file = path.join(folder, entry.name);
-      if (entry.isDirectory()) return listFiles(file, suffix);
-      return entry.name.endsWith(suffix) ? [file] : [];
+      if (entry.isDirectory()) return listFiles(file, ...suffixes);
+      return suffixes.some((suffix) => entry.name.endsWith(suffix)) ? [file] : [];
     });
 }
 

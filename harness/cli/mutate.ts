@@ -83,9 +83,11 @@ export async function mutate(
       const { id, title, missing, place } = mutant;
       // What is known without a machine is known best, whatever was found before.
       const known = layout.mutants.find((each) => each.id === id);
-      const result = known ?? { id, title, missing, place, lints: [...lints], outcome: decided };
-      result.outcome = decided;
-      if (known !== undefined) continue;
+      if (known !== undefined) {
+        known.outcome = decided;
+        continue;
+      }
+      const result = { id, title, missing, place, lints: [...lints], outcome: decided };
       layout.mutants.push(result);
       print(renderMutant(result));
     }

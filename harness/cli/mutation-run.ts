@@ -101,8 +101,9 @@ export class MutationRun {
     const numbers = Array.from({ length: controls }, (_, index) => index + 1);
     const control = { ...subject.variant, scenario: controlScenario(subject.original) };
     await this.#control(control, layout, { numbers });
-    const passed = layout.controls.filter((each) => each.trial === undefined && isPassed(each));
-    if (controls > 0 && passed.length === 0) {
+    const own = layout.controls.filter(({ trial }) => trial === undefined);
+    const passed = own.filter(isPassed);
+    if (own.length > 0 && passed.length === 0) {
       print('The layout as it is does not pass: its mutants would show nothing, and are not run.');
       return;
     }

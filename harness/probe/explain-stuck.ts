@@ -1,4 +1,4 @@
-import { findRoot, isAlwaysNeededForBoot, type Scenario } from '../scenario/index.js';
+import { findRoot, type Scenario } from '../scenario/index.js';
 import type { DiskEvidence, JournalLine } from './evidence.js';
 import { formatJournalLine } from './stage-one-log.js';
 
@@ -112,9 +112,7 @@ function explainTimeOut({ system }: Scenario, journal: readonly JournalLine[]): 
   if (line === undefined) return undefined;
   const device = TIMED_OUT.exec(line.message)?.[1] ?? '';
   const mounted = system.fileSystems.filter((each) => each.device === device);
-  const isLate = mounted.every(
-    ({ mountPoint, neededForBoot }) => !neededForBoot && !isAlwaysNeededForBoot(mountPoint),
-  );
+  const isLate = mounted.every(({ neededForBoot }) => !neededForBoot);
   if (mounted[0] !== undefined && isLate) {
     return {
       cause: `The system gave up waiting for ${device}, from which ${mounted[0].mountPoint} is mounted. A mount that fails stops the boot: where the system can do without it, add the option nofail.`,

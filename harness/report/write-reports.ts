@@ -1,7 +1,6 @@
 import path from 'node:path';
 
 import { RECORD_FILE, writeAtomically, writeRecord, type RunRecord } from '../record/index.js';
-import { renderHtml } from './html/index.js';
 import { renderJUnit } from './junit.js';
 import { renderSummary } from './summary.js';
 import { renderTap } from './tap.js';
@@ -28,8 +27,11 @@ export async function writeReports(record: RunRecord, folder: string): Promise<W
     [RECORD_FILE]: () => writeRecord(record, folder),
     'junit.xml': () => write('junit.xml', () => renderJUnit(record)),
     'report.tap': () => write('report.tap', () => renderTap(record)),
-    'report.html': async () =>
-      writeAtomically(path.join(folder, 'report.html'), await renderHtml(record, folder)),
+    'report.html': async () => {
+      // Loaded here, as no other command needs what renders it.
+      const { renderHtml } = await import('./html/index.js');
+      await writeAtomically(path.join(folder, 'report.html'), await renderHtml(record, folder));
+    },
     'summary.txt': () => write('summary.txt', () => renderSummary(record, { proofs: true })),
   };
   const files: string[] = [];
