@@ -20,6 +20,11 @@ function brokenBy(variant: VariantRecord | undefined): { ids: string[]; said: st
   };
 }
 
+/** What stopped a run, with all that its error says: from a log alone it must be possible to understand it. */
+function stopOf({ error }: VariantRecord): string {
+  return error === undefined ? '' : `${error.message}\n${error.details ?? ''}`;
+}
+
 /** Command lines of running processes that mention a folder. */
 async function processesOf(folder: string): Promise<string[]> {
   const found: string[] = [];
@@ -69,7 +74,7 @@ t.test(
     for (const variant of variants) {
       const { name } = variant.scenario;
       const expected = name.endsWith('-as-published') ? 'known-bug' : 'pass';
-      t.equal(variant.verdict, expected, `${name}: ${variant.error?.message ?? brokenBy(variant).said}`);
+      t.equal(variant.verdict, expected, `${name}: ${stopOf(variant)}${brokenBy(variant).said}`);
       t.ok(folders.includes(name));
     }
     t.equal(new Set(variants.map(({ scenario }) => scenario.name)).size, variants.length, 'each once');
@@ -139,7 +144,7 @@ t.test('each broken layout fails, and the message names the cause', async (t) =>
   t.strictSame(
     variants.map(({ verdict }) => verdict),
     BROKEN.map(() => 'fail'),
-    variants.map(({ error }) => error?.message ?? '').join('\n'),
+    variants.map(stopOf).join('\n'),
   );
   const [removed, misspelt, copied, cleared, damaged, unsigned] = variants.map(brokenBy);
   t.strictSame(removed?.ids.sort(), ['gone:/', 'root-wiped']);
