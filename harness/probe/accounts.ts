@@ -1,11 +1,13 @@
 import { quote } from '../core/index.js';
-import type { KeptPromise, Scenario } from '../scenario/index.js';
+import type { KeptPromise, MadePromise, Scenario } from '../scenario/index.js';
 import type { Accounts } from './evidence.js';
 import type { FileFacts } from './listing.js';
 
 /** Asks for the numbers of all users and groups that a scenario says own something. */
 export function accountsCommand(scenario: Scenario): string {
-  const kept = scenario.promises.filter((promise): promise is KeptPromise => promise.kind === 'kept');
+  const owned = scenario.promises.filter(
+    (promise): promise is KeptPromise | MadePromise => promise.kind === 'kept' || promise.kind === 'made',
+  );
   const ask = (database: string, names: readonly (string | undefined)[]): string[] =>
     [...new Set(names.flatMap((name) => (name === undefined ? [] : [name])))].map(
       (name) => `getent ${database} ${quote(name)} | sed 's/^/${database}:/'`,
@@ -13,11 +15,11 @@ export function accountsCommand(scenario: Scenario): string {
   const commands = [
     ...ask(
       'passwd',
-      kept.map(({ user }) => user),
+      owned.map(({ user }) => user),
     ),
     ...ask(
       'group',
-      kept.map(({ group }) => group),
+      owned.map(({ group }) => group),
     ),
     'true',
   ];

@@ -2,6 +2,7 @@ import type { Scenario, ScenarioPromise } from '../scenario/index.js';
 import { checkGrown, checkNoSurgery, checkRegistered, checkTmpfilesSafe } from './check-image.js';
 import { checkKept } from './check-kept.js';
 import { checkLinked } from './check-linked.js';
+import { checkMade } from './check-made.js';
 import { checkRollbackLog, checkRollbackOrder } from './check-rollback.js';
 import { checkGone, checkRootWiped } from './check-root.js';
 import {
@@ -42,6 +43,8 @@ function checkPromise(
       return checkGone(promise, context);
     case 'kept':
       return checkKept(promise, context);
+    case 'made':
+      return checkMade(promise, context);
     case 'linked':
       return checkLinked(promise, context);
     case 'mounted':

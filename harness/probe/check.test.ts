@@ -240,6 +240,33 @@ void t.test('a persisted directory belongs to whom the scenario says', (t) => {
   t.end();
 });
 
+void t.test('what a rule of tmpfiles makes is there, as the rule says', (t) => {
+  const path = '/persist/root/.ssh';
+  const promise = { kind: 'made' as const, id: 'made:x', title: 'x', place: PLACE, path };
+  const accounts = { users: new Map([['root', 0]]), groups: new Map([['users', 100]]) };
+  const look = (
+    here: Partial<FileFacts> | undefined,
+    rule: { of: 'directory' | 'file'; mode?: string; user?: string; group?: string },
+  ): string => {
+    const paths = new Map(here === undefined ? [] : [[path, facts(path, '1:1', here)] as const]);
+    const [finding] = checkBoot(
+      contextOf({ paths, accounts }, { ...scenario, promises: [{ ...promise, ...rule }] }),
+    );
+    return `${finding?.status ?? 'none'}: ${finding?.found ?? ''}`;
+  };
+  const directory = { of: 'directory' as const, mode: '700', user: 'root', group: 'users' };
+  const good = { type: 'd', mode: '700', uid: 0, gid: 100 };
+  t.equal(look(good, directory), 'pass: made, mode 700');
+  t.equal(look({ ...good, mode: '755' }, { of: 'directory' }), 'pass: made, mode 755', 'nothing is said');
+  t.equal(look(undefined, directory), `fail: ${path} does not exist`);
+  t.equal(look({ ...good, type: 'f' }, directory), `fail: ${path} is no directory`);
+  t.equal(look(good, { ...directory, of: 'file' }), `fail: ${path} is no file`);
+  t.equal(look({ ...good, mode: '755' }, directory), 'fail: mode 755');
+  t.equal(look({ ...good, uid: 1000 }, directory), 'fail: user 1000');
+  t.equal(look({ ...good, gid: 0 }, directory), 'fail: group 0');
+  t.end();
+});
+
 void t.test('a declared link is one, holds what it should and leads to something', (t) => {
   const path = '/var/lib/docker';
   const source = '/persist/var/lib/docker';

@@ -36,6 +36,7 @@ function watchedPaths(scenario: Scenario): string[] {
     if (promise.kind === 'kept')
       return [promise.path, ...(promise.source === undefined ? [] : [promise.source])];
     if (promise.kind === 'linked') return [promise.path, promise.source];
+    if (promise.kind === 'made') return [promise.path];
     return promise.kind === 'esp-private' ? [promise.mountPoint] : [];
   });
 }

@@ -1,5 +1,5 @@
 import type { Place } from '../core/index.js';
-import type { DeclaredLink, FileSystem, SystemModel } from './model.js';
+import type { DeclaredLink, FileSystem, MadePath, SystemModel } from './model.js';
 import type { Script } from './script.js';
 import { deriveKept, findKept, type ExplicitPath, type StatedOwnership } from './derive-kept.js';
 import type {
@@ -65,6 +65,7 @@ export function derivePromises(
     ...deriveWiped(system, explicit),
     ...kept,
     ...system.links.map(promiseLinked),
+    ...system.made.map(promiseMade),
     ...system.fileSystems.map(promiseMounted),
     ...deriveIdentity(system, kept),
     ...deriveRollback(system, explicit),
@@ -142,6 +143,11 @@ function promiseGone(path: string, place: Place): GonePromise {
 function promiseLinked({ path, target, source, place }: DeclaredLink): ScenarioPromise {
   const title = `${path} is a link to ${source}`;
   return { kind: 'linked', id: `linked:${path}`, title, place, path, target, source };
+}
+
+function promiseMade({ path, place, ...made }: MadePath): ScenarioPromise {
+  const title = `tmpfiles makes the ${made.of} ${path}`;
+  return { kind: 'made', id: `made:${path}`, title, place, path, ...made };
 }
 
 function promiseMounted(fileSystem: FileSystem): ScenarioPromise {

@@ -332,6 +332,10 @@ t.test('promises differ where the layout does', async (t) => {
         '    - L /var/lib/docker - - - - /persist/var/lib/docker',
         '    - d /var/lib/other 0755 root root -',
         '    - L+ /var/lib/%H - - - - /persist/host',
+        '    - d /var/lib/%H 0700 root root -',
+        '    - f- /var/lib/maybe 0600 root root -',
+        '    - f /persist/keys ~0600 - :users -',
+        '    - D! /var/lib/other/ 0700 nobody nogroup -',
         'promises:',
         '  kept: [/etc/nixos, /var/lib/docker, { file: /etc/machine-id }]',
       ].join('\n'),
@@ -343,6 +347,16 @@ t.test('promises differ where the layout does', async (t) => {
     ['linked:/etc/machine-id', 'linked:/var/lib/docker'],
     'what names both ends in full',
   );
+  const made = linked.promises.filter((each) => each.kind === 'made');
+  t.strictSame(
+    made.map(({ path, of, mode, user, group }) => [path, of, mode, user, group]),
+    [
+      ['/var/lib/other', 'directory', '755', 'root', 'root'],
+      ['/persist/keys', 'file', undefined, undefined, undefined],
+    ],
+    'what is named in full and has to be made; of two lines for one path the first',
+  );
+  t.equal((made[1]?.place.line ?? 0) - (made[0]?.place.line ?? 0), 4, 'at the line of its rule');
   const promised = (id: string) => linked.promises.find((promise) => promise.id === id);
   t.match(promised('kept:/var/lib/docker'), {
     of: 'directory',

@@ -160,6 +160,17 @@ export interface DeclaredLink {
   readonly place: Place;
 }
 
+/** A directory or file that a rule of tmpfiles makes, or mends, at every boot. */
+export interface MadePath {
+  readonly path: string;
+  readonly of: 'directory' | 'file';
+  /** Octal, without leading zeros. */
+  readonly mode?: string;
+  readonly user?: string;
+  readonly group?: string;
+  readonly place: Place;
+}
+
 /**
  * A disk image in the place of an installer. Its first boot loads the registration of its store paths, and grows the
  * last partition and what is on it to the end of the disk.
@@ -201,6 +212,7 @@ export interface SystemModel {
   readonly users: readonly User[];
   readonly openssh: { readonly hostKeys: readonly SshHostKey[] };
   readonly links: readonly DeclaredLink[];
+  readonly made: readonly MadePath[];
   /** The image that the system comes as. Absent when it is installed. */
   readonly image?: DiskImage;
   readonly services: Services;

@@ -62,6 +62,17 @@ export interface LinkedPromise extends PromiseBase {
   readonly source: string;
 }
 
+/** What a rule of tmpfiles makes is there, and belongs to whom the rule says. */
+export interface MadePromise extends PromiseBase {
+  readonly kind: 'made';
+  readonly path: string;
+  readonly of: 'directory' | 'file';
+  /** Octal. Like the owners only where the rule states it for what is there already. */
+  readonly mode?: string;
+  readonly user?: string;
+  readonly group?: string;
+}
+
 /** The mount is there, from where the layout says, with the options it says. */
 export interface MountedPromise extends PromiseBase {
   readonly kind: 'mounted';
@@ -237,6 +248,7 @@ export type ScenarioPromise =
   | GonePromise
   | KeptPromise
   | LinkedPromise
+  | MadePromise
   | MountedPromise
   | MachineIdPromise
   | SshHostKeysPromise

@@ -6,6 +6,7 @@ import type { Script } from './script.js';
 import { compareMountPoints, isAlwaysNeededForBoot } from './mount-tree.js';
 import type { SystemInput } from './schema.js';
 import { resolveLinks } from './resolve-links.js';
+import { resolveMade } from './resolve-made.js';
 import { cryptsetupUnit, escapeUnitPath } from './unit-name.js';
 
 const MAPPER = '/dev/mapper/';
@@ -77,6 +78,7 @@ export function resolveSystem(
       })),
     },
     links: resolveLinks(input, placeAt),
+    made: resolveMade(input, placeAt),
     services: {
       networkmanager: input.networkmanager,
       docker: input.docker,
