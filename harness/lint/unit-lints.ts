@@ -1,4 +1,5 @@
 import {
+  canHibernate,
   escapeUnitPath,
   findRoot,
   suggest,
@@ -252,10 +253,7 @@ export const UNIT_LINTS: readonly Lint[] = [
     ],
     find: ({ system, rollback }: LintSubject): readonly Hit[] => {
       if (rollback === undefined) return [];
-      const canHibernate =
-        system.resumeDevice !== undefined ||
-        system.swapDevices.some(({ randomEncryption }) => !randomEncryption);
-      if (!canHibernate) return [];
+      if (!canHibernate(system)) return [];
       if (system.stage1 === 'scripted') {
         const { hook, place } = rollback.scripted;
         if (hook === 'postResumeCommands' || hook === 'postMountCommands') return [];

@@ -84,6 +84,15 @@ t.test('a rollback in systemd stage 1', async (t) => {
   t.match(dropped, /system\.rollback\.scripted\.script\.text/, 'both kinds of stage 1 share the script');
 });
 
+t.test('an order after the resume, where nothing can sleep', async (t) => {
+  const order = 'rollback/after:local-fs-pre.target';
+  const awake = await open('disko-luks-rollback-log');
+  t.match(await see(awake, `${order}/drop`), /^equivalent: .*nothing to sleep on/);
+  t.match(await see(awake, `${order}/misspell`), /^equivalent/);
+  const sleeper = await open('btrfs-luks-blank-snapshot');
+  t.match(await see(sleeper, `${order}/drop`), /^system\.rollback\.after/, 'it has swap');
+});
+
 t.test('a rollback in scripted stage 1', async (t) => {
   const layout = await open('btrfs-luks-rollback', { stage1: 'scripted' });
   t.equal(

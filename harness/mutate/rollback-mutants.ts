@@ -1,4 +1,12 @@
-import { findRoot, type Rollback, type Scenario, type Script, STAGE1_HOOKS } from '../scenario/index.js';
+import {
+  canHibernate,
+  findRoot,
+  type Rollback,
+  type Scenario,
+  type Script,
+  STAGE1_HOOKS,
+  type SystemModel,
+} from '../scenario/index.js';
 import { misspell } from './misspell.js';
 import type { Mutant, Original } from './mutant.js';
 import { mutateScript } from './script-mutants.js';
@@ -12,6 +20,9 @@ const LISTS = ['after', 'before', 'requires', 'wantedBy', 'requiredBy'] as const
 const FOLLOWERS: Readonly<Record<string, readonly string[]>> = {
   'sysroot.mount': ['initrd-root-fs.target', 'initrd-fs.target', 'initrd.target', 'initrd-cleanup.service'],
 };
+
+/** What stage 1 reaches only when it does not resume a system that sleeps. */
+const RESUMING = ['local-fs-pre.target', 'systemd-hibernate-resume.service'];
 
 /** Mutants of what empties the root: when it is started, and what it does. */
 export function mutateRollback(original: Original): readonly Mutant[] {
@@ -29,14 +40,14 @@ export function mutateRollback(original: Original): readonly Mutant[] {
   return [drop, ...start, ...mutateRollbackScript(original, rollback)];
 }
 
-function mutateUnit(rollback: Rollback, { source }: Original): readonly Mutant[] {
+function mutateUnit(rollback: Rollback, { source, scenario: { system } }: Original): readonly Mutant[] {
   const items = LISTS.flatMap((list) =>
     rollback[list].flatMap((item, index): Mutant[] => {
       const what = `rollback/${list}:${item}`;
       const at = [...ROLLBACK, list, index];
       const place = source.placeAt(at);
       const missing = `${rollback.unit} has ${list} = [ "${item}" ]`;
-      const implied = whyImplied(rollback, list, item);
+      const implied = whyImplied(rollback, list, item) ?? whyNothingComes(system, list, item);
       const equivalent = implied === undefined ? {} : { equivalent: implied };
       const wrong = misspell(item);
       return [
@@ -87,6 +98,17 @@ function whyImplied(rollback: Rollback, list: (typeof LISTS)[number], item: stri
   if (rollback[list].filter((each) => each === item).length > 1) return `${list} names ${item} twice`;
   const by = list === 'before' ? others.find((each) => FOLLOWERS[each]?.includes(item) === true) : undefined;
   return by === undefined ? undefined : `it is before ${by}, and systemd starts ${item} only after that`;
+}
+
+/** Why there is nothing that `after` waits for. */
+function whyNothingComes(
+  system: SystemModel,
+  list: (typeof LISTS)[number],
+  item: string,
+): string | undefined {
+  return list === 'after' && RESUMING.includes(item) && !canHibernate(system)
+    ? `what touches a disk before ${item} is the resume from hibernation, and this system has nothing to sleep on`
+    : undefined;
 }
 
 function mutateHook({ scripted, place }: Rollback, { source }: Original): readonly Mutant[] {

@@ -1,0 +1,9 @@
+import type { SystemModel } from './model.js';
+
+/**
+ * Whether a system has what it can sleep on. Systemd tells stage 1 by a variable of the firmware where it sleeps, so no
+ * `resumeDevice` is needed; swap whose key is made up at every boot cannot be read again.
+ */
+export function canHibernate({ resumeDevice, swapDevices }: SystemModel): boolean {
+  return resumeDevice !== undefined || swapDevices.some(({ randomEncryption }) => !randomEncryption);
+}
