@@ -1,4 +1,4 @@
-import type { ShellScript, Statement } from './shell.js';
+import type { Extent, ShellScript, Statement } from './shell.js';
 
 /** Who reads what a script writes. */
 export interface ToldLog {
@@ -60,25 +60,106 @@ function whyUnreachable(
     : undefined;
 }
 
+/**
+ * Says why it makes no difference that two statements of a script of stage 1 come in the other order.
+ *
+ * @param options.endsAtFailure The script ends at a command that fails (`set -e`).
+ * @returns The reason as a part of a sentence; undefined where that is not so.
+ */
+export function whySwappable(
+  script: ShellScript,
+  pair: readonly [Statement, Statement],
+  { endsAtFailure }: { readonly endsAtFailure: boolean },
+): string | undefined {
+  return (
+    whyUncalled(script, pair) ??
+    whySameRefusals(script, pair) ??
+    (endsAtFailure ? whySameLog(script, pair) : undefined)
+  );
+}
+
+const textOf = ({ text }: ShellScript, { start, end }: Statement): string => text.slice(start, end);
+
+/** A definition does nothing until somebody calls it: by name, or by a function that does. */
+function whyUncalled(
+  script: ShellScript,
+  [first, second]: readonly [Statement, Statement],
+): string | undefined {
+  if (first.defines !== undefined && second.defines !== undefined)
+    return first.defines === second.defines ? undefined : 'two functions are defined, and none is called';
+  const [definition, rest] = first.defines === undefined ? [second, first] : [first, second];
+  if (definition.defines === undefined) return undefined;
+  const called = functionsIn(script, textOf(script, rest));
+  for (const name of called)
+    for (const each of script.bodies.flat().filter(({ defines }) => defines === name))
+      for (const more of functionsIn(script, textOf(script, each))) called.add(more);
+  return called.has(definition.defines)
+    ? undefined
+    : `the function ${definition.defines} is defined, and not called, on either side`;
+}
+
+/** Names of functions that occur in a text. What is no call is taken for one. */
+function functionsIn({ bodies }: ShellScript, text: string): Set<string> {
+  return new Set(
+    bodies
+      .flat()
+      .flatMap(({ defines }) => (defines !== undefined && text.includes(defines) ? [defines] : [])),
+  );
+}
+
+/** Commands that change nothing, with the words that follow where it depends on them. */
+const LOOKS =
+  /^(?:\[|test|stat|findmnt|mountpoint|btrfs (?:property get|subvolume (?:show|list|get-default)))(?: |$)/;
+
+/** Two conditions, each of which ends the script: the same is refused, and only what is said when both fail is another thing. */
+function whySameRefusals(script: ShellScript, pair: readonly [Statement, Statement]): string | undefined {
+  const isRefusal = (statement: Statement): boolean => {
+    const refusing = script.guards.filter((guard) => isWithin(guard, statement) && endsScript(script, guard));
+    const looking = script.commands.filter(
+      ({ words: [name] }) => isWithin(name, statement) && !refusing.some((guard) => isWithin(name, guard)),
+    );
+    return (
+      refusing.length > 0 &&
+      !statement.writes &&
+      looking.every(({ words }) => LOOKS.test(words.map(({ text }) => text).join(' ')))
+    );
+  };
+  return pair.every(isRefusal)
+    ? 'both only look, and whatever one of them refuses is refused in either order'
+    : undefined;
+}
+
+function isWithin(inner: Extent, outer: Extent): boolean {
+  return outer.start <= inner.start && inner.end <= outer.end;
+}
+
+/** The command of a guard is `exit`, or a function whose last statement is. */
+function endsScript({ bodies, commands }: ShellScript, guard: Extent): boolean {
+  const name = commands.find(({ words: [word] }) => isWithin(word, guard))?.words[0].text;
+  if (name === 'exit') return true;
+  const definition = bodies.flat().find(({ defines }) => defines !== undefined && defines === name);
+  if (definition === undefined) return false;
+  const body = bodies.find(
+    ([statement]) => statement !== undefined && statement !== definition && isWithin(statement, definition),
+  );
+  return body?.at(-1)?.only?.words[0].text === 'exit';
+}
+
 /** What has conditions of its own does not end the script when it fails; what says something says it in its turn. */
 const TELLS_OR_TRIES = /\|\||&&|\b(?:if|while|until|exit|return|echo|printf)\b/;
 
 /**
- * Says why it makes no difference that two statements of a script of systemd stage 1, one of which writes a line of the log,
- * come in the other order: the same is done and said. Should what is done fail, a line that came before it would be wrong,
+ * One of two statements writes a line of the log. Should what the other does fail, a line that came before it would be wrong,
  * but the script ends there (NixOS runs it with set -e), and a failed unit is told of by promises of their own.
- *
- * @returns The reason as a part of a sentence; undefined where that is not so.
  */
-export function whySameLog(
-  { text, bodies }: ShellScript,
-  first: Statement,
-  second: Statement,
+function whySameLog(
+  script: ShellScript,
+  [first, second]: readonly [Statement, Statement],
 ): string | undefined {
   const [said, done] = first.only?.words[0].text === 'echo' ? [first, second] : [second, first];
-  const what = text.slice(done.start, done.end);
+  const what = textOf(script, done);
   // A function may say something, too.
-  const calls = bodies.flat().some(({ defines }) => defines !== undefined && what.includes(defines));
-  if (said.only?.words[0].text !== 'echo' || calls || TELLS_OR_TRIES.test(what)) return undefined;
+  if (said.only?.words[0].text !== 'echo' || functionsIn(script, what).size > 0 || TELLS_OR_TRIES.test(what))
+    return undefined;
   return 'the same is done and said, and where what is done fails the script ends';
 }

@@ -1,7 +1,7 @@
 import type { ScenarioEdit, Script } from '../scenario/index.js';
 import type { Mutant } from './mutant.js';
 import type { MutantMaker } from './mutant-maker.js';
-import { type ToldLog, whyIdle, whySameLog } from './script-equivalence.js';
+import { type ToldLog, whyIdle, whySwappable } from './script-equivalence.js';
 import { lineAt, parseShell, type ShellScript } from './shell.js';
 import { mutateWords, type ScriptNames } from './word-mutants.js';
 
@@ -72,7 +72,6 @@ function swapStatements(
   { endsAtFailure }: ScriptSubject,
   make: MutantMaker,
 ): readonly Mutant[] {
-  const functions = parsed.bodies.flat().flatMap(({ defines }) => (defines === undefined ? [] : [defines]));
   return parsed.bodies.flatMap((body) =>
     body.slice(1).map((second, index) => {
       const first = body[index] ?? second;
@@ -80,10 +79,6 @@ function swapStatements(
         string,
         string,
       ];
-      // A definition does nothing until somebody calls it.
-      const definition = [first, second].find(({ defines }) => defines !== undefined);
-      const rest = definition === first ? other : one;
-      const isCalled = functions.some((name) => rest.includes(name));
       return make({
         line: first.first,
         operator: 'swap',
@@ -94,12 +89,7 @@ function swapStatements(
           end: second.end,
           text: other + parsed.text.slice(first.end, second.start) + one,
         },
-        equivalent:
-          definition !== undefined && !isCalled
-            ? `the function ${definition.defines ?? ''} is defined, and not called, on either side`
-            : endsAtFailure
-              ? whySameLog(parsed, first, second)
-              : undefined,
+        equivalent: whySwappable(parsed, [first, second], { endsAtFailure }),
       });
     }),
   );

@@ -194,3 +194,33 @@ t.test('when a line is said makes no difference where a failure ends the script'
   t.equal(whyOf('btrfs subvolume create /mnt/root\numount /mnt\n'), undefined);
   t.equal(whyOf('btrfs subvolume create /mnt/root\necho new\n', false), undefined, 'scripted stage 1');
 });
+
+t.test('where a function is defined makes a difference only to who calls it', async (t) => {
+  const whyOf = (text: string): string | undefined => mutantsOf(text).get('1/swap')?.equivalent;
+  const say = 'say() { echo "$*"; }\n';
+  const fail = 'fail() { say "$*"; exit 1; }\n';
+  t.match(whyOf(`${say}${fail}`), /two functions are defined/, 'who is named in a body is not called');
+  t.equal(whyOf(`${say}${say}`), undefined, 'the last one counts');
+  t.match(whyOf(`${fail}say x\n${say}`), /fail is defined, and not called/);
+  t.equal(whyOf(`${say}fail x\n${fail}`), undefined, 'called by what is called');
+  t.equal(whyOf(`${say}say x\n`), undefined);
+});
+
+t.test('two conditions that end the script refuse the same in either order', async (t) => {
+  const fail = 'fail() {\n  umount /mnt\n  exit 1\n}\n';
+  const whyOf = (one: string, other: string, ending = fail): string | undefined =>
+    mutantsOf(`${one}\n${other}\n${ending}`).get('1/swap')?.equivalent;
+  const isRoot = '[ ! -e /mnt/root ] || [ "$(stat -c %i /mnt/root)" = 256 ] || fail "a directory"';
+  const hasBlank = '[ "$(btrfs property get -ts /mnt/blank ro)" = ro=true ] || fail "no blank"';
+  t.match(whyOf(isRoot, hasBlank), /refused in either order/);
+  t.match(whyOf(hasBlank, '[ -e /mnt/persist ] || exit 1'), /refused in either order/);
+  t.equal(whyOf(isRoot, hasBlank, fail.replace('  exit 1\n', '')), undefined, 'it goes on');
+  t.equal(whyOf(isRoot, '[ -e /mnt/persist ] || echo none'), undefined, 'it goes on');
+  t.equal(whyOf(isRoot, `${hasBlank} >/mnt/log`), undefined, 'it writes');
+  t.equal(
+    whyOf(isRoot, 'btrfs property set -ts /mnt/blank ro true || fail x'),
+    undefined,
+    'it changes something',
+  );
+  t.equal(whyOf(isRoot, '[ -e /mnt/blank ]'), undefined, 'no refusal of its own');
+});
