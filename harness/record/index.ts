@@ -1,5 +1,6 @@
 export * from './record.js';
 export * from './leaks.js';
+export { attemptsOf, isAsDeclared, variantIdOf } from './attempts.js';
 export type { RunEvent, StampedEvent } from './event.js';
 export { createEventBus, type EventBus, type EventBusOptions, type Reporter } from './bus.js';
 export { createRecorder, type Recorder, type RecorderOptions } from './fold.js';

@@ -10,8 +10,12 @@ export const RECORD_VERSION = 1;
  * - `error`: the harness or the host could not find out; nothing is said about the layout.
  * - `skip`: not run, with the reason.
  * - `known-bug`: failed exactly as the scenario declares.
+ * - `flaky`: not as declared in one attempt, and as declared in a later one. Never counted as a pass.
  */
-export type Verdict = 'pass' | 'fail' | 'error' | 'skip' | 'known-bug';
+export type Verdict = AttemptVerdict | 'flaky';
+
+/** What one attempt at a variant can end with. */
+export type AttemptVerdict = 'pass' | 'fail' | 'error' | 'skip' | 'known-bug';
 
 /** One phase of work and how long it took. Phases of one variant do not overlap and are in order. */
 export interface PhaseRecord {
@@ -65,14 +69,8 @@ export interface ErrorRecord {
   readonly details?: string;
 }
 
-export interface VariantRecord {
-  /** `btrfs-luks-rollback[disk=nvme]`. Unique in a run. */
-  readonly id: string;
-  readonly scenario: { readonly name: string; readonly title: string; readonly file: string };
-  readonly axes: Readonly<Record<string, string>>;
-  readonly guest: string;
-  readonly target: string;
-  readonly verdict: Verdict;
+/** What one attempt at a variant has shown. */
+interface AttemptFacts {
   /** Why it was skipped, or in one line why it is not a pass. */
   readonly reason?: string;
   /** ISO 8601, UTC. */
@@ -86,8 +84,32 @@ export interface VariantRecord {
   /** What the next boot would lose and what nobody declares; absent when it was not looked for. */
   readonly leaks?: LeaksRecord;
   readonly error?: ErrorRecord;
-  /** Folder of the variant's evidence, relative to the record file. */
+  /** Folder of the evidence, relative to the record file. */
   readonly folder: string;
+}
+
+/** One of several attempts at a variant. */
+export interface AttemptRecord extends AttemptFacts {
+  /** From 1. */
+  readonly attempt: number;
+  readonly verdict: AttemptVerdict;
+}
+
+/** A variant, with the facts of the attempt that decides: the last that broke a promise, else the last that ended in an error. */
+export interface VariantRecord extends AttemptFacts {
+  /** `btrfs-luks-rollback[disk=nvme]`. Unique in a run. */
+  readonly id: string;
+  readonly scenario: { readonly name: string; readonly title: string; readonly file: string };
+  readonly axes: Readonly<Record<string, string>>;
+  readonly guest: string;
+  readonly target: string;
+  readonly verdict: Verdict;
+  /** Which attempt these facts are of, from 1; absent when there was one only, and nobody asked for more. */
+  readonly attempt?: number;
+  /** The variant's id without the number of the attempt, where every attempt is a record of its own (`--repeat`). */
+  readonly repeatOf?: string;
+  /** The attempts that do not decide, in order, where a variant was run again because it was not as declared (`--retries`). */
+  readonly otherAttempts?: readonly AttemptRecord[];
   /** The command that repeats exactly this variant. */
   readonly repeat: string;
 }

@@ -76,13 +76,8 @@ const host = z.object({
   node: z.string(),
 });
 
-const variant = z.object({
-  id: z.string().min(1),
-  scenario: z.object({ name: z.string(), title: z.string(), file: z.string() }),
-  axes: z.record(z.string(), z.string()),
-  guest: z.string(),
-  target: z.string(),
-  verdict: z.enum(['pass', 'fail', 'error', 'skip', 'known-bug']),
+/** What one attempt has shown. */
+const facts = {
   reason: z.string().exactOptional(),
   startedAt: z.iso.datetime(),
   durationMs: milliseconds,
@@ -93,6 +88,23 @@ const variant = z.object({
   leaks: leaksRecordSchema.exactOptional(),
   error: error.exactOptional(),
   folder: z.string(),
+};
+
+const ATTEMPT_VERDICTS = ['pass', 'fail', 'error', 'skip', 'known-bug'] as const;
+
+const attempt = z.object({ attempt: z.int().positive(), verdict: z.enum(ATTEMPT_VERDICTS), ...facts });
+
+const variant = z.object({
+  id: z.string().min(1),
+  scenario: z.object({ name: z.string(), title: z.string(), file: z.string() }),
+  axes: z.record(z.string(), z.string()),
+  guest: z.string(),
+  target: z.string(),
+  verdict: z.enum([...ATTEMPT_VERDICTS, 'flaky']),
+  attempt: z.int().positive().exactOptional(),
+  repeatOf: z.string().exactOptional(),
+  otherAttempts: z.array(attempt).exactOptional(),
+  ...facts,
   repeat: z.string(),
 });
 

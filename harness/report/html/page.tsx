@@ -5,6 +5,7 @@ import { digestPromises, reasonOf } from '../digest.js';
 import { makePrintable } from '../text.js';
 import { formatDuration } from '../words.js';
 import { CanaryTable, DiskPicture, WipeStory } from './disk-story.js';
+import { Attempts } from './attempts.js';
 import type { VariantEvidence } from './evidence.js';
 import { PromiseList } from './promise-list.js';
 import { ConsoleLog, ScenarioSource } from './sources.js';
@@ -28,6 +29,7 @@ export interface PageProps {
 const WORDS: Readonly<Record<Verdict, string>> = {
   fail: 'failed',
   error: 'error',
+  flaky: 'flaky',
   'known-bug': 'known bug',
   pass: 'passed',
   skip: 'skipped',
@@ -178,6 +180,7 @@ function Variant({
       </h2>
       <p class="title">{makePrintable(scenario.title)}</p>
       {reason === '' ? null : <p class="reason">{makePrintable(reason)}</p>}
+      <Attempts variant={variant} />
       {error?.hint === undefined ? null : <p class="hint">{makePrintable(error.hint)}</p>}
       {error?.details === undefined ? null : <pre class="quote">{makePrintable(error.details)}</pre>}
       <p class="repeat">
