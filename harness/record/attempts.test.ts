@@ -4,7 +4,8 @@ import t from 'tap';
 import { EXIT } from '../core/index.js';
 import { exitCodeOf } from './exit-code.js';
 import { attemptsOf, isAsDeclared, variantIdOf } from './attempts.js';
-import { foldRetries, foldSample } from './sample-attempts.js';
+import { createRecorder } from './fold.js';
+import { foldRetries, foldSample, sampleEvents } from './sample-attempts.js';
 import type { AttemptVerdict } from './record.js';
 import { runRecordSchema } from './schema.js';
 
@@ -99,6 +100,37 @@ t.test('the exit code of a flaky run is not that of a good one', (t) => {
   t.equal(codeOf('fail', 'pass'), EXIT.layoutFailed);
   t.equal(codeOf('error', 'pass'), EXIT.layoutFailed);
   t.equal(codeOf('error', 'error'), EXIT.unavailable);
+  t.end();
+});
+
+t.test('of more shards than variants some have nothing to do, which is as it should be', (t) => {
+  const recorder = createRecorder({ version: '0.1.0' });
+  const facts = { index: 2, count: 2, selection: ['a'], part: ['a'], digest: 'd' };
+  const foldWith = (part: readonly string[]) => {
+    const [start, ...rest] = sampleEvents([]);
+    const events = [
+      ...(start === undefined ? [] : [start]),
+      { type: 'shard' as const, shard: { ...facts, part } },
+      ...rest,
+    ];
+    for (const event of events) recorder.receive({ atMs: 0, wall: '2026-01-01T00:00:00.000Z', event });
+    return recorder.record();
+  };
+  t.equal(exitCodeOf(foldWith(['a'])), EXIT.unavailable, 'it ended before it came to its variants');
+  const empty = foldWith([]);
+  t.equal(exitCodeOf(empty), EXIT.ok);
+  t.strictSame(runRecordSchema.parse(JSON.parse(JSON.stringify(empty))), empty);
+  t.end();
+});
+
+t.test('what an attempt ended with is known as soon as it has ended', (t) => {
+  const recorder = createRecorder({ version: '0.1.0' });
+  const seen = sampleEvents([{ id: 'a', verdict: 'fail' }]).map((event) => {
+    recorder.receive({ atMs: 0, wall: '2026-01-01T00:00:00.000Z', event });
+    return recorder.verdictOf('a');
+  });
+  t.strictSame([...new Set(seen)], [undefined, 'fail']);
+  t.equal(recorder.verdictOf('b'), undefined);
   t.end();
 });
 

@@ -6,12 +6,15 @@ import type {
   ErrorRecord,
   HostRecord,
   PhaseRecord,
+  ShardRecord,
   VariantRecord,
 } from './record.js';
 
 /** What happens during a run, in order. `variant` is the variant's id; events without it belong to the run. */
 export type RunEvent =
   | { readonly type: 'run-start'; readonly run: string; readonly command: string; readonly folder: string }
+  /** Only a part of the selection is run. */
+  | { readonly type: 'shard'; readonly shard: ShardRecord }
   | { readonly type: 'host'; readonly host: HostRecord }
   | { readonly type: 'note'; readonly level: 'info' | 'warn'; readonly text: string }
   | { readonly type: 'phase-start'; readonly variant?: string; readonly name: string; readonly boot?: number }

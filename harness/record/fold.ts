@@ -11,6 +11,7 @@ import {
   type HostRecord,
   type PhaseRecord,
   type RunRecord,
+  type ShardRecord,
   type VariantRecord,
   type Verdict,
 } from './record.js';
@@ -65,6 +66,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const setup: PhaseRecord[] = [];
   const problems: string[] = [];
   let host: HostRecord | undefined;
+  let shard: ShardRecord | undefined;
   let start: { readonly event: EventOf<'run-start'>; readonly stamped: StampedEvent } | undefined;
   let end: EventOf<'run-end'> | undefined;
   let openSetup: OpenPhase | undefined;
@@ -102,6 +104,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
         return;
       case 'host':
         host = event.host;
+        return;
+      case 'shard':
+        shard = event.shard;
         return;
       case 'phase-start':
       case 'phase-end':
@@ -168,6 +173,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         startedAt: start.stamped.wall,
         durationMs: lastAtMs - runStartMs,
         interrupted,
+        ...ifGiven('shard', shard),
         ...ifGiven('host', host),
         setup: withOpenPhase(setup, openSetup, lastAtMs - runStartMs),
         variants: groupAttempts([...drafts.values()]).map(([first, ...later]) =>

@@ -81,6 +81,8 @@ function describeProofs(record: RunRecord): string {
 function describeMachines(record: RunRecord): string {
   const took = `Took ${formatDuration(record.durationMs)}`;
   const { host } = record;
+  if (record.mergedFrom !== undefined && host === undefined)
+    return `${took}. ${describeShards(record.mergedFrom)}`;
   if (host === undefined) return `${took}. Ended before it was known what the machines would run on.`;
   if (host.accelerator === 'none')
     return `${took}, on a real machine: ${host.qemu}, firmware ${host.firmware}.`;
@@ -91,6 +93,16 @@ function describeMachines(record: RunRecord): string {
     `They ran on ${accelerator} (${host.acceleratorReason}), QEMU ${host.qemu}, firmware ${host.firmware}, ` +
     `host with ${countOf(host.cpus, 'CPU')}.`
   );
+}
+
+/** "3 shards: 1 on KVM, 2 on TCG; QEMU 10.0.13" */
+function describeShards(shards: NonNullable<RunRecord['mergedFrom']>): string {
+  const hosts = shards.map(({ index, host }) => {
+    const on =
+      host === undefined ? 'nothing' : `${host.accelerator}, QEMU ${host.qemu}, ${countOf(host.cpus, 'CPU')}`;
+    return `shard ${String(index)} on ${on}`;
+  });
+  return `Merged from ${countOf(shards.length, 'shard')}: ${hosts.join('; ')}.`;
 }
 
 function describeExit(record: RunRecord): string {

@@ -5,6 +5,7 @@ import type { ErrorRecord, VariantRecord } from '../record/index.js';
 import { listAttempts } from './attempts.js';
 import { renderLabelled, renderParagraph, renderQuote } from './block.js';
 import { digestPromises } from './digest.js';
+import { describeHistory } from './history.js';
 import { explainPromise } from './explain-promise.js';
 import { VERDICT_FORMAT, VERDICT_LABEL, type Paint } from './paint.js';
 import { makeOneLine } from './text.js';
@@ -46,6 +47,7 @@ export function explainVariant(variant: VariantRecord, options: ExplainOptions):
     lines.push(...renderLabelled('attempt', attempt, at));
   if (variant.reason !== undefined) lines.push(...renderLabelled('reason', variant.reason, at));
   if (variant.error !== undefined) lines.push('', ...explainError(variant.error, options));
+  for (const line of describeHistory(variant)) lines.push(...renderLabelled('earlier', line, at));
   lines.push(...explainPromises(variant, options), '');
   lines.push(...renderLabelled('evidence', `${path.join(options.folder, variant.folder)}${path.sep}`, at));
   lines.push(...renderLabelled('repeat', variant.repeat, at));

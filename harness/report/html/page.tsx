@@ -7,6 +7,7 @@ import { formatDuration } from '../words.js';
 import { CanaryTable, DiskPicture, WipeStory } from './disk-story.js';
 import { Attempts } from './attempts.js';
 import type { VariantEvidence } from './evidence.js';
+import { HistoryPart } from './history-part.js';
 import { PromiseList } from './promise-list.js';
 import { ConsoleLog, ScenarioSource } from './sources.js';
 import { Timeline } from './timeline.js';
@@ -181,6 +182,7 @@ function Variant({
       <p class="title">{makePrintable(scenario.title)}</p>
       {reason === '' ? null : <p class="reason">{makePrintable(reason)}</p>}
       <Attempts variant={variant} />
+      <HistoryPart variant={variant} />
       {error?.hint === undefined ? null : <p class="hint">{makePrintable(error.hint)}</p>}
       {error?.details === undefined ? null : <pre class="quote">{makePrintable(error.details)}</pre>}
       <p class="repeat">
