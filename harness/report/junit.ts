@@ -1,7 +1,8 @@
 import { Builder } from 'xml2js';
 
-import type { CheckRecord, RunRecord, VariantRecord } from '../record/index.js';
+import { isAsDeclared, type CheckRecord, type RunRecord, type VariantRecord } from '../record/index.js';
 import { momentOf, reasonOf } from './digest.js';
+import { listAttempts } from './attempts.js';
 import { listLeaks } from './leaks.js';
 import { makePrintable } from './text.js';
 
@@ -22,7 +23,8 @@ interface Counts {
  * The run as JUnit XML, in the form that Jenkins and GitLab read: one suite per variant, one case per check, and
  * one case `run` per variant that carries its time and a verdict which the checks do not show.
  *
- * JUnit has no word for a known bug: its broken promises are `skipped`, with the reason.
+ * JUnit has no word for a known bug: its broken promises are `skipped`, with the reason. Nor has it one for a flaky variant:
+ * its case `run` is a failure of type `flaky`.
  * Escape sequences are taken out, and other control characters are left as text (`\\x00`): XML cannot hold them.
  */
 export function renderJUnit(record: RunRecord): string {
@@ -75,6 +77,7 @@ function toSuite(variant: VariantRecord): { element: Element; counts: Counts } {
       [
         `Evidence: ${variant.folder}/`,
         ...evidenceFiles(variant),
+        ...listAttempts(variant),
         ...listLeaks(variant),
         `Repeat: ${variant.repeat}`,
       ].join('\n'),
@@ -94,11 +97,15 @@ function toRunCase(variant: VariantRecord): Element {
   const reason = reasonOf(variant);
   const explained = variant.error === undefined && variant.checks.some((check) => check.status !== 'pass');
   if (variant.verdict === 'skip') return { $, skipped: { $: clean({ message: reason }) } };
-  if (variant.verdict === 'pass' || variant.verdict === 'known-bug' || explained) return { $ };
+  const isFlaky = variant.verdict === 'flaky';
+  if (!isFlaky && (isAsDeclared(variant.verdict) || explained)) return { $ };
   const { error } = variant;
-  const text = [error?.message ?? reason, error?.hint, error?.details]
+  const attempts = isFlaky ? listAttempts(variant) : [];
+  const text = [...attempts, error?.message ?? reason, error?.hint, error?.details]
     .filter((part) => part !== undefined)
     .join('\n\n');
+  if (isFlaky)
+    return { $, failure: { $: clean({ message: reason, type: 'flaky' }), _: makePrintable(text) } };
   const outcome = {
     $: clean({ message: reason, type: error?.code ?? variant.verdict }),
     _: makePrintable(text),
