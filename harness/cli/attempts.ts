@@ -60,9 +60,10 @@ export function readAttempts({ repeat, untilFail, retries }: AttemptOptions): At
 }
 
 function readCount(text: string, option: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text))
-    throw new HarnessError('USAGE', `${option} takes a whole number from 1 to 9999, not "${text}"`);
-  return Number(text);
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new HarnessError('USAGE', `${option} takes a whole number from 1 to 9999, not "${text}"`, {
+    hint: `Scenarios are named before it: imperm run tmpfs-luks-ext4 ${option} 10`,
+  });
 }
 
 export interface RunAttemptsOptions {
@@ -90,8 +91,9 @@ export async function runAttempts(
 ): Promise<void> {
   const { limits, signal, runOnce, isSkipped } = options;
   let isOver = false;
+  const repeated = plan.repeat === 1 ? [] : variants.filter((variant) => !isSkipped(variant));
   const pieces = Array.from({ length: plan.repeat }, (_, index) => index + 1).flatMap((number) =>
-    variants.filter((variant) => number === 1 || !isSkipped(variant)).map((variant) => ({ variant, number })),
+    (number === 1 ? variants : repeated).map((variant) => ({ variant, number })),
   );
   await runPool(pieces, limits, {
     memoryMiB: ({ variant }) => options.memoryMiB(variant),

@@ -87,7 +87,13 @@ export async function run(
         ? selected
         : await selectVariants([await writeHostScenario(asked.scenario, folder)], options);
     const sharded =
-      shardChoice && takeShard(selection, shardChoice, { guest: guest.kind, target: choice.kind, attempts });
+      shardChoice &&
+      takeShard(selection, shardChoice, {
+        guest: guest.kind,
+        lane: options.lane,
+        target: choice.kind,
+        attempts,
+      });
     const variants = sharded?.variants ?? selection;
     const planned = variants.filter(
       (variant) => !('skip' in planVariant(variant, { memoryMiB: Infinity, ...facts })),
