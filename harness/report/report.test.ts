@@ -407,20 +407,15 @@ t.test('JUnit', async (t) => {
         counts,
         attribute,
       );
+      // The schema of Jenkins counts what was skipped in suites alone.
+      if (attribute === 'skipped') continue;
       t.equal(
         Number(root.$[attribute]),
         counts.reduce((sum, count) => sum + count),
         `${attribute} of all`,
       );
     }
-    t.match(root.$, {
-      tests: '27',
-      failures: '6',
-      errors: '2',
-      skipped: '2',
-      time: '318.120',
-      timestamp: '2026-03-01T10:00:00',
-    });
+    t.match(root.$, { tests: '27', failures: '6', errors: '2', time: '318.120' });
   });
 
   await t.test('tells what, where and why', async (t) => {
@@ -431,13 +426,11 @@ t.test('JUnit', async (t) => {
     t.match(failed?.$, {
       classname: 'rollback-too-late[disk=virtio]',
       name: 'The disk is unlocked, then rolled back, then mounted, after boot 1 [rollback-order]',
-      file: 'scenarios/bugs/rollback-too-late/scenario.yaml',
-      line: '6',
     });
     t.match(failed?.failure?.[0]?.$['message'], /^sysroot\.mount \(5\.310 s\) was done before/);
     t.match(
       failed?.failure?.[0]?._,
-      /Expected: [^]*Likely why: The rollback ran after[^]*Starting rollback\.service/,
+      /Expected: [^]*Likely why: The rollback ran after[^]*Promised at scenarios\/bugs\/rollback-too-late\/scenario\.yaml:6:5[^]*Starting rollback\.service/,
     );
     t.match(failed?.['system-out']?.[0], 'rollback-too-late-disk-virtio/boot-1/journal.txt');
     t.match(suite?.['system-out']?.[0], /boot-3\/evidence\.json\n[^]*Repeat: imperm run rollback-too-late/);
@@ -447,6 +440,7 @@ t.test('JUnit', async (t) => {
     t.equal(new Set(names).size, names.length, 'no two cases have one name');
     const hung = suites[2]?.testcase?.[0]?.error?.[0];
     t.match(hung?.$['type'], 'TIMEOUT');
+    t.match(hung?._, 'At scenarios/tmpfs-luks/scenario.yaml:3:1');
     t.match(hung?._, 'FAILED to mount <sysroot> & "friends" ]]>');
     t.match(suites[3]?.testcase?.[0]?.skipped?.[0]?.$['message'], 'The nixos guest needs a binary cache');
     t.match(suites[4]?.testcase?.at(-1)?.skipped?.[0]?.$['message'], 'known bug: btrfs subvolume list');
@@ -512,8 +506,8 @@ t.test('reports in a folder', async (t) => {
     const { files, notes } = await writeReports(broken, path.join(folder, 'broken'));
     t.strictSame(
       files.map((file) => path.basename(file)),
-      ['record.json', 'report.tap'],
+      ['record.json', 'junit.xml', 'report.tap'],
     );
-    t.match(notes, [/junit\.xml/, /report\.html/, /summary\.txt/]);
+    t.match(notes, [/report\.html/, /summary\.txt/]);
   });
 });
