@@ -50,7 +50,10 @@ async function imperm(
   ...words: readonly string[]
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const text = { stdout: '', stderr: '' };
-  const writers = { stdout: process.stdout.write, stderr: process.stderr.write };
+  const writers = {
+    stdout: process.stdout.write.bind(process.stdout),
+    stderr: process.stderr.write.bind(process.stderr),
+  };
   for (const name of ['stdout', 'stderr'] as const)
     process[name].write = (part: string | Uint8Array) => (text[name] += String(part)) !== '';
   try {

@@ -14,7 +14,11 @@ t.test('what cannot be a release of Debian is refused before anything is unpacke
         mirror: undefined,
         budget: Budget.start('tools', 10_000, new AbortController().signal),
       }),
-      { code: 'USAGE', message: `There is no release of Debian named "${suite}"`, hint: /IMPERM_TOOLS_SUITE/ },
+      {
+        code: 'USAGE',
+        message: `There is no release of Debian named "${suite}"`,
+        hint: /IMPERM_TOOLS_SUITE/,
+      },
     );
   }
 });

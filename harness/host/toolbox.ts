@@ -75,7 +75,8 @@ async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox>
     ...(suite === undefined ? {} : { suite }),
     name: 'tools',
     packages: TOOL_PACKAGES,
-    libraryFolders: ['swtpm'],
+    // The second is where Nix has its own until Debian 12.
+    libraryFolders: ['swtpm', '../nix'],
   });
   const { dir } = tree;
   const command = (program: string, args: readonly string[] = []): ToolCommand => {

@@ -46,7 +46,7 @@ t.test('annotations escape what GitHub would take for its own', (t) => {
     text,
     '::error file=scenarios/a%2Cb%3Ac%25/scenario.yaml,line=7,col=3,title=100 %25%3A a%2C b%0Aand %3A%3Aerror%3A%3Ac::' +
       '[kept:/a,b] broken after boot 2: 50 %25 of "x", y: gone%0Asecond line%0A::warning::no%0AExpected: 100 %25%0A' +
-      `In v1[disk=virtio]%0ARepeat: ${late!.repeat}\n`,
+      `In v1[disk=virtio]%0ARepeat: ${late.repeat}\n`,
   );
   for (const line of renderAnnotations({
     ...record,
@@ -113,7 +113,7 @@ t.test('what turns a run red is an error, a known bug is a notice, the rest is s
   );
   const unproved = [broken('a', 1), broken('b', 2, { status: 'error' })];
   t.match(renderAnnotations(failing(unproved)), /^::error .*\n::warning .*\[b\] not looked at/);
-  const bugGone = { ...late!, checks: [], reason: 'The declared bug did not show' };
+  const bugGone = { ...late, checks: [], reason: 'The declared bug did not show' };
   t.match(
     renderAnnotations({ ...record, variants: [bugGone] }),
     /^::error file=scenarios\/bugs\/rollback-too-late\/scenario\.yaml,line=1,col=1,.*::The declared bug did not show/,

@@ -98,6 +98,7 @@ t.test('summary', async (t) => {
       '3. /etc/nixos keeps its files #1 { [kept:/etc/nixos]',
       'history kept after boot 1; broken after boot 2; kept after boot 3',
       `evidence ${folder}/rollback-too-late-disk-virtio/`,
+      'look console.log there has all that the machine wrote, journal.log its journal;',
       'repeat imperm run rollback-too-late --variant disk=virtio',
     ]) {
       t.ok(words.includes(expected), expected);
@@ -117,6 +118,12 @@ t.test('summary', async (t) => {
   await t.test('tells an error with its hint and the tail of the console, made harmless', async (t) => {
     const words = unwrap(text.slice(text.indexOf('ERROR  tmpfs-luks')));
     t.ok(words.includes('This says nothing about the layout.'));
+    const unbooted = { ...variantOf(record, 'tmpfs-luks'), boots: [] };
+    t.notMatch(
+      renderSummary({ ...record, variants: [unbooted] }),
+      'console.log there',
+      'a machine that was never on has written nothing',
+    );
     t.ok(words.includes('TIMEOUT The machine did not answer within 120 s after boot 2 began'));
     t.ok(words.includes('what to do Look at console.txt'));
     t.ok(
