@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { repositoryRoot } from '../core/index.js';
-import { readRecord, type RunRecord } from '../record/index.js';
+import { HISTORY_FILE, readRecord, type RunRecord } from '../record/index.js';
 
 export const BIN = path.join(repositoryRoot, 'harness/bin/imperm.mjs');
 
@@ -69,6 +69,6 @@ export async function withFolder(work: (folder: string) => Promise<void>): Promi
 
 /** The record of the only run in a reports folder. */
 export async function readOnlyRecord(reports: string): Promise<RunRecord> {
-  const [run = ''] = (await readdir(reports)).filter((name) => name !== 'latest');
+  const [run = ''] = (await readdir(reports)).filter((name) => name !== 'latest' && name !== HISTORY_FILE);
   return readRecord(path.join(reports, run, 'record.json'));
 }

@@ -8,8 +8,8 @@ export interface TellGithubOptions {
   readonly environment: Pick<Environment, 'githubActions' | 'githubStepSummary'>;
   /** Folder of `record.json`, as it should be shown. */
   readonly folder: string;
-  /** Where annotations go. GitHub reads both streams of a step. */
-  readonly out: { write(text: string): unknown };
+  /** Where annotations go; GitHub reads both streams of a step. Absent: none, as the parts of the run have told theirs. */
+  readonly out?: { write(text: string): unknown };
 }
 
 /**
@@ -21,7 +21,7 @@ export interface TellGithubOptions {
 export async function tellGithub(record: RunRecord, options: TellGithubOptions): Promise<string[]> {
   const { environment, folder, out } = options;
   if (!environment.githubActions) return [];
-  out.write(renderAnnotations(record));
+  out?.write(renderAnnotations(record));
   const file = environment.githubStepSummary;
   if (file === undefined || record.variants.length === 0) return [];
   try {

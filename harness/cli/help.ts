@@ -11,8 +11,8 @@ Examples:
   imperm check my-layout.yaml                  known faults, told without a machine
   imperm plan my-layout.yaml                   what would be done, without doing it
 
-Exit codes: 0 as promised, 1 a layout broke a promise, 2 a scenario or the command line is wrong,
-69 the host or a machine could not run it, 130 interrupted.`;
+Exit codes: 0 as promised, 1 a layout broke a promise or kept it only when it was run again, 2 a scenario or the command
+line is wrong, 69 the host or a machine could not run it, 130 interrupted.`;
 
 /** After the help of `imperm leaks`. */
 export const LEAKS_HELP = `

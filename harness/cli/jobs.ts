@@ -13,6 +13,26 @@ export function memoryOf({ machine }: Scenario): number {
 }
 
 /**
+ * Processors that the machine of a scenario has.
+ *
+ * @param ordinary Of a machine of which the scenario does not say how many.
+ */
+export function processorsOf({ machine }: Scenario, ordinary: number): number {
+  return machine.cpus ?? ordinary;
+}
+
+/**
+ * Processors of all machines together: as many as the ordinary machines have that would be run at once, so that a machine with
+ * more of them counts for so many more. Whoever gives a number of machines with `--jobs` has counted already.
+ *
+ * @param text As given with `--jobs`.
+ * @param ordinary Processors of an ordinary machine.
+ */
+export function processorBudget(text: string | undefined, ordinary: number): number {
+  return text === undefined ? readJobs(text) * ordinary : Infinity;
+}
+
+/**
  * Most machines at once.
  *
  * @param text As given with `--jobs`. Default: one more than there are processors.

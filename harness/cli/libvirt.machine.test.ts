@@ -8,6 +8,7 @@ import { parseStringPromise } from 'xml2js';
 
 import { Budget, HarnessError, readEnvironment, repositoryRoot } from '../core/index.js';
 import { openTarget } from '../target/index.js';
+import { HISTORY_FILE } from '../record/index.js';
 import { Cli, readOnlyRecord, withFolder } from './cli-process.js';
 
 const ASK_MS = 60_000;
@@ -66,7 +67,7 @@ t.test('a layout passes on libvirt', { skip }, (t) =>
     const looks = layout?.checks.filter(({ id }) => id === 'kept:/nix') ?? [];
     t.equal(looks.length, 3, 'looked at in every boot and on the powered-off disk');
 
-    const [run = ''] = (await readdir(reports)).filter((name) => name !== 'latest');
+    const [run = ''] = (await readdir(reports)).filter((name) => name !== 'latest' && name !== HISTORY_FILE);
     const report = (name: string): Promise<string> => readFile(path.join(reports, run, name), 'utf8');
     const { testsuites } = (await parseStringPromise(await report('junit.xml'))) as JUnit;
     t.match(

@@ -10,8 +10,11 @@ import { compare, type CompareRunsOptions } from './compare.js';
 import { checkHardware } from './hardware.js';
 import { CHECK_HELP, COMPARE_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
+import { history } from './history.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
+import { addHistory, addMerge, withMatrixOptions } from './matrix-command.js';
+import { merge } from './merge.js';
 import { mutate } from './mutate.js';
 import { addMutate } from './mutate-command.js';
 import { ask } from './ask.js';
@@ -99,10 +102,20 @@ function withRunOptions(command: Command): Command {
     .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false);
 }
 
+function withReports(command: Command): Command {
+  return command.option(
+    '--reports <folder>',
+    'where reports are written',
+    path.join(repositoryRoot, 'reports'),
+  );
+}
+
 function withReportOptions(command: Command): Command {
-  return command
-    .option('--reports <folder>', 'where reports are written', path.join(repositoryRoot, 'reports'))
-    .option('-v, --verbose', 'also show console lines and every promise that was kept', false);
+  return withReports(command).option(
+    '-v, --verbose',
+    'also show console lines and every promise that was kept',
+    false,
+  );
 }
 
 /** The whole command line. @returns The exit code. */
@@ -139,7 +152,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       );
     },
   );
-  withRunOptions(command('run', 'run scenarios: names below scenarios/, or files'))
+  withMatrixOptions(withRunOptions(command('run', 'run scenarios: names below scenarios/, or files')))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
     .option(
@@ -192,6 +205,15 @@ export async function main(argv: readonly string[]): Promise<number> {
       });
     },
   );
+  addMerge(
+    withReportOptions(command('merge', 'make one run of the runs of all shards')),
+    async (folders, options) => {
+      exitCode = await merge(folders, options, { environment });
+    },
+  );
+  addHistory(withReports(command('history', 'what earlier runs found')), async (variant, options) => {
+    exitCode = await history(variant, options, { environment });
+  });
   withTarget(withGuest(withVariantOptions(command('plan', 'show what a run would do, and do nothing'))))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)

@@ -19,8 +19,9 @@ import { createEventBus, createRecorder, type VariantRecord } from '../record/in
 import { createLiveReporter } from '../report/index.js';
 import { prepareRun, type RunContext, runVariant } from '../run/index.js';
 import type { Scenario, Variant } from '../scenario/index.js';
+import { ordinaryCpus } from '../target/index.js';
 import { chooseTarget, describeTarget, openChosenTarget, reap, reapLibvirt } from './choose-target.js';
-import { memoryOf } from './jobs.js';
+import { memoryOf, processorBudget, processorsOf } from './jobs.js';
 import type { MutateOptions } from './mutate-options.js';
 import type { Subject } from './mutation-subject.js';
 import { runPool } from './pool.js';
@@ -195,10 +196,17 @@ export class MutationRun {
     { scenarioOf, work }: { scenarioOf: (piece: T) => Scenario; work: (piece: T) => Promise<void> },
   ): Promise<void> {
     const { jobs, signal } = this.#around;
+    const ordinary = ordinaryCpus(this.#context?.host.accelerator.kind === 'kvm');
+    const processors = processorBudget(this.#options.jobs, ordinary);
     return runPool(
       pieces,
-      { jobs, memoryMiB: this.#facts.memoryMiB },
-      { memoryMiB: (piece) => memoryOf(scenarioOf(piece)), signal, work },
+      { jobs, memoryMiB: this.#facts.memoryMiB, processors },
+      {
+        memoryMiB: (piece) => memoryOf(scenarioOf(piece)),
+        processors: (piece) => processorsOf(scenarioOf(piece), ordinary),
+        signal,
+        work,
+      },
     );
   }
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import t from 'tap';
 
 import { repositoryRoot } from '../core/index.js';
+import { HISTORY_FILE } from '../record/index.js';
 import { Cli, type CliResult, withFolder } from './cli-process.js';
 
 const FLAKE = `path:${path.join(repositoryRoot, 'harness/nix/stub-hosts')}`;
@@ -83,7 +84,7 @@ t.test('the scenario lies in the folder of the run, and can be run again when it
     const first = await run('--flake', `${FLAKE}#tmpfs`, '--install', script);
     t.match(first, { exitCode: 69, stderr: /no medium of 1 paths here/ });
     t.match(first.stderr, /\/srv\/share is nfs: it is not looked at\./, 'warnings are shown');
-    const [id = ''] = (await readdir(reports)).filter((name) => name !== 'latest');
+    const [id = ''] = (await readdir(reports)).filter((name) => name !== 'latest' && name !== HISTORY_FILE);
     const text = await readFile(path.join(reports, id, 'tmpfs.yaml'), 'utf8');
     t.match(text, /^# Made by imperm from the host tmpfs of /);
     t.match(text, /echo "mine: \$DISK"/);

@@ -1,36 +1,49 @@
 // How many variants run at the same time.
 import t from 'tap';
 
+import type { Scenario } from '../scenario/index.js';
+import { processorBudget, processorsOf, readJobs } from './jobs.js';
 import { runPool } from './pool.js';
 
 interface Piece {
   readonly name: string;
   readonly memoryMiB: number;
+  /** Default 1. */
+  readonly processors?: number;
 }
 
 /** Runs pieces and notes who ran together with whom, and the order of beginnings. */
 async function watch(
   pieces: readonly Piece[],
-  limits: { jobs: number; memoryMiB: number },
+  limits: { jobs: number; memoryMiB: number; processors?: number },
   signal = new AbortController().signal,
-): Promise<{ most: number; mostMiB: number; order: string[] }> {
+): Promise<{ most: number; mostMiB: number; mostProcessors: number; order: string[] }> {
   const now = new Set<Piece>();
-  const seen = { most: 0, mostMiB: 0, order: [] as string[] };
-  await runPool(pieces, limits, {
-    memoryMiB: ({ memoryMiB }) => memoryMiB,
-    signal,
-    work: async (piece) => {
-      now.add(piece);
-      seen.order.push(piece.name);
-      seen.most = Math.max(seen.most, now.size);
-      seen.mostMiB = Math.max(
-        seen.mostMiB,
-        [...now].reduce((sum, { memoryMiB }) => sum + memoryMiB, 0),
-      );
-      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-      now.delete(piece);
+  const seen = { most: 0, mostMiB: 0, mostProcessors: 0, order: [] as string[] };
+  await runPool(
+    pieces,
+    { processors: Infinity, ...limits },
+    {
+      memoryMiB: ({ memoryMiB }) => memoryMiB,
+      processors: ({ processors = 1 }) => processors,
+      signal,
+      work: async (piece) => {
+        now.add(piece);
+        seen.order.push(piece.name);
+        seen.most = Math.max(seen.most, now.size);
+        seen.mostMiB = Math.max(
+          seen.mostMiB,
+          [...now].reduce((sum, { memoryMiB }) => sum + memoryMiB, 0),
+        );
+        seen.mostProcessors = Math.max(
+          seen.mostProcessors,
+          [...now].reduce((sum, { processors = 1 }) => sum + processors, 0),
+        );
+        for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+        now.delete(piece);
+      },
     },
-  });
+  );
   return seen;
 }
 
@@ -57,14 +70,33 @@ t.test('no more memory is promised than there is', async (t) => {
   );
 });
 
+t.test('a machine with many processors counts for so many', async (t) => {
+  const large = { name: 'large', memoryMiB: 2, processors: 4 };
+  const limits = { jobs: 9, memoryMiB: 100, processors: 5 };
+  const seen = await watch([...SMALL.slice(0, 2), large, ...SMALL.slice(2)], limits);
+  t.equal(seen.mostProcessors, 5);
+  t.strictSame(seen.order, ['a', 'b', 'large', 'c', 'd', 'e'], 'a large one is not put off for ever');
+  t.equal((await watch(SMALL, limits)).most, 5, 'ordinary ones run as many as there are jobs');
+  const huge = await watch([{ ...large, processors: 64 }, ...SMALL], limits);
+  t.equal(huge.mostProcessors, 64, 'one that has more than there are runs');
+  t.equal(huge.order.length, 6, 'and the others after it');
+
+  t.equal(processorBudget('3', 2), Infinity, 'who counts machines has counted processors');
+  t.equal(processorBudget(undefined, 2), 2 * readJobs(undefined), 'ordinary machines: as many as ever');
+  const machine = (cpus?: number) => ({ machine: { memoryMiB: 1, ...(cpus === undefined ? {} : { cpus }) } });
+  t.equal(processorsOf(machine() as Scenario, 2), 2);
+  t.equal(processorsOf(machine(6) as Scenario, 2), 6);
+});
+
 t.test('after the signal nothing more is begun', async (t) => {
   const stop = new AbortController();
   const order: string[] = [];
   await runPool(
     SMALL,
-    { jobs: 2, memoryMiB: 100 },
+    { jobs: 2, memoryMiB: 100, processors: 100 },
     {
       memoryMiB: () => 1,
+      processors: () => 1,
       signal: stop.signal,
       work: ({ name }) => {
         order.push(name);

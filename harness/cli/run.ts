@@ -3,9 +3,12 @@ import path from 'node:path';
 
 import { asHarnessError, Cleanup, EXIT, type Environment, type HarnessError } from '../core/index.js';
 import { planVariant, type Plan } from '../plan/index.js';
+import { type Attempt, readAttempts, runAttempts } from './attempts.js';
 import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
 import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
 import { prepareRun, runVariant } from '../run/index.js';
+import type { Variant } from '../scenario/index.js';
+import { ordinaryCpus } from '../target/index.js';
 import { readAvailableMemory } from '../host/index.js';
 import { chooseGuest, type GuestOptions, renderGuest } from './choose-guest.js';
 import {
@@ -19,16 +22,18 @@ import {
 } from './choose-target.js';
 import { tellGithub } from './github.js';
 import { confirmHardware } from './hardware.js';
+import type { MatrixOptions } from './matrix-command.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
-import { memoryOf, newRunId, readJobs } from './jobs.js';
-import { runPool } from './pool.js';
+import { memoryOf, newRunId, processorBudget, processorsOf, readJobs } from './jobs.js';
+import { historyFile, rememberRun } from './remember.js';
 import { renderError } from './render-error.js';
 import { type SelectOptions, selectVariants } from './select.js';
+import { readShard, takeShard } from './shard.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
 
-export interface RunOptions extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions {
+export interface RunOptions extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions, MatrixOptions {
   readonly tap: boolean;
   /** Serial numbers of disks of a real machine that may be overwritten without being asked for. */
   readonly erase?: readonly string[];
@@ -60,6 +65,8 @@ export async function run(
   const isOwn = flake !== undefined && names.length === 0;
   const selected = isOwn ? [] : await selectVariants(names, options);
   const jobs = readJobs(options.jobs);
+  const attempts = readAttempts(options);
+  const shardChoice = await readShard(options);
   const guest = chooseGuest(options);
   const choice = chooseTarget(options);
   return withSignals(async (signal) => {
@@ -76,10 +83,13 @@ export async function run(
     const runId = newRunId();
     const folder = path.join(path.resolve(options.reports), runId);
     await mkdir(folder, { recursive: true });
-    const variants =
+    const selection =
       asked?.scenario === undefined
         ? selected
         : await selectVariants([await writeHostScenario(asked.scenario, folder)], options);
+    const sharded =
+      shardChoice && takeShard(selection, shardChoice, { guest: guest.kind, target: choice.kind, attempts });
+    const variants = sharded?.variants ?? selection;
     const planned = variants.filter(
       (variant) => !('skip' in planVariant(variant, { memoryMiB: Infinity, ...facts })),
     );
@@ -111,9 +121,11 @@ export async function run(
       bus.emit(event);
     };
     emit({ type: 'run-start', run: runId, command: ['imperm', ...surroundings.words].join(' '), folder });
+    if (sharded !== undefined) emit({ type: 'shard', shard: sharded.shard });
+    for (const text of shardChoice?.notes ?? []) emit({ type: 'note', level: 'warn', text });
     for (const text of asked?.scenario?.warnings ?? []) emit({ type: 'note', level: 'warn', text });
     let failure: HarnessError | undefined;
-    try {
+    const runAll = async (): Promise<void> => {
       const context = await prepareRun({
         environment,
         tools: options.tools,
@@ -125,25 +137,35 @@ export async function run(
         scenarios: planned.map(({ scenario }) => scenario),
       });
       const memoryMiB = facts.memoryMiB ?? (await readAvailableMemory()).availableMiB;
-      await runPool(
-        variants,
-        { jobs: hardware === undefined ? jobs : 1, memoryMiB },
-        {
-          memoryMiB: ({ scenario }) => memoryOf(scenario),
-          signal,
-          work: (variant) => runPlan(planVariant(variant, { memoryMiB, ...facts }), folder),
+      const cpus = ordinaryCpus(context.host.accelerator.kind === 'kvm');
+      const processors = processorBudget(options.jobs, cpus);
+      const planOf = (variant: Variant): Plan => planVariant(variant, { memoryMiB, ...facts });
+      const whyNot = (plan: Plan): string | undefined =>
+        'skip' in plan ? plan.skip : context.guest.whyNot?.(plan.variant.scenario);
+      await runAttempts(variants, attempts, {
+        limits: { jobs: hardware === undefined ? jobs : 1, memoryMiB, processors },
+        memoryMiB: ({ scenario }) => memoryOf(scenario),
+        processors: ({ scenario }) => processorsOf(scenario, cpus),
+        signal,
+        isSkipped: (variant) => whyNot(planOf(variant)) !== undefined,
+        runOnce: async (variant, attempt) => {
+          await runPlan(planOf(variant), attempt);
+          return recorder.verdictOf(attempt.id);
         },
-      );
-      async function runPlan(plan: Plan, runFolder: string): Promise<void> {
-        const { id } = plan.variant;
+        note: (text) => {
+          emit({ type: 'note', level: 'warn', text });
+        },
+      });
+      async function runPlan(plan: Plan, { id, attempt }: Attempt): Promise<void> {
+        const numbered = attempt === undefined ? {} : { attempt };
         const relativeFolder = id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').replace(/-$/, '');
         const place = {
-          folder: path.join(runFolder, relativeFolder),
+          folder: path.join(folder, relativeFolder),
           relativeFolder,
           workDir: environment.workDir,
           repeat: repeatCommand(plan, options),
         };
-        const skip = 'skip' in plan ? plan.skip : context.guest.whyNot?.(plan.variant.scenario);
+        const skip = whyNot(plan);
         if ('skip' in plan || skip !== undefined) {
           const { scenario, axes } = plan.variant;
           emit({
@@ -155,6 +177,7 @@ export async function run(
             target: target.name,
             folder: relativeFolder,
             repeat: place.repeat,
+            ...numbered,
           });
           emit({
             type: 'variant-end',
@@ -165,15 +188,25 @@ export async function run(
           });
           return;
         }
-        await runVariant(context, { variant: plan.variant, steps: plan.steps, ...place });
+        const variant = { ...plan.variant, id };
+        await runVariant(context, { variant, steps: plan.steps, ...place, ...numbered });
       }
+    };
+    try {
+      if (variants.length > 0) await runAll();
+      else
+        emit({
+          type: 'note',
+          level: 'warn',
+          text: 'There are fewer variants than shards: nothing to run here.',
+        });
     } catch (thrown) {
       failure = asHarnessError(thrown);
     }
     emit({ type: 'run-end', interrupted: signal.aborted });
     bus.close();
-    const record = recorder.record();
-    const { notes } = await writeReports(record, folder);
+    const { record, notes: remarks } = await rememberRun(recorder.record(), historyFile(options));
+    const notes = [...remarks, ...(await writeReports(record, folder)).notes];
     await linkLatest(folder);
     surroundings.onReport?.(folder);
     const out = options.tap || surroundings.onReport !== undefined ? process.stderr : process.stdout;

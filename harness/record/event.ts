@@ -1,17 +1,20 @@
 import type { LeaksRecord } from './leaks.js';
 import type {
+  AttemptVerdict,
   BootRecord,
   CheckRecord,
   ErrorRecord,
   HostRecord,
   PhaseRecord,
+  ShardRecord,
   VariantRecord,
-  Verdict,
 } from './record.js';
 
 /** What happens during a run, in order. `variant` is the variant's id; events without it belong to the run. */
 export type RunEvent =
   | { readonly type: 'run-start'; readonly run: string; readonly command: string; readonly folder: string }
+  /** Only a part of the selection is run. */
+  | { readonly type: 'shard'; readonly shard: ShardRecord }
   | { readonly type: 'host'; readonly host: HostRecord }
   | { readonly type: 'note'; readonly level: 'info' | 'warn'; readonly text: string }
   | { readonly type: 'phase-start'; readonly variant?: string; readonly name: string; readonly boot?: number }
@@ -25,6 +28,15 @@ export type RunEvent =
       readonly target: string;
       readonly folder: string;
       readonly repeat: string;
+      /** Absent: nobody asked for more than one. */
+      readonly attempt?: {
+        /** Id of the variant; that of the event has the number in it. */
+        readonly of: string;
+        /** From 1. */
+        readonly number: number;
+        /** Of a repetition each attempt is a record of its own; a retry belongs to the record of the first. */
+        readonly why: 'repeat' | 'retry';
+      };
     }
   /** A line of the serial console, control sequences and secrets removed. Shown live, not kept in the record. */
   | { readonly type: 'console'; readonly variant?: string; readonly line: string }
@@ -42,7 +54,7 @@ export type RunEvent =
   | {
       readonly type: 'variant-end';
       readonly variant: string;
-      readonly verdict: Verdict;
+      readonly verdict: AttemptVerdict;
       readonly reason?: string;
       readonly error?: ErrorRecord;
       readonly machineCpuMs: number;

@@ -1,4 +1,5 @@
 import { HarnessError } from '../core/index.js';
+import { joinAttempts } from './attempts.js';
 import type { Reporter } from './bus.js';
 import type { RunEvent, StampedEvent } from './event.js';
 import type { LeaksRecord } from './leaks.js';
@@ -10,7 +11,9 @@ import {
   type HostRecord,
   type PhaseRecord,
   type RunRecord,
+  type ShardRecord,
   type VariantRecord,
+  type Verdict,
 } from './record.js';
 
 type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
@@ -48,6 +51,8 @@ export interface Recorder extends Reporter {
    * @throws {HarnessError} INTERNAL when the events contradict each other.
    */
   record(): RunRecord;
+  /** What an attempt has ended with, by the id of its events; absent before that. */
+  verdictOf(variant: string): Verdict | undefined;
 }
 
 /**
@@ -61,6 +66,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const setup: PhaseRecord[] = [];
   const problems: string[] = [];
   let host: HostRecord | undefined;
+  let shard: ShardRecord | undefined;
   let start: { readonly event: EventOf<'run-start'>; readonly stamped: StampedEvent } | undefined;
   let end: EventOf<'run-end'> | undefined;
   let openSetup: OpenPhase | undefined;
@@ -98,6 +104,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
         return;
       case 'host':
         host = event.host;
+        return;
+      case 'shard':
+        shard = event.shard;
         return;
       case 'phase-start':
       case 'phase-end':
@@ -164,10 +173,20 @@ export function createRecorder(options: RecorderOptions): Recorder {
         startedAt: start.stamped.wall,
         durationMs: lastAtMs - runStartMs,
         interrupted,
+        ...ifGiven('shard', shard),
         ...ifGiven('host', host),
         setup: withOpenPhase(setup, openSetup, lastAtMs - runStartMs),
-        variants: [...drafts.values()].map((draft) => finishVariant(draft, { interrupted, lastAtMs })),
+        variants: groupAttempts([...drafts.values()]).map(([first, ...later]) =>
+          joinAttempts(
+            finishVariant(first, { interrupted, lastAtMs }),
+            later.map((draft) => finishVariant(draft, { interrupted, lastAtMs })),
+          ),
+        ),
       };
+    },
+    verdictOf(variant) {
+      const draft = drafts.get(variant);
+      return draft?.end === undefined ? undefined : checkedEnding(draft.end.event, draft.checks).verdict;
     },
   };
 }
@@ -180,11 +199,24 @@ function receiveBoot(boots: BootRecord[] | undefined, boot: BootRecord): void {
   else boots[index] = boot;
 }
 
+/** Each attempt with those that were made because of it. */
+function groupAttempts(drafts: readonly Draft[]): (readonly [Draft, ...Draft[]])[] {
+  const groups = new Map<string, [Draft, ...Draft[]]>();
+  for (const draft of drafts) {
+    const { variant, attempt } = draft.start;
+    const group = attempt?.why === 'retry' ? groups.get(attempt.of) : undefined;
+    if (group === undefined) groups.set(variant, [draft]);
+    else group.push(draft);
+  }
+  return [...groups.values()];
+}
+
 function finishVariant(draft: Draft, run: { interrupted: boolean; lastAtMs: number }): VariantRecord {
   const { start, end } = draft;
   const durationMs = (end?.atMs ?? run.lastAtMs) - draft.startAtMs;
   const ending =
     end === undefined ? unfinishedEnding(draft, run.interrupted) : checkedEnding(end.event, draft.checks);
+  const { attempt } = start;
   return {
     id: start.variant,
     scenario: start.scenario,
@@ -192,6 +224,7 @@ function finishVariant(draft: Draft, run: { interrupted: boolean; lastAtMs: numb
     guest: start.guest,
     target: start.target,
     verdict: ending.verdict,
+    ...(attempt?.why === 'repeat' ? { attempt: attempt.number, repeatOf: attempt.of } : {}),
     ...ifGiven('reason', ending.reason),
     startedAt: draft.startedAt,
     durationMs,

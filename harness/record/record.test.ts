@@ -19,7 +19,7 @@ import {
   type RunEvent,
   type RunRecord,
   type StampedEvent,
-  type Verdict,
+  type AttemptVerdict,
 } from './index.js';
 
 const check: CheckRecord = {
@@ -76,7 +76,7 @@ function fold(events: readonly RunEvent[]): RunRecord {
   return recorder.record();
 }
 
-function end(variant: string, verdict: Verdict): RunEvent {
+function end(variant: string, verdict: AttemptVerdict): RunEvent {
   return { type: 'variant-end', variant, verdict, machineCpuMs: 5 };
 }
 
@@ -177,7 +177,7 @@ t.test('events that contradict each other are told, and not while they are recei
 });
 
 t.test('exit codes', async (t) => {
-  const codeOf = (verdicts: readonly Verdict[], interrupted = false): number =>
+  const codeOf = (verdicts: readonly AttemptVerdict[], interrupted = false): number =>
     exitCodeOf(
       fold([
         runStart,

@@ -10,8 +10,12 @@ export const RECORD_VERSION = 1;
  * - `error`: the harness or the host could not find out; nothing is said about the layout.
  * - `skip`: not run, with the reason.
  * - `known-bug`: failed exactly as the scenario declares.
+ * - `flaky`: not as declared in one attempt, and as declared in a later one. Never counted as a pass.
  */
-export type Verdict = 'pass' | 'fail' | 'error' | 'skip' | 'known-bug';
+export type Verdict = AttemptVerdict | 'flaky';
+
+/** What one attempt at a variant can end with. */
+export type AttemptVerdict = 'pass' | 'fail' | 'error' | 'skip' | 'known-bug';
 
 /** One phase of work and how long it took. Phases of one variant do not overlap and are in order. */
 export interface PhaseRecord {
@@ -65,14 +69,8 @@ export interface ErrorRecord {
   readonly details?: string;
 }
 
-export interface VariantRecord {
-  /** `btrfs-luks-rollback[disk=nvme]`. Unique in a run. */
-  readonly id: string;
-  readonly scenario: { readonly name: string; readonly title: string; readonly file: string };
-  readonly axes: Readonly<Record<string, string>>;
-  readonly guest: string;
-  readonly target: string;
-  readonly verdict: Verdict;
+/** What one attempt at a variant has shown. */
+interface AttemptFacts {
   /** Why it was skipped, or in one line why it is not a pass. */
   readonly reason?: string;
   /** ISO 8601, UTC. */
@@ -86,10 +84,59 @@ export interface VariantRecord {
   /** What the next boot would lose and what nobody declares; absent when it was not looked for. */
   readonly leaks?: LeaksRecord;
   readonly error?: ErrorRecord;
-  /** Folder of the variant's evidence, relative to the record file. */
+  /** Folder of the evidence, relative to the record file. */
   readonly folder: string;
+}
+
+/** One of several attempts at a variant. */
+export interface AttemptRecord extends AttemptFacts {
+  /** From 1. */
+  readonly attempt: number;
+  readonly verdict: AttemptVerdict;
+}
+
+/** A variant, with the facts of the attempt that decides: the last that broke a promise, else the last that ended in an error. */
+export interface VariantRecord extends AttemptFacts {
+  /** `btrfs-luks-rollback[disk=nvme]`. Unique in a run. */
+  readonly id: string;
+  readonly scenario: { readonly name: string; readonly title: string; readonly file: string };
+  readonly axes: Readonly<Record<string, string>>;
+  readonly guest: string;
+  readonly target: string;
+  readonly verdict: Verdict;
+  /** Which attempt these facts are of, from 1; absent when there was one only, and nobody asked for more. */
+  readonly attempt?: number;
+  /** The variant's id without the number of the attempt, where every attempt is a record of its own (`--repeat`). */
+  readonly repeatOf?: string;
+  /** The attempts that do not decide, in order, where a variant was run again because it was not as declared (`--retries`). */
+  readonly otherAttempts?: readonly AttemptRecord[];
   /** The command that repeats exactly this variant. */
   readonly repeat: string;
+  /** What earlier runs of this variant found; absent when none is known. */
+  readonly history?: HistoryRecord;
+}
+
+/** One run of a variant among others. */
+export interface HistoryPoint {
+  /** ISO 8601, UTC. */
+  readonly when: string;
+  readonly run: string;
+  /** Version of imperm. */
+  readonly imperm: string;
+}
+
+/** What is known of earlier runs of a variant, with the same guest on the same kind of machine. */
+export interface HistoryRecord {
+  /** Of the newest earlier runs, at most 20, the oldest first. */
+  readonly verdicts: readonly Verdict[];
+  /** First of the unbroken row of runs that were not as declared, this one at its end; absent when this one was. */
+  readonly failingSince?: HistoryPoint;
+  /** How many runs are in that row, this one among them. */
+  readonly failingRuns?: number;
+  /** The newest earlier run that was as declared. */
+  readonly lastAsDeclared?: HistoryPoint;
+  /** How long those of `verdicts` took that were as declared, on the same accelerator; milliseconds. */
+  readonly durationsMs: readonly number[];
 }
 
 /** What the machines ran on. */
@@ -106,6 +153,47 @@ export interface HostRecord {
   readonly node: string;
 }
 
+/** One variant of one run, as the history file has it on a line. */
+export interface HistoryEntry extends HistoryPoint {
+  readonly version: 1;
+  /** Id of the variant, without the number of an attempt. */
+  readonly variant: string;
+  /** With `--repeat` and `--until-fail`, which attempt, from 1. */
+  readonly attempt?: number;
+  readonly verdict: Verdict;
+  readonly durationMs: number;
+  /** Id of the first promise that was broken. */
+  readonly broken?: string;
+  /** Code of the error. */
+  readonly error?: string;
+  readonly guest: string;
+  readonly target: string;
+  readonly accelerator?: string;
+}
+
+/** The part of a selection that one of several machines runs. */
+export interface ShardRecord {
+  /** From 1 to `count`. */
+  readonly index: number;
+  readonly count: number;
+  /** Ids of all variants that were selected, in order: what all shards together have to run. */
+  readonly selection: readonly string[];
+  /** Ids of those that are this shard's to run. */
+  readonly part: readonly string[];
+  /** Tells selections apart that have the same ids: by what the variants are, and how they are run. */
+  readonly digest: string;
+}
+
+/** A shard that a merged run was made of. */
+export interface MergedShard {
+  readonly index: number;
+  /** Name of its run. */
+  readonly run: string;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly host?: HostRecord;
+}
+
 /** One run of `imperm run`: the only thing that reporters read. */
 export interface RunRecord {
   readonly version: typeof RECORD_VERSION;
@@ -115,7 +203,11 @@ export interface RunRecord {
   readonly startedAt: string;
   readonly durationMs: number;
   readonly interrupted: boolean;
-  /** Absent when the run ended before it was known what the machines would run on. */
+  /** Present when only a part of the selection was run, the rest being left to other machines. */
+  readonly shard?: ShardRecord;
+  /** Present when the run was put together from shards. */
+  readonly mergedFrom?: readonly MergedShard[];
+  /** Absent when the run ended before it was known what the machines would run on, or when merged shards differ in it. */
   readonly host?: HostRecord;
   readonly setup: readonly PhaseRecord[];
   readonly variants: readonly VariantRecord[];

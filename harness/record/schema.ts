@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import type { ErrorCode } from '../core/index.js';
 import { leaksRecordSchema } from './leaks.js';
-import { RECORD_VERSION, type RunRecord } from './record.js';
+import { RECORD_VERSION, type HistoryEntry, type RunRecord } from './record.js';
 
 /** The compiler makes this list complete: a code missing here does not compile. */
 const ERROR_CODES: Record<ErrorCode, ErrorCode> = {
@@ -76,13 +76,8 @@ const host = z.object({
   node: z.string(),
 });
 
-const variant = z.object({
-  id: z.string().min(1),
-  scenario: z.object({ name: z.string(), title: z.string(), file: z.string() }),
-  axes: z.record(z.string(), z.string()),
-  guest: z.string(),
-  target: z.string(),
-  verdict: z.enum(['pass', 'fail', 'error', 'skip', 'known-bug']),
+/** What one attempt has shown. */
+const facts = {
   reason: z.string().exactOptional(),
   startedAt: z.iso.datetime(),
   durationMs: milliseconds,
@@ -93,7 +88,70 @@ const variant = z.object({
   leaks: leaksRecordSchema.exactOptional(),
   error: error.exactOptional(),
   folder: z.string(),
+};
+
+const ATTEMPT_VERDICTS = ['pass', 'fail', 'error', 'skip', 'known-bug'] as const;
+
+const attempt = z.object({ attempt: z.int().positive(), verdict: z.enum(ATTEMPT_VERDICTS), ...facts });
+
+const VERDICTS = [...ATTEMPT_VERDICTS, 'flaky'] as const;
+
+const point = z.object({ when: z.iso.datetime(), run: z.string(), imperm: z.string() });
+
+const history = z.object({
+  verdicts: z.array(z.enum(VERDICTS)),
+  failingSince: point.exactOptional(),
+  failingRuns: z.int().positive().exactOptional(),
+  lastAsDeclared: point.exactOptional(),
+  durationsMs: z.array(milliseconds),
+});
+
+const shard = z.object({
+  index: z.int().positive(),
+  count: z.int().positive(),
+  selection: texts,
+  part: texts,
+  digest: z.string(),
+});
+
+const mergedShard = z.object({
+  index: z.int().positive(),
+  run: z.string(),
+  startedAt: z.iso.datetime(),
+  durationMs: milliseconds,
+  host: host.exactOptional(),
+});
+
+const variant = z.object({
+  id: z.string().min(1),
+  scenario: z.object({ name: z.string(), title: z.string(), file: z.string() }),
+  axes: z.record(z.string(), z.string()),
+  guest: z.string(),
+  target: z.string(),
+  verdict: z.enum(VERDICTS),
+  attempt: z.int().positive().exactOptional(),
+  repeatOf: z.string().exactOptional(),
+  otherAttempts: z.array(attempt).exactOptional(),
+  ...facts,
   repeat: z.string(),
+  history: history.exactOptional(),
+});
+
+/** A line of the history file. */
+export const historyEntrySchema: z.ZodType<HistoryEntry> = z.object({
+  version: z.literal(1),
+  when: z.iso.datetime(),
+  run: z.string(),
+  imperm: z.string(),
+  variant: z.string().min(1),
+  attempt: z.int().positive().exactOptional(),
+  verdict: z.enum(VERDICTS),
+  durationMs: milliseconds,
+  broken: z.string().exactOptional(),
+  error: z.string().exactOptional(),
+  guest: z.string(),
+  target: z.string(),
+  accelerator: z.string().exactOptional(),
 });
 
 /** `record.json` as it is on disk. Keys it does not name are dropped: a new field has to be added here too. */
@@ -105,6 +163,8 @@ export const runRecordSchema: z.ZodType<RunRecord> = z.object({
   startedAt: z.iso.datetime(),
   durationMs: milliseconds,
   interrupted: z.boolean(),
+  shard: shard.exactOptional(),
+  mergedFrom: z.array(mergedShard).exactOptional(),
   host: host.exactOptional(),
   setup: z.array(phase),
   variants: z.array(variant),

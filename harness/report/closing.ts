@@ -1,5 +1,5 @@
 import { EXIT } from '../core/index.js';
-import { exitCodeOf, type RunRecord, type Verdict } from '../record/index.js';
+import { attemptsOf, exitCodeOf, type RunRecord, type Verdict } from '../record/index.js';
 import { renderParagraph } from './block.js';
 import { describeLeaks } from './leaks.js';
 import { countWipes, digestPromises, type PromiseOutcome } from './digest.js';
@@ -10,6 +10,7 @@ import { countOf, formatDuration } from './words.js';
 const VERDICT_COUNT: Readonly<Record<Verdict, string>> = {
   pass: 'passed',
   fail: 'failed',
+  flaky: 'flaky',
   error: 'could not be judged',
   'known-bug': 'failed as declared',
   skip: 'skipped',
@@ -45,7 +46,7 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
     ...renderParagraph(describeGuests(record), at),
     ...renderParagraph(describeMachines(record), at),
     ...renderParagraph(where, at),
-    ...renderParagraph(describeExit(exitCodeOf(record)), at),
+    ...renderParagraph(describeExit(record), at),
   ];
 }
 
@@ -81,11 +82,13 @@ export function describeProofs(record: RunRecord): string {
 function describeMachines(record: RunRecord): string {
   const took = `Took ${formatDuration(record.durationMs)}`;
   const { host } = record;
+  if (record.mergedFrom !== undefined && host === undefined)
+    return `${took}. ${describeShards(record.mergedFrom)}`;
   if (host === undefined) return `${took}. Ended before it was known what the machines would run on.`;
   if (host.accelerator === 'none')
     return `${took}, on a real machine: ${host.qemu}, firmware ${host.firmware}.`;
   const accelerator = host.accelerator === 'kvm' ? 'KVM' : 'TCG, which is emulation and slow';
-  const cpuMs = record.variants.reduce((sum, variant) => sum + variant.machineCpuMs, 0);
+  const cpuMs = record.variants.flatMap(attemptsOf).reduce((sum, attempt) => sum + attempt.machineCpuMs, 0);
   return (
     `${took}; the machines used ${formatDuration(cpuMs)} of processor time. ` +
     `They ran on ${accelerator} (${host.acceleratorReason}), QEMU ${host.qemu}, firmware ${host.firmware}, ` +
@@ -93,6 +96,19 @@ function describeMachines(record: RunRecord): string {
   );
 }
 
-function describeExit(code: number): string {
+/** "3 shards: 1 on KVM, 2 on TCG; QEMU 10.0.13" */
+function describeShards(shards: NonNullable<RunRecord['mergedFrom']>): string {
+  const hosts = shards.map(({ index, host }) => {
+    const on =
+      host === undefined ? 'nothing' : `${host.accelerator}, QEMU ${host.qemu}, ${countOf(host.cpus, 'CPU')}`;
+    return `shard ${String(index)} on ${on}`;
+  });
+  return `Merged from ${countOf(shards.length, 'shard')}: ${hosts.join('; ')}.`;
+}
+
+function describeExit(record: RunRecord): string {
+  const code = exitCodeOf(record);
+  if (code === EXIT.layoutFailed && record.variants.every(({ verdict }) => verdict !== 'fail'))
+    return `Exit code ${String(code)}: a variant was as declared only when it was run again.`;
   return `Exit code ${String(code)}: ${EXIT_REASON[code] ?? 'unknown'}.`;
 }

@@ -2,8 +2,10 @@ import path from 'node:path';
 
 import { formatPlace } from '../core/index.js';
 import type { ErrorRecord, VariantRecord } from '../record/index.js';
+import { listAttempts } from './attempts.js';
 import { renderLabelled, renderParagraph, renderQuote } from './block.js';
 import { digestPromises } from './digest.js';
+import { describeHistory } from './history.js';
 import { explainPromise } from './explain-promise.js';
 import { VERDICT_FORMAT, VERDICT_LABEL, type Paint } from './paint.js';
 import { makeOneLine } from './text.js';
@@ -41,8 +43,15 @@ export function explainVariant(variant: VariantRecord, options: ExplainOptions):
       ),
     );
   }
+  if (variant.verdict === 'flaky') {
+    const own = `What follows is of attempt ${String(variant.attempt ?? 1)}.`;
+    lines.push(...renderParagraph(`Run again, it was as declared: nobody can rely on it. ${own}`, at));
+  }
+  for (const attempt of listAttempts(variant, options.folder))
+    lines.push(...renderLabelled('attempt', attempt, at));
   if (variant.reason !== undefined) lines.push(...renderLabelled('reason', variant.reason, at));
   if (variant.error !== undefined) lines.push('', ...explainError(variant.error, options));
+  for (const line of describeHistory(variant)) lines.push(...renderLabelled('earlier', line, at));
   lines.push(...explainPromises(variant, options), '');
   lines.push(...renderLabelled('evidence', `${path.join(options.folder, variant.folder)}${path.sep}`, at));
   // A machine that was never powered on has written neither.

@@ -1,5 +1,6 @@
 export { createLiveReporter, type LiveReporter, type LiveReporterOptions } from './live.js';
 export { renderLeaks, type LeaksOptions } from './leaks.js';
+export { renderHistory, renderVariantHistory } from './history.js';
 export { renderSummary, type SummaryOptions } from './summary.js';
 export { renderPhaseTable } from './phase-table.js';
 export { renderTap } from './tap.js';

@@ -1,8 +1,9 @@
 import { Builder } from 'xml2js';
 
 import { formatPlace } from '../core/index.js';
-import type { CheckRecord, RunRecord, VariantRecord } from '../record/index.js';
+import { isAsDeclared, type CheckRecord, type RunRecord, type VariantRecord } from '../record/index.js';
 import { momentOf, reasonOf } from './digest.js';
+import { listAttempts } from './attempts.js';
 import { listLeaks } from './leaks.js';
 import { makePrintable } from './text.js';
 
@@ -26,7 +27,8 @@ interface Counts {
  * Jenkins' xUnit plug-in refuses a whole file for one attribute that its schema does not name, so places stand in the text
  * of a failure (a case has no `file` there), and what was skipped is counted by suites.
  *
- * JUnit has no word for a known bug: its broken promises are `skipped`, with the reason.
+ * JUnit has no word for a known bug: its broken promises are `skipped`, with the reason. Nor has it one for a flaky variant:
+ * its case `run` is a failure of type `flaky`.
  * Escape sequences are taken out, and other control characters are left as text (`\\x00`): XML cannot hold them.
  */
 export function renderJUnit(record: RunRecord): string {
@@ -80,6 +82,7 @@ function toSuite(variant: VariantRecord): { element: Element; counts: Counts } {
       [
         `Evidence: ${variant.folder}/`,
         ...evidenceFiles(variant),
+        ...listAttempts(variant),
         ...listLeaks(variant),
         `Repeat: ${variant.repeat}`,
       ].join('\n'),
@@ -97,12 +100,16 @@ function toRunCase(variant: VariantRecord): Element {
   const reason = reasonOf(variant);
   const explained = variant.error === undefined && variant.checks.some((check) => check.status !== 'pass');
   if (variant.verdict === 'skip') return { $, skipped: { $: clean({ message: reason }) } };
-  if (variant.verdict === 'pass' || variant.verdict === 'known-bug' || explained) return { $ };
+  const isFlaky = variant.verdict === 'flaky';
+  if (!isFlaky && (isAsDeclared(variant.verdict) || explained)) return { $ };
   const { error } = variant;
   const place = error?.place === undefined ? undefined : `At ${formatPlace(error.place)}`;
-  const text = [error?.message ?? reason, place, error?.hint, error?.details]
+  const attempts = isFlaky ? listAttempts(variant) : [];
+  const text = [...attempts, error?.message ?? reason, place, error?.hint, error?.details]
     .filter((part) => part !== undefined)
     .join('\n\n');
+  if (isFlaky)
+    return { $, failure: { $: clean({ message: reason, type: 'flaky' }), _: makePrintable(text) } };
   const outcome = {
     $: clean({ message: reason, type: error?.code ?? variant.verdict }),
     _: makePrintable(text),

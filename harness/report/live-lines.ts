@@ -28,6 +28,12 @@ export function renderEvent(
   switch (event.type) {
     case 'run-start':
       return [`${makeOneLine(event.command)} (report: ${makeOneLine(event.folder)})`];
+    case 'shard': {
+      const { index, count, part, selection } = event.shard;
+      return [
+        `Shard ${String(index)}/${String(count)}: ${String(part.length)} of ${countOf(selection.length, 'variant')}`,
+      ];
+    }
     case 'host':
       return toLines(describeHost(event.host));
     case 'note':

@@ -20,6 +20,7 @@ export const VERDICT_LABEL: Readonly<Record<Verdict, string>> = {
   pass: 'pass',
   fail: 'FAIL',
   error: 'ERROR',
+  flaky: 'FLAKY',
   skip: 'skip',
   'known-bug': 'known bug',
 };
@@ -28,6 +29,7 @@ export const VERDICT_FORMAT: Readonly<Record<Verdict, Format>> = {
   pass: 'green',
   fail: ['bold', 'red'],
   error: ['bold', 'magenta'],
+  flaky: ['bold', 'yellow'],
   skip: 'yellow',
   'known-bug': 'yellow',
 };

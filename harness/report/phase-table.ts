@@ -1,4 +1,4 @@
-import type { PhaseRecord, RunRecord } from '../record/index.js';
+import { attemptsOf, type PhaseRecord, type RunRecord } from '../record/index.js';
 import { layOutColumns, type Cell } from './columns.js';
 import { createPaint } from './paint.js';
 import { formatDuration, namePhase } from './words.js';
@@ -21,8 +21,9 @@ interface PhaseSum {
  */
 export function renderPhaseTable(record: RunRecord, options: { readonly color?: boolean } = {}): string {
   const setup = sumPhases(record.setup);
-  const phases = sumPhases(record.variants.flatMap((variant) => variant.phases));
-  const variantsMs = record.variants.reduce((sum, variant) => sum + variant.durationMs, 0);
+  const attempts = record.variants.flatMap(attemptsOf);
+  const phases = sumPhases(attempts.flatMap((attempt) => attempt.phases));
+  const variantsMs = attempts.reduce((sum, attempt) => sum + attempt.durationMs, 0);
   const betweenMs = variantsMs - phases.reduce((sum, phase) => sum + phase.totalMs, 0);
   const spentMs = variantsMs + setup.reduce((sum, phase) => sum + phase.totalMs, 0);
   if (spentMs <= 0) return '';

@@ -10,7 +10,7 @@ import {
 } from '../record/index.js';
 
 /**
- * A made-up run for the tests of this folder, with one variant of every verdict and texts that break careless
+ * A made-up run for the tests of this folder, with one variant of every verdict that one attempt can have, and texts that break careless
  * formats: colours, NUL, a hash, a brace at the end, line feeds, a quotation mark, XML.
  */
 

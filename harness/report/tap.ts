@@ -1,6 +1,13 @@
 import { stringify } from 'yaml';
 
-import type { CheckRecord, ErrorRecord, RunRecord, VariantRecord } from '../record/index.js';
+import {
+  isAsDeclared,
+  type CheckRecord,
+  type ErrorRecord,
+  type RunRecord,
+  type VariantRecord,
+} from '../record/index.js';
+import { listAttempts } from './attempts.js';
 import { momentOf, reasonOf } from './digest.js';
 import { listLeaks } from './leaks.js';
 import { makeOneLine, makePrintable } from './text.js';
@@ -16,7 +23,7 @@ const YAML_INDENT = '  ';
  * - In a variant with the verdict known-bug the broken promises are `not ok … # TODO`: declared, so not counted
  *   against the run.
  * - A skipped variant is one point `ok … # SKIP reason`.
- * - A variant whose verdict its checks do not explain (the machine died, a declared bug did not show) gets one
+ * - A variant whose verdict its checks do not explain (the machine died, a declared bug did not show, it is flaky) gets one
  *   more point, `verdict`, that carries it.
  * - Control characters are shown, not sent, because TAP is read on terminals.
  * - An interrupted run ends with `Bail out!`.
@@ -44,7 +51,7 @@ function renderVariant(variant: VariantRecord, number: number): string[] {
   // Comments: leaks are information, not a verdict.
   const leaks = listLeaks(variant).map((line) => `# ${line}`);
   const subtest = [...points.flat(), ...leaks, `1..${String(points.length)}`];
-  const ok = variant.verdict === 'pass' || variant.verdict === 'known-bug';
+  const ok = isAsDeclared(variant.verdict);
   return [
     `# Subtest: ${name}`,
     ...subtest.map((line) => SUBTEST_INDENT + line),
@@ -77,13 +84,15 @@ function renderCheck(check: CheckRecord, variant: VariantRecord, number: number)
 
 /** Only for a verdict that the checks above do not show already. */
 function renderVerdict(variant: VariantRecord, number: number): string[] | undefined {
-  if (variant.verdict === 'pass' || variant.verdict === 'known-bug') return undefined;
-  if (variant.error === undefined && variant.checks.some((check) => check.status !== 'pass'))
+  if (isAsDeclared(variant.verdict)) return undefined;
+  const isFlaky = variant.verdict === 'flaky';
+  if (!isFlaky && variant.error === undefined && variant.checks.some((check) => check.status !== 'pass'))
     return undefined;
   const error: Partial<ErrorRecord> = variant.error ?? {};
   const diagnostics = {
     message: reasonOf(variant),
-    severity: variant.error === undefined ? 'fail' : 'error',
+    severity: isFlaky ? 'flaky' : variant.error === undefined ? 'fail' : 'error',
+    attempts: isFlaky ? listAttempts(variant) : undefined,
     code: error.code,
     at:
       error.place === undefined
@@ -94,7 +103,11 @@ function renderVerdict(variant: VariantRecord, number: number): string[] | undef
     files: [`${variant.folder}/`],
     repeat: variant.repeat,
   };
-  const what = variant.error !== undefined ? 'the variant ran to its end' : 'the verdict is as declared';
+  const what = isFlaky
+    ? 'the variant is as declared at the first attempt'
+    : variant.error !== undefined
+      ? 'the variant ran to its end'
+      : 'the verdict is as declared';
   return [`not ok ${String(number)} - ${describe(`${what} [verdict]`)}`, ...renderDiagnostics(diagnostics)];
 }
 

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 
 import { asHarnessError, Budget, type HarnessError, monotonicMs, Redactor } from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
-import type { ErrorRecord, Verdict } from '../record/index.js';
+import type { AttemptVerdict, ErrorRecord, RunEvent } from '../record/index.js';
 import type { Variant } from '../scenario/index.js';
 import type { RunContext } from './context.js';
 import { judgeKnownBug } from './findings.js';
@@ -20,6 +20,8 @@ export interface RunVariantOptions {
   readonly workDir: string;
   /** Command that runs this variant again. */
   readonly repeat: string;
+  /** Which attempt it is, when there are several; the variant's id has its number then. */
+  readonly attempt?: Extract<RunEvent, { type: 'variant-start' }>['attempt'];
 }
 
 /** Installs, boots and judges one variant. Everything it finds goes out as events; it never throws. */
@@ -36,6 +38,7 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
     target: run.host.target.name,
     folder: options.relativeFolder,
     repeat,
+    ...(options.attempt === undefined ? {} : { attempt: options.attempt }),
   });
   const session = new VariantSession(scenario, {
     ...run,
@@ -58,7 +61,7 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
   if (known !== undefined && failure === undefined) session.log.add(known);
   const kept = knownBug === undefined ? ('pass' as const) : ('known-bug' as const);
   const asDeclared = known === undefined ? failed === 0 : known.status === 'pass';
-  const verdict: Verdict = failure !== undefined ? 'error' : asDeclared ? kept : 'fail';
+  const verdict: AttemptVerdict = failure !== undefined ? 'error' : asDeclared ? kept : 'fail';
   run.emit({
     type: 'variant-end',
     variant: variant.id,

@@ -9,6 +9,7 @@ export type {
   MachineFault,
   MachineSpec,
 } from './machine-spec.js';
+export { ordinaryCpus } from './machine-spec.js';
 export { Machine, type MachineHost, type StartOptions } from './machine.js';
 export { connectHost, realAccelerator, type RealMachine } from './hardware/index.js';
 export { LibvirtHost, reapDomains, Virsh } from './libvirt/index.js';

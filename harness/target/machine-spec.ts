@@ -45,13 +45,18 @@ export type BootSource =
   /** Only of a real machine: what it starts by itself. */
   | { readonly from: 'installer' };
 
+/**
+ * Processors of a machine of which nobody says how many: two, or one when it is emulated. There a second one is little faster
+ * when the machine is alone, slower when it is not, and its timer stops now and then while it boots: the kernel then waits
+ * for ever ("rcu_preempt kthread timer wakeup didn't happen").
+ */
+export function ordinaryCpus(isAccelerated: boolean): number {
+  return isAccelerated ? 2 : 1;
+}
+
 export interface MachineSpec {
   readonly memoryMiB: number;
-  /**
-   * Absent: two, or one when the machine is emulated. There a second one is little faster when the machine is alone,
-   * slower when it is not, and its timer stops now and then while it boots: the kernel then waits for ever ("rcu_preempt
-   * kthread timer wakeup didn't happen").
-   */
+  /** Absent: `ordinaryCpus`. */
   readonly cpus?: number;
   readonly boot: BootSource;
   readonly disks: readonly MachineDisk[];

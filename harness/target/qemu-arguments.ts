@@ -1,5 +1,5 @@
 import type { Accelerator } from './accelerator.js';
-import type { DiskRate, MachineDisk, MachineSpec } from './machine-spec.js';
+import { ordinaryCpus, type DiskRate, type MachineDisk, type MachineSpec } from './machine-spec.js';
 import type { LinePaths, MachineFiles } from './target.js';
 
 const GAP_BYTES = 1024 * 1024;
@@ -46,7 +46,7 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
     '-cpu',
     kvm ? 'host' : 'Nehalem,+aes,+pclmulqdq',
     '-smp',
-    String(spec.cpus ?? (kvm ? 2 : 1)),
+    String(spec.cpus ?? ordinaryCpus(kvm)),
     '-m',
     String(spec.memoryMiB),
     '-drive',

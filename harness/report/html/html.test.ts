@@ -148,6 +148,6 @@ t.test('the console has the lines that a broken promise quotes marked', async (t
 t.test('the style knows both schemes and every verdict', async (t) => {
   const css = await readFile('harness/report/html/report.css', 'utf8');
   t.match(css, /prefers-color-scheme: dark/);
-  for (const verdict of ['pass', 'fail', 'error', 'known-bug', 'skip'])
+  for (const verdict of ['pass', 'fail', 'error', 'flaky', 'known-bug', 'skip'])
     t.ok(css.includes(`.verdict-${verdict} {`), verdict);
 });

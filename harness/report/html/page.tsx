@@ -5,7 +5,9 @@ import { digestPromises, reasonOf } from '../digest.js';
 import { makePrintable } from '../text.js';
 import { formatDuration } from '../words.js';
 import { CanaryTable, DiskPicture, WipeStory } from './disk-story.js';
+import { Attempts } from './attempts.js';
 import type { VariantEvidence } from './evidence.js';
+import { HistoryPart } from './history-part.js';
 import { PromiseList } from './promise-list.js';
 import { ConsoleLog, ScenarioSource } from './sources.js';
 import { Timeline } from './timeline.js';
@@ -28,6 +30,7 @@ export interface PageProps {
 const WORDS: Readonly<Record<Verdict, string>> = {
   fail: 'failed',
   error: 'error',
+  flaky: 'flaky',
   'known-bug': 'known bug',
   pass: 'passed',
   skip: 'skipped',
@@ -178,6 +181,8 @@ function Variant({
       </h2>
       <p class="title">{makePrintable(scenario.title)}</p>
       {reason === '' ? null : <p class="reason">{makePrintable(reason)}</p>}
+      <Attempts variant={variant} />
+      <HistoryPart variant={variant} />
       {error?.hint === undefined ? null : <p class="hint">{makePrintable(error.hint)}</p>}
       {error?.details === undefined ? null : <pre class="quote">{makePrintable(error.details)}</pre>}
       <p class="repeat">

@@ -2,7 +2,7 @@ import { Builder } from 'xml2js';
 
 import { HarnessError } from '../../core/index.js';
 import type { Accelerator } from '../accelerator.js';
-import type { DiskRate, MachineDisk, MachineSpec } from '../machine-spec.js';
+import { ordinaryCpus, type DiskRate, type MachineDisk, type MachineSpec } from '../machine-spec.js';
 import type { LinePaths, MachineFiles } from '../target.js';
 import { type DomainLabel, LABEL_NAMESPACE } from './label.js';
 
@@ -64,7 +64,7 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
       'imperm:machine': { $: { 'xmlns:imperm': LABEL_NAMESPACE, ...options.label } },
     },
     memory: { $: { unit: 'MiB' }, _: String(spec.memoryMiB) },
-    vcpu: String(spec.cpus ?? (kvm ? 2 : 1)),
+    vcpu: String(spec.cpus ?? ordinaryCpus(kvm)),
     sysinfo: { $: { type: 'fwcfg' }, entry: { $: { name: 'opt/imperm/nonce' }, _: spec.nonce } },
     os: {
       type: { $: { arch: 'x86_64', machine: 'q35' }, _: 'hvm' },
