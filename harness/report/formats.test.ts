@@ -8,13 +8,63 @@ import { parseStringPromise } from 'xml2js';
 import { z } from 'zod';
 
 import { repositoryRoot } from '../core/index.js';
-import { recordJsonSchema, type RunRecord } from '../record/index.js';
+import { createRecorder, recordJsonSchema, type RunEvent, type RunRecord } from '../record/index.js';
 import { goldenTexts, makeEarlierRecord } from './golden-texts.js';
-import { renderJUnit, renderTap } from './index.js';
+import { renderAnnotations, renderJUnit, renderMarkdownSummary, renderTap } from './index.js';
 import { HOSTILE_TAIL, makeSampleRecord } from './sample-run.js';
 
 const record = makeSampleRecord();
 const GOLDEN = path.join(repositoryRoot, 'harness/report/golden');
+
+/** A variant that fails, is run again, and passes then. */
+function makeFlakyRecord(): RunRecord {
+  const id = 'shaky[disk=nvme]';
+  const attempt = (number: number, status: 'pass' | 'fail'): RunEvent[] => {
+    const variant = number === 1 ? id : `${id} attempt ${String(number)}`;
+    return [
+      {
+        type: 'variant-start',
+        variant,
+        scenario: { name: 'shaky', title: 'A layout', file: 'shaky.yaml' },
+        axes: { disk: 'nvme' },
+        guest: 'debian',
+        target: 'qemu',
+        folder: `shaky-${String(number)}`,
+        repeat: 'imperm run shaky.yaml',
+        ...(number === 1 ? {} : { attempt: { of: id, number, why: 'retry' } }),
+      },
+      {
+        type: 'check',
+        variant,
+        check: { id: 'root-wiped', title: 'The root is new', boot: 2, status, found: 'x' },
+      },
+      { type: 'variant-end', variant, verdict: status, machineCpuMs: 0 },
+    ];
+  };
+  const recorder = createRecorder({ version: '0.1.0' });
+  const events: RunEvent[] = [
+    { type: 'run-start', run: 'flaky', command: 'imperm run --retries 1', folder: 'flaky' },
+    ...attempt(1, 'fail'),
+    ...attempt(2, 'pass'),
+    { type: 'run-end', interrupted: false },
+  ];
+  events.forEach((event, atMs) => {
+    recorder.receive({ atMs, wall: new Date(Date.UTC(2026, 2, 1) + atMs).toISOString(), event });
+  });
+  return recorder.record();
+}
+
+t.test('a flaky variant is told where machines read, too', (t) => {
+  const flaky = makeFlakyRecord();
+  t.match(flaky.variants, [{ verdict: 'flaky' }]);
+  t.match(
+    renderAnnotations(flaky),
+    /^::error file=shaky\.yaml,line=1,col=1,title=The root is new::/,
+    'it turns a run red',
+  );
+  t.match(renderMarkdownSummary(flaky, { folder: 'r' }), /\| flaky \| shaky.*broken: root-wiped \|/i);
+  t.end();
+});
 
 t.test('golden texts', async (t) => {
   const texts = goldenTexts();
@@ -121,7 +171,7 @@ function breachesOf(node: XmlNode): string[] {
 }
 
 t.test('JUnit keeps to the schema of CI servers', async (t) => {
-  const runs: RunRecord[] = [record, makeEarlierRecord(), { ...record, variants: [] }];
+  const runs: RunRecord[] = [record, makeEarlierRecord(), makeFlakyRecord(), { ...record, variants: [] }];
   for (const each of runs) t.strictSame(await findBreaches(renderJUnit(each)), [], each.run);
 
   // Each break of a rule is found.
@@ -214,7 +264,7 @@ t.test('the JSON Schema of records', async (t) => {
   t.match($schema, 'draft-07');
   const validator = z.fromJSONSchema(rest);
   const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
-  for (const each of [record, makeEarlierRecord(), { ...record, variants: [] }])
+  for (const each of [record, makeEarlierRecord(), makeFlakyRecord(), { ...record, variants: [] }])
     t.ok(validator.safeParse(asJson(each)).success, each.run);
   const [variant] = record.variants;
   const wrong: readonly (readonly [string, unknown])[] = [
