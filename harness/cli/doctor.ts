@@ -47,6 +47,7 @@ async function checkMachines(
   try {
     const toolbox = await openToolbox({
       kind: options.tools,
+      suite: environment.toolsSuite,
       cacheDir,
       mirror: debianMirror,
       budget,

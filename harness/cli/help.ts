@@ -32,6 +32,17 @@ Examples:
 
 Leaks are information: the exit code is 0 whatever they are. With --scenario it is that of the run.`;
 
+/** After the help of `imperm compare`. */
+export const COMPARE_HELP = `
+A variant is the same one when its name, its guest and its target are. Times are compared in variants that came to a good end
+in both runs, phase by phase, and only between runs on the same accelerator.
+
+Examples:
+  imperm compare reports/2026-11-21-100233-2140 reports/latest
+  imperm compare --markdown --factor 2 last-night tonight >>"$GITHUB_STEP_SUMMARY"
+
+Exit codes: 0 whatever changed, 2 a record cannot be read.`;
+
 /** After the help of `imperm hardware check`. */
 export const HARDWARE_HELP = `
 The host file:

@@ -59,6 +59,7 @@ export async function makeImage(
     };
     const toolbox = await openToolbox({
       kind: options.tools,
+      suite: environment.toolsSuite,
       cacheDir,
       mirror: debianMirror,
       budget,

@@ -6,8 +6,9 @@ import { Command, CommanderError, Option } from 'commander';
 import { asHarnessError, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
 import { check, type CheckOptions } from './check.js';
 import { doctor } from './doctor.js';
+import { compare, type CompareRunsOptions } from './compare.js';
 import { checkHardware } from './hardware.js';
-import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
+import { CHECK_HELP, COMPARE_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
 import { history } from './history.js';
 import { leaks, type LeaksOptions } from './leaks.js';
@@ -178,6 +179,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     .addHelpText('after', LEAKS_HELP)
     .action(async (folder: string | undefined, options: LeaksOptions) => {
       exitCode = await leaks(folder, options, { environment, version: manifest.version });
+    });
+  command('compare', 'what changed from one run to another: new failures, fixed, flaky, slower')
+    .argument('<older>', "a run's folder, or its record.json")
+    .argument('<newer>', 'the same')
+    .option('--markdown', 'as Markdown, for the page of a CI job', false)
+    .option('--factor <number>', 'tell phases that are slower or faster by more than this', '1.5')
+    .addHelpText('after', COMPARE_HELP)
+    .action(async (older: string, newer: string, options: CompareRunsOptions) => {
+      exitCode = await compare(older, newer, options, environment);
     });
   addMutate(
     withReportOptions(

@@ -15,6 +15,7 @@ import {
   type ShardRun,
 } from '../record/index.js';
 import { renderSummary, writeReports } from '../report/index.js';
+import { tellGithub } from './github.js';
 import { newRunId } from './jobs.js';
 import { historyFile, rememberRun } from './remember.js';
 
@@ -70,7 +71,8 @@ export async function merge(
   const shown = path.relative(process.cwd(), folder) || '.';
   const width = stdout.columns || 100;
   stdout.write(renderSummary(record, { color, width, folder: shown, proofs: options.verbose }));
-  for (const note of notes) process.stderr.write(`imperm: ${note}\n`);
+  const told = await tellGithub(record, { environment, folder: shown });
+  for (const note of [...notes, ...told]) process.stderr.write(`imperm: ${note}\n`);
   return exitCodeOf(record);
 }
 

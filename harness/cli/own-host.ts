@@ -75,6 +75,7 @@ export async function askForHost(
   const { cacheDir, nixStore } = environment;
   const toolbox = await openToolbox({
     kind: options.tools,
+    suite: environment.toolsSuite,
     cacheDir,
     mirror: environment.debianMirror,
     budget,

@@ -20,6 +20,7 @@ import {
   renderTarget,
   reserveHardware,
 } from './choose-target.js';
+import { tellGithub } from './github.js';
 import { confirmHardware } from './hardware.js';
 import type { MatrixOptions } from './matrix-command.js';
 import type { HostOptions } from './options.js';
@@ -216,12 +217,14 @@ export async function run(
     surroundings.onReport?.(folder);
     const out = options.tap || surroundings.onReport !== undefined ? process.stderr : process.stdout;
     if (options.tap) process.stdout.write(renderTap(record));
+    const shown = path.relative(process.cwd(), folder) || '.';
     if (record.variants.length > 0) {
       out.write(
-        `\n${renderSummary(record, { color: out.isTTY && !environment.noColor, width: out.columns || 100, folder: path.relative(process.cwd(), folder) || '.', proofs: options.verbose })}\n`,
+        `\n${renderSummary(record, { color: out.isTTY && !environment.noColor, width: out.columns || 100, folder: shown, proofs: options.verbose })}\n`,
       );
     }
-    for (const note of notes) process.stderr.write(`imperm: ${note}\n`);
+    const told = await tellGithub(record, { environment, folder: shown, out });
+    for (const note of [...notes, ...told]) process.stderr.write(`imperm: ${note}\n`);
     if (failure !== undefined && failure.code !== 'INTERRUPTED') {
       process.stderr.write(renderError(failure));
       return failure.exitCode;

@@ -16,8 +16,12 @@ export interface Environment {
   readonly debianMirror: string | undefined;
   /** Address of one more libvirt that the contract of targets is tried on, `IMPERM_TEST_LIBVIRT`. Absent: none. */
   readonly testLibvirt: string | undefined;
+  /** Release of Debian whose QEMU, firmware and tools are taken, `IMPERM_TOOLS_SUITE`; absent: the one imperm is made with. */
+  readonly toolsSuite: string | undefined;
   /** GitHub Actions understands annotations. */
   readonly githubActions: boolean;
+  /** File whose Markdown GitHub Actions shows on the page of the run, `GITHUB_STEP_SUMMARY`. */
+  readonly githubStepSummary: string | undefined;
 }
 
 /** Reads the environment once; pass the result on. */
@@ -38,7 +42,9 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     nixStore: value('IMPERM_NIX_STORE'),
     debianMirror: value('IMPERM_DEBIAN_MIRROR'),
     testLibvirt: value('IMPERM_TEST_LIBVIRT'),
+    toolsSuite: value('IMPERM_TOOLS_SUITE'),
     githubActions: value('GITHUB_ACTIONS') === 'true',
+    githubStepSummary: value('GITHUB_STEP_SUMMARY'),
   };
 }
 

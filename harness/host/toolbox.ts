@@ -44,6 +44,8 @@ export interface Toolbox {
 
 export interface OpenToolboxOptions {
   readonly kind: 'private' | 'host';
+  /** The release of Debian that a private one is made of. Default: that of `openToolsTree`. */
+  readonly suite?: string | undefined;
   readonly cacheDir: string;
   readonly mirror: string | undefined;
   readonly budget: Budget;
@@ -54,18 +56,27 @@ export interface OpenToolboxOptions {
  * The private toolbox is a tree of Debian packages in the cache. The host's own tools are used instead when asked for (a
  * NixOS shell, say).
  *
- * @throws {HarnessError} TOOL_FAILED when the tree cannot be unpacked; HOST_UNFIT when the host lacks a tool.
+ * @throws {HarnessError} TOOL_FAILED when the tree cannot be unpacked; HOST_UNFIT when the host lacks a tool; USAGE for what
+ *   cannot be a release of Debian.
  */
 export async function openToolbox(options: OpenToolboxOptions): Promise<Toolbox> {
   return options.kind === 'host' ? openHostToolbox(options.budget) : openPrivateToolbox(options);
 }
 
 async function openPrivateToolbox(options: OpenToolboxOptions): Promise<Toolbox> {
+  const { suite, ...rest } = options;
+  if (suite !== undefined && !/^[a-z][a-z0-9.-]*$/.test(suite)) {
+    throw new HarnessError('USAGE', `There is no release of Debian named "${suite}"`, {
+      hint: 'IMPERM_TOOLS_SUITE takes a name such as bookworm, trixie or sid. Without it imperm takes its own choice.',
+    });
+  }
   const tree = await openToolsTree({
-    ...options,
+    ...rest,
+    ...(suite === undefined ? {} : { suite }),
     name: 'tools',
     packages: TOOL_PACKAGES,
-    libraryFolders: ['swtpm'],
+    // The second is where Nix has its own until Debian 12.
+    libraryFolders: ['swtpm', '../nix'],
   });
   const { dir } = tree;
   const command = (program: string, args: readonly string[] = []): ToolCommand => {

@@ -8,6 +8,8 @@ const DEFAULT_SUITE = 'trixie';
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
 /** Until Debian 12 packages have the loader and the libraries next to it outside /usr. */
 const OLD_LIBRARIES = 'lib/x86_64-linux-gnu';
+/** Until Debian 12 the last two are folders of their own. */
+const PROGRAMS = ['usr/sbin', 'usr/bin', 'sbin', 'bin'];
 const LOADER = 'ld-linux-x86-64.so.2';
 
 /** How a program of a tree is started. */
@@ -80,11 +82,13 @@ export async function openToolsTree(options: OpenToolsTreeOptions): Promise<Tool
     ...['', ...options.libraryFolders].map((folder) => path.join(libraries, folder)),
     ...(isOld ? [oldLibraries] : []),
   ].join(':');
-  const administrative = new Set(await readdir(path.join(dir, 'usr/sbin')));
-  const find = (program: string): string => {
-    if (program.includes('/')) return program;
-    return path.join(administrative.has(program) ? 'usr/sbin' : 'usr/bin', program);
-  };
+  const folderOf = new Map<string, string>();
+  for (const folder of PROGRAMS) {
+    for (const name of await readdir(path.join(dir, folder)).catch((): string[] => []))
+      if (!folderOf.has(name)) folderOf.set(name, folder);
+  }
+  const find = (program: string): string =>
+    program.includes('/') ? program : path.join(folderOf.get(program) ?? 'usr/bin', program);
   return {
     dir,
     libraries,

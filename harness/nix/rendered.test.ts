@@ -1,10 +1,10 @@
 // The texts that nix/ makes for a machine, read by the programs that they are for, which are the same on every host.
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import t, { type Test } from 'tap';
 
-import { runProgram } from '../core/index.js';
+import { repositoryRoot, runProgram } from '../core/index.js';
 import { makeStageOneTree, type Tree } from '../guest/index.js';
 import { evaluateMapping, NIX_DIR } from './evaluate.js';
 import { pairWithMapping } from './mapped-systems.js';
@@ -34,6 +34,12 @@ const HOOK_SCRIPTS = distinct(
   systems.flatMap(({ mapped }) => Object.values(mapped.rendered.hooks).map(({ content }) => content)),
 );
 const REPORT_SCRIPT = await readFile(path.join(NIX_DIR, 'report.sh'), 'utf8');
+const CI_DIR = path.join(repositoryRoot, '.ci');
+const CI_SCRIPTS = await Promise.all(
+  (await readdir(CI_DIR))
+    .filter((name) => !name.includes('.'))
+    .map((name) => readFile(path.join(CI_DIR, name), 'utf8')),
+);
 
 /** Fails for every text that is not taken, and when one is taken that is broken. */
 async function checkEach(
@@ -98,6 +104,8 @@ void t.test('shellcheck finds nothing in any script but what is known', async (t
   t.strictSame(await findingsInAll(SERVICE_SCRIPTS, 'bash'), [], 'services');
   t.strictSame(await findingsInAll(HOOK_SCRIPTS, 'busybox'), NOT_HEEDED.hooks, 'hooks');
   t.strictSame(await findingsIn(REPORT_SCRIPT, 'bash'), NOT_HEEDED.report, 'report.sh');
+  t.ok(CI_SCRIPTS.length > 5);
+  t.strictSame(await findingsInAll(CI_SCRIPTS, 'bash'), [], '.ci');
   t.strictSame(await findingsIn('rm -rf $FOLDER/*\n', 'bash'), ['SC2086', 'SC2115'], 'the check can fail');
   t.strictSame(
     await findingsIn('list=(one two)\n', 'busybox'),

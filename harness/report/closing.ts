@@ -51,7 +51,7 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
 }
 
 /** "3 variants: 1 passed, 2 failed." */
-function describeVerdicts(record: RunRecord): string {
+export function describeVerdicts(record: RunRecord): string {
   const variants = record.variants;
   if (variants.length === 0) return 'No variant was run.';
   const counts = Object.entries(VERDICT_COUNT).flatMap(([verdict, words]) => {
@@ -61,7 +61,8 @@ function describeVerdicts(record: RunRecord): string {
   return `${countOf(variants.length, 'variant')}: ${counts.join(', ')}.`;
 }
 
-function describeProofs(record: RunRecord): string {
+/** "3 boots, 2 wipes of the root proved; 7 promises kept, 0 broken (9 checks)." */
+export function describeProofs(record: RunRecord): string {
   if (record.variants.every((variant) => variant.verdict === 'skip')) {
     return 'Nothing was run, so nothing is proved.';
   }

@@ -19,6 +19,10 @@ export interface ExplainOptions {
   readonly folder: string;
 }
 
+const WHERE_TO_LOOK =
+  'console.log there has all that the machine wrote, journal.log its journal; report.html beside that folder shows both, ' +
+  'with the disk before and after each boot';
+
 /**
  * One variant that is not a pass: what was promised and where, what was found, since which boot, why, the
  * evidence and where all of it lies, and the command to repeat it.
@@ -50,6 +54,8 @@ export function explainVariant(variant: VariantRecord, options: ExplainOptions):
   for (const line of describeHistory(variant)) lines.push(...renderLabelled('earlier', line, at));
   lines.push(...explainPromises(variant, options), '');
   lines.push(...renderLabelled('evidence', `${path.join(options.folder, variant.folder)}${path.sep}`, at));
+  // A machine that was never powered on has written neither.
+  if (variant.boots.length > 0) lines.push(...renderLabelled('look', WHERE_TO_LOOK, at));
   lines.push(...renderLabelled('repeat', variant.repeat, at));
   return lines;
 }

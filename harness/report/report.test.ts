@@ -98,6 +98,7 @@ t.test('summary', async (t) => {
       '3. /etc/nixos keeps its files #1 { [kept:/etc/nixos]',
       'history kept after boot 1; broken after boot 2; kept after boot 3',
       `evidence ${folder}/rollback-too-late-disk-virtio/`,
+      'look console.log there has all that the machine wrote, journal.log its journal;',
       'repeat imperm run rollback-too-late --variant disk=virtio',
     ]) {
       t.ok(words.includes(expected), expected);
@@ -117,6 +118,12 @@ t.test('summary', async (t) => {
   await t.test('tells an error with its hint and the tail of the console, made harmless', async (t) => {
     const words = unwrap(text.slice(text.indexOf('ERROR  tmpfs-luks')));
     t.ok(words.includes('This says nothing about the layout.'));
+    const unbooted = { ...variantOf(record, 'tmpfs-luks'), boots: [] };
+    t.notMatch(
+      renderSummary({ ...record, variants: [unbooted] }),
+      'console.log there',
+      'a machine that was never on has written nothing',
+    );
     t.ok(words.includes('TIMEOUT The machine did not answer within 120 s after boot 2 began'));
     t.ok(words.includes('what to do Look at console.txt'));
     t.ok(
@@ -407,20 +414,15 @@ t.test('JUnit', async (t) => {
         counts,
         attribute,
       );
+      // The schema of Jenkins counts what was skipped in suites alone.
+      if (attribute === 'skipped') continue;
       t.equal(
         Number(root.$[attribute]),
         counts.reduce((sum, count) => sum + count),
         `${attribute} of all`,
       );
     }
-    t.match(root.$, {
-      tests: '27',
-      failures: '6',
-      errors: '2',
-      skipped: '2',
-      time: '318.120',
-      timestamp: '2026-03-01T10:00:00',
-    });
+    t.match(root.$, { tests: '27', failures: '6', errors: '2', time: '318.120' });
   });
 
   await t.test('tells what, where and why', async (t) => {
@@ -431,13 +433,11 @@ t.test('JUnit', async (t) => {
     t.match(failed?.$, {
       classname: 'rollback-too-late[disk=virtio]',
       name: 'The disk is unlocked, then rolled back, then mounted, after boot 1 [rollback-order]',
-      file: 'scenarios/bugs/rollback-too-late/scenario.yaml',
-      line: '6',
     });
     t.match(failed?.failure?.[0]?.$['message'], /^sysroot\.mount \(5\.310 s\) was done before/);
     t.match(
       failed?.failure?.[0]?._,
-      /Expected: [^]*Likely why: The rollback ran after[^]*Starting rollback\.service/,
+      /Expected: [^]*Likely why: The rollback ran after[^]*Promised at scenarios\/bugs\/rollback-too-late\/scenario\.yaml:6:5[^]*Starting rollback\.service/,
     );
     t.match(failed?.['system-out']?.[0], 'rollback-too-late-disk-virtio/boot-1/journal.txt');
     t.match(suite?.['system-out']?.[0], /boot-3\/evidence\.json\n[^]*Repeat: imperm run rollback-too-late/);
@@ -447,6 +447,7 @@ t.test('JUnit', async (t) => {
     t.equal(new Set(names).size, names.length, 'no two cases have one name');
     const hung = suites[2]?.testcase?.[0]?.error?.[0];
     t.match(hung?.$['type'], 'TIMEOUT');
+    t.match(hung?._, 'At scenarios/tmpfs-luks/scenario.yaml:3:1');
     t.match(hung?._, 'FAILED to mount <sysroot> & "friends" ]]>');
     t.match(suites[3]?.testcase?.[0]?.skipped?.[0]?.$['message'], 'The nixos guest needs a binary cache');
     t.match(suites[4]?.testcase?.at(-1)?.skipped?.[0]?.$['message'], 'known bug: btrfs subvolume list');
@@ -512,8 +513,8 @@ t.test('reports in a folder', async (t) => {
     const { files, notes } = await writeReports(broken, path.join(folder, 'broken'));
     t.strictSame(
       files.map((file) => path.basename(file)),
-      ['record.json', 'report.tap'],
+      ['record.json', 'junit.xml', 'report.tap'],
     );
-    t.match(notes, [/junit\.xml/, /report\.html/, /summary\.txt/]);
+    t.match(notes, [/report\.html/, /summary\.txt/]);
   });
 });

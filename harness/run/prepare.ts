@@ -57,6 +57,7 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
   const toolbox = await phases.run('tools', () =>
     openToolbox({
       kind: options.tools,
+      suite: environment.toolsSuite,
       cacheDir,
       mirror: environment.debianMirror,
       budget,

@@ -12,6 +12,7 @@ const LANES = [
   [
     ['format', 'prettier', '--check', '--log-level', 'warn', CODE, 'package.json', 'tsconfig.json'],
     ['layers', 'depcruise', '--config', 'harness/tooling/dependency-cruiser.cjs', 'harness'],
+    ['CI', process.execPath, 'harness/tooling/lint-ci.mjs'],
     ['unused', 'knip', '--config', 'harness/tooling/knip.json', '--no-progress'],
   ],
 ];
@@ -20,7 +21,8 @@ function runPart([title, program, ...args]) {
   const startMs = Date.now();
   // The tools write to a pipe, whatever is at the end of it.
   const color = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: '0' };
-  const child = spawn(path.join(ROOT, 'node_modules', '.bin', program), args, {
+  // A path stays one.
+  const child = spawn(path.resolve(ROOT, 'node_modules', '.bin', program), args, {
     cwd: ROOT,
     env: { ...process.env, ...color },
     stdio: ['ignore', 'pipe', 'pipe'],
