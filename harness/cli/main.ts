@@ -9,6 +9,7 @@ import { doctor } from './doctor.js';
 import { checkHardware } from './hardware.js';
 import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
+import { addHands, completeKeep, withHands } from './hands/index.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
 import { mutate } from './mutate.js';
@@ -21,6 +22,8 @@ import { renderError } from './render-error.js';
 import { reapAll } from './reap.js';
 import { run } from './run.js';
 import { setUp } from './set-up.js';
+
+const REPORTS = path.join(repositoryRoot, 'reports');
 
 function withTarget(command: Command): Command {
   return command
@@ -40,7 +43,11 @@ function withTarget(command: Command): Command {
 }
 
 function withHostOptions(command: Command): Command {
-  return withTarget(command)
+  return withAccelerator(withTarget(command));
+}
+
+function withAccelerator(command: Command): Command {
+  return command
     .addOption(
       new Option('--accel <kind>', 'how machines are run; auto takes KVM when it is proved to work')
         .choices(['auto', 'kvm', 'tcg'])
@@ -100,7 +107,7 @@ function withRunOptions(command: Command): Command {
 
 function withReportOptions(command: Command): Command {
   return command
-    .option('--reports <folder>', 'where reports are written', path.join(repositoryRoot, 'reports'))
+    .option('--reports <folder>', 'where reports are written', REPORTS)
     .option('-v, --verbose', 'also show console lines and every promise that was kept', false);
 }
 
@@ -138,7 +145,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       );
     },
   );
-  withRunOptions(command('run', 'run scenarios: names below scenarios/, or files'))
+  withHands(withRunOptions(command('run', 'run scenarios: names below scenarios/, or files')))
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
     .option(
@@ -166,6 +173,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async (folder: string | undefined, options: LeaksOptions) => {
       exitCode = await leaks(folder, options, { environment, version: manifest.version });
     });
+  addHands(
+    { add: command, withAccelerator },
+    {
+      environment,
+      reports: REPORTS,
+      onExitCode: (code) => {
+        exitCode = code;
+      },
+    },
+  );
   addMutate(
     withReportOptions(
       withVariant(
@@ -265,7 +282,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(completeKeep(argv), { from: 'user' });
     return exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;

@@ -17,6 +17,7 @@ import {
   renderTarget,
   reserveHardware,
 } from './choose-target.js';
+import { checkPause, chooseHands, folderOfVariant, type HandsOptions, holdForPerson } from './hands/index.js';
 import { confirmHardware } from './hardware.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
@@ -27,7 +28,8 @@ import { type SelectOptions, selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
 
-export interface RunOptions extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions {
+export interface RunOptions
+  extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions, HandsOptions {
   readonly tap: boolean;
   /** Serial numbers of disks of a real machine that may be overwritten without being asked for. */
   readonly erase?: readonly string[];
@@ -61,6 +63,8 @@ export async function run(
   const jobs = readJobs(options.jobs);
   const guest = chooseGuest(options);
   const choice = chooseTarget(options);
+  const isInteractive = process.stdin.isTTY && process.stdout.isTTY && surroundings.onReport === undefined;
+  const hands = chooseHands(options, { isInteractive });
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     await reap(environment.workDir, signal);
@@ -74,14 +78,15 @@ export async function run(
         : await askForHost({ ...options, flake, isScenarioGiven: !isOwn }, { environment, signal });
     const runId = newRunId();
     const folder = path.join(path.resolve(options.reports), runId);
-    await mkdir(folder, { recursive: true });
+    if (asked?.scenario !== undefined) await mkdir(folder, { recursive: true });
     const variants =
       asked?.scenario === undefined
         ? selected
         : await selectVariants([await writeHostScenario(asked.scenario, folder)], options);
-    const planned = variants.filter(
-      (variant) => !('skip' in planVariant(variant, { memoryMiB: Infinity, ...facts })),
-    );
+    const plans = variants.map((variant) => planVariant(variant, { memoryMiB: Infinity, ...facts }));
+    checkPause(hands?.pauseAt, plans);
+    const planned = plans.filter((plan) => !('skip' in plan)).map(({ variant }) => variant);
+    await mkdir(folder, { recursive: true });
     await using cleanup = new Cleanup(() => undefined);
     if (hardware !== undefined) {
       const lock = await reserveHardware(hardware.host, { workDir: environment.workDir, signal });
@@ -97,15 +102,20 @@ export async function run(
     const bus = createEventBus();
     const recorder = createRecorder({ version });
     bus.subscribe(recorder);
-    bus.subscribe(
-      createLiveReporter({
-        stream: process.stderr,
-        isTty: process.stderr.isTTY && !environment.ci,
-        columns: () => process.stderr.columns || 80,
-        color,
-        verbose: options.verbose,
-      }),
-    );
+    const live = createLiveReporter({
+      stream: process.stderr,
+      isTty: process.stderr.isTTY && !environment.ci,
+      columns: () => process.stderr.columns || 80,
+      color,
+      verbose: options.verbose,
+    });
+    bus.subscribe(live);
+    const hold = holdForPerson({
+      terminal: { input: process.stdin, output: process.stdout },
+      terminalType: environment.terminal,
+      say: (line) => process.stderr.write(`${line}\n`),
+      quiet: () => live.suspend(),
+    });
     const emit = (event: RunEvent): void => {
       bus.emit(event);
     };
@@ -113,7 +123,7 @@ export async function run(
     for (const text of asked?.scenario?.warnings ?? []) emit({ type: 'note', level: 'warn', text });
     let failure: HarnessError | undefined;
     try {
-      const context = await prepareRun({
+      const prepared = await prepareRun({
         environment,
         tools: options.tools,
         accelerator: options.accel,
@@ -123,6 +133,7 @@ export async function run(
         guest: asked === undefined || guest.kind === 'debian' ? guest : { ...guest, host: asked.host },
         scenarios: planned.map(({ scenario }) => scenario),
       });
+      const context = { ...prepared, ...(hands === undefined ? {} : { hands: { ...hands, hold } }) };
       const memoryMiB = facts.memoryMiB ?? (await readAvailableMemory()).availableMiB;
       await runPool(
         variants,
@@ -135,7 +146,7 @@ export async function run(
       );
       async function runPlan(plan: Plan, runFolder: string): Promise<void> {
         const { id } = plan.variant;
-        const relativeFolder = id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').replace(/-$/, '');
+        const relativeFolder = folderOfVariant(id);
         const place = {
           folder: path.join(runFolder, relativeFolder),
           relativeFolder,

@@ -16,6 +16,8 @@ export interface Environment {
   readonly debianMirror: string | undefined;
   /** Address of one more libvirt that the contract of targets is tried on, `IMPERM_TEST_LIBVIRT`. Absent: none. */
   readonly testLibvirt: string | undefined;
+  /** What kind of terminal programs are shown on, `TERM`; default `xterm-256color`. */
+  readonly terminal: string;
   /** GitHub Actions understands annotations. */
   readonly githubActions: boolean;
 }
@@ -38,6 +40,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     nixStore: value('IMPERM_NIX_STORE'),
     debianMirror: value('IMPERM_DEBIAN_MIRROR'),
     testLibvirt: value('IMPERM_TEST_LIBVIRT'),
+    terminal: value('TERM') ?? 'xterm-256color',
     githubActions: value('GITHUB_ACTIONS') === 'true',
   };
 }

@@ -4,6 +4,7 @@ import type {
   CheckRecord,
   ErrorRecord,
   HostRecord,
+  KeptRecord,
   PhaseRecord,
   VariantRecord,
   Verdict,
@@ -45,6 +46,7 @@ export type RunEvent =
       readonly verdict: Verdict;
       readonly reason?: string;
       readonly error?: ErrorRecord;
+      readonly kept?: KeptRecord;
       readonly machineCpuMs: number;
     }
   | { readonly type: 'run-end'; readonly interrupted: boolean };

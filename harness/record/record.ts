@@ -65,6 +65,14 @@ export interface ErrorRecord {
   readonly details?: string;
 }
 
+/** A machine that was kept: its disks and all that it needs to be powered on again. */
+export interface KeptRecord {
+  /** Relative to the record file. */
+  readonly folder: string;
+  /** Bytes that it takes on the disk. */
+  readonly sizeBytes: number;
+}
+
 export interface VariantRecord {
   /** `btrfs-luks-rollback[disk=nvme]`. Unique in a run. */
   readonly id: string;
@@ -86,6 +94,8 @@ export interface VariantRecord {
   /** What the next boot would lose and what nobody declares; absent when it was not looked for. */
   readonly leaks?: LeaksRecord;
   readonly error?: ErrorRecord;
+  /** Absent when its machine was not kept. */
+  readonly kept?: KeptRecord;
   /** Folder of the variant's evidence, relative to the record file. */
   readonly folder: string;
   /** The command that repeats exactly this variant. */

@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import { EXIT } from '../core/index.js';
 import { exitCodeOf, type RunRecord, type Verdict } from '../record/index.js';
 import { renderParagraph } from './block.js';
@@ -5,7 +7,7 @@ import { describeLeaks } from './leaks.js';
 import { countWipes, digestPromises, type PromiseOutcome } from './digest.js';
 import type { Paint } from './paint.js';
 import { describeGuests } from './real-nixos.js';
-import { countOf, formatDuration } from './words.js';
+import { countOf, formatDuration, formatSize } from './words.js';
 
 const VERDICT_COUNT: Readonly<Record<Verdict, string>> = {
   pass: 'passed',
@@ -42,6 +44,7 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
     ...renderParagraph(describeVerdicts(record), { ...at, format: 'bold' }),
     ...renderParagraph(describeProofs(record), at),
     ...describeLeaks(record.variants, folder).flatMap((text) => renderParagraph(text, at)),
+    ...describeKept(record, folder).flatMap((text) => renderParagraph(text, at)),
     ...renderParagraph(describeGuests(record), at),
     ...renderParagraph(describeMachines(record), at),
     ...renderParagraph(where, at),
@@ -58,6 +61,17 @@ function describeVerdicts(record: RunRecord): string {
     return count === 0 ? [] : [`${String(count)} ${words}`];
   });
   return `${countOf(variants.length, 'variant')}: ${counts.join(', ')}.`;
+}
+
+/** What lies on the disk because somebody wanted to keep it, and how it is opened. */
+function describeKept({ run, variants }: RunRecord, folder: string | undefined): string[] {
+  return variants.flatMap(({ kept, folder: variant }) =>
+    kept === undefined
+      ? []
+      : [
+          `Kept, ${formatSize(kept.sizeBytes)}: npx imperm shell ${folder ?? run} ${variant} (rm -r ${path.join(folder ?? '', kept.folder)} removes it).`,
+        ],
+  );
 }
 
 function describeProofs(record: RunRecord): string {
