@@ -28,8 +28,7 @@ import { type SelectOptions, selectVariants } from './select.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
 
-export interface RunOptions
-  extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions, HandsOptions {
+export interface RunOptions extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions, HandsOptions {
   readonly tap: boolean;
   /** Serial numbers of disks of a real machine that may be overwritten without being asked for. */
   readonly erase?: readonly string[];

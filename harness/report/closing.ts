@@ -44,7 +44,7 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
     ...renderParagraph(describeVerdicts(record), { ...at, format: 'bold' }),
     ...renderParagraph(describeProofs(record), at),
     ...describeLeaks(record.variants, folder).flatMap((text) => renderParagraph(text, at)),
-    ...describeKept(record, folder).flatMap((text) => renderParagraph(text, at)),
+    ...describeKept(record, folder),
     ...renderParagraph(describeGuests(record), at),
     ...renderParagraph(describeMachines(record), at),
     ...renderParagraph(where, at),
@@ -63,13 +63,14 @@ function describeVerdicts(record: RunRecord): string {
   return `${countOf(variants.length, 'variant')}: ${counts.join(', ')}.`;
 }
 
-/** What lies on the disk because somebody wanted to keep it, and how it is opened. */
+/** What lies on the disk because somebody wanted to keep it, and how it is opened: lines to be copied, and so not folded. */
 function describeKept({ run, variants }: RunRecord, folder: string | undefined): string[] {
   return variants.flatMap(({ kept, folder: variant }) =>
     kept === undefined
       ? []
       : [
-          `Kept, ${formatSize(kept.sizeBytes)}: npx imperm shell ${folder ?? run} ${variant} (rm -r ${path.join(folder ?? '', kept.folder)} removes it).`,
+          `Kept, ${formatSize(kept.sizeBytes)} (rm -r ${path.join(folder ?? '', kept.folder)}):`,
+          `  npx imperm shell ${folder ?? run} ${variant}`,
         ],
   );
 }

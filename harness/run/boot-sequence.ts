@@ -79,8 +79,7 @@ export class BootSequence {
     const shell = this.#shell;
     switch (step.kind) {
       case 'enrol-tpm2':
-        if (shell !== undefined)
-          this.headers = await system.enrolTpm2(step, shell, this.parts.passphrase);
+        if (shell !== undefined) this.headers = await system.enrolTpm2(step, shell, this.parts.passphrase);
         return undefined;
       case 'run':
         if (shell !== undefined) await system.runScript(step, shell);

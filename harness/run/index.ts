@@ -1,4 +1,10 @@
-export { type GuestChoice, type PreparedHost, prepareHost, prepareRun, type PrepareOptions } from './prepare.js';
+export {
+  type GuestChoice,
+  type PreparedHost,
+  prepareHost,
+  prepareRun,
+  type PrepareOptions,
+} from './prepare.js';
 export type { Hands, HeldMachine, KeepWhen } from './hands.js';
 export { KEPT_DIR, type KeptMachine, readKept, readKeptSecrets } from './kept-machine.js';
 export { openKeptInstaller, powerOnKept, type OpenedKept } from './open-kept.js';

@@ -126,7 +126,11 @@ t.test('a kept folder that is damaged is told, not half used', async (t) => {
   const good = await readFile(description, 'utf8');
   for (const bad of ['{', '{}', good.replace('"version": 1', '"version": 2'), good.replace('main-', '../')]) {
     await writeFile(description, bad);
-    await t.rejects(readKept(folder), { code: 'USAGE', message: /kept machine cannot be read/ }, bad.slice(0, 30));
+    await t.rejects(
+      readKept(folder),
+      { code: 'USAGE', message: /kept machine cannot be read/ },
+      bad.slice(0, 30),
+    );
   }
   await writeFile(description, good);
   await writeFile(path.join(folder, 'kept', 'secrets.json'), '{"passphrase": "x"}');

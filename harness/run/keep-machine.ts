@@ -5,13 +5,7 @@ import { Budget, runProgram } from '../core/index.js';
 import type { Variant } from '../scenario/index.js';
 import type { MachineDisk } from '../target/index.js';
 import type { RunContext } from './context.js';
-import {
-  KEPT_DIR,
-  KEPT_FILE,
-  KEPT_VERSION,
-  type KeptDescription,
-  SECRETS_FILE,
-} from './kept-machine.js';
+import { KEPT_DIR, KEPT_FILE, KEPT_VERSION, type KeptDescription, SECRETS_FILE } from './kept-machine.js';
 import type { MachineParts } from './machine-parts.js';
 
 /** Between two file systems disks are copied. */

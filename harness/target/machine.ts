@@ -163,7 +163,15 @@ export class Machine implements AsyncDisposable {
       });
       const port = new AgentPort(await orEnd(sockets.agent.accept(budget)));
       const { keys } = options;
-      machine = new Machine({ console: machineConsole, hypervisor, port, keys, cleanup, nvramFile, vncSocket });
+      machine = new Machine({
+        console: machineConsole,
+        hypervisor,
+        port,
+        keys,
+        cleanup,
+        nvramFile,
+        vncSocket,
+      });
       const started = machine;
       see = (event) => {
         started.#see(event);

@@ -7,11 +7,7 @@ import { qemuArguments } from './qemu-arguments.js';
 
 const SPEC: MachineSpec = { memoryMiB: 1024, boot: { from: 'disk' }, disks: [], nonce: 'n' };
 
-function argumentsOf(
-  spec: Partial<MachineSpec>,
-  kind: 'kvm' | 'tcg' = 'tcg',
-  vncSocket?: string,
-): string[] {
+function argumentsOf(spec: Partial<MachineSpec>, kind: 'kvm' | 'tcg' = 'tcg', vncSocket?: string): string[] {
   return qemuArguments(
     { ...SPEC, ...spec },
     {
@@ -113,7 +109,10 @@ t.test('namespaces are counted without gaps', (t) => {
 
 t.test('a screen is shown on a Unix socket alone, and only when it is wanted', (t) => {
   const plain = argumentsOf({ disks: [MAIN] });
-  t.notOk(plain.some((arg) => /vnc|usb/.test(arg)), 'as ever without it');
+  t.notOk(
+    plain.some((arg) => /vnc|usb/.test(arg)),
+    'as ever without it',
+  );
   const shown = argumentsOf({ disks: [MAIN] }, 'tcg', '/x/v,nc');
   t.strictSame(shown.slice(0, plain.length), plain, 'nothing else changes, and no device moves');
   t.strictSame(shown.slice(plain.length), [

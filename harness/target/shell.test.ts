@@ -399,7 +399,10 @@ void t.test('a command that somebody talks to: keyboard, screen, window, and how
   typing.line.on('data', (chunk: Buffer) => shown.push(chunk.toString()));
   typing.line.write('hello');
   typing.resize({ columns: 70, rows: 20 });
-  await startBudget().poll(() => (shown.join('') === 'hello' && machine.windows.length === 2) || undefined, 1);
+  await startBudget().poll(
+    () => (shown.join('') === 'hello' && machine.windows.length === 2) || undefined,
+    1,
+  );
   t.strictSame(machine.windows, ['screen 132x50', '70x20']);
   typing.line.end();
   typing.stderr.resume();

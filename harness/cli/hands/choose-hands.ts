@@ -49,14 +49,23 @@ export function chooseHands(
       hint: 'Add --shell-on-fail or --pause-at; `imperm shell --vnc` shows that of a kept machine.',
     });
   if (hold !== undefined && !isInteractive)
-    throw new HarnessError('USAGE', `${hold} gives a machine to whoever sits at the terminal, and there is none`, {
-      hint: 'Without a terminal take --keep: `imperm shell` opens the machine later.',
-    });
+    throw new HarnessError(
+      'USAGE',
+      `${hold} gives a machine to whoever sits at the terminal, and there is none`,
+      {
+        hint: 'Without a terminal take --keep: `imperm shell` opens the machine later.',
+      },
+    );
   if (hold !== undefined && tap)
     throw new HarnessError('USAGE', `${hold} and --tap both want standard output`);
   if (hold !== undefined && jobs !== '1')
     throw new HarnessError('USAGE', `${hold} holds one machine, while others would run on: add -j 1`);
-  return { shellOnFail, vnc, ...(keep === undefined ? {} : { keep }), ...(pauseAt === undefined ? {} : { pauseAt }) };
+  return {
+    shellOnFail,
+    vnc,
+    ...(keep === undefined ? {} : { keep }),
+    ...(pauseAt === undefined ? {} : { pauseAt }),
+  };
 }
 
 /**

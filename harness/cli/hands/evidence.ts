@@ -97,7 +97,10 @@ export async function packEvidence(
 function chooseCompression(output: string): string {
   if (output.endsWith('.tar.gz') || output.endsWith('.tgz')) return '--gzip';
   if (output.endsWith('.tar.zst')) return '--zstd';
-  throw new HarnessError('USAGE', `${output} has to end with .tar.gz, or with .tar.zst where zstd is at hand`);
+  throw new HarnessError(
+    'USAGE',
+    `${output} has to end with .tar.gz, or with .tar.zst where zstd is at hand`,
+  );
 }
 
 async function readRunFiles(folder: string): Promise<{ items: Item[]; leftOut: string[] }> {

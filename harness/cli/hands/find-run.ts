@@ -44,7 +44,11 @@ export async function findRun(name: string | undefined, reports: string): Promis
 export async function findVariant(
   run: string,
   name: string | undefined,
-  options: { readonly has?: (folder: string) => Promise<boolean>; readonly what: string; readonly hint: string },
+  options: {
+    readonly has?: (folder: string) => Promise<boolean>;
+    readonly what: string;
+    readonly hint: string;
+  },
 ): Promise<string> {
   const entries = await readdir(run, { withFileTypes: true });
   const folders: string[] = [];

@@ -35,8 +35,14 @@ export function withHands(command: Command): Command {
         'keep the machines of variants that fail (or: --keep=always); imperm shell opens them',
       ).choices(['fail', 'always']),
     )
-    .option('--shell-on-fail', 'a shell in the machine with its first broken promise; needs a terminal and -j 1')
-    .option('--pause-at <step>', 'the same at the end of a step: "boot 2", install, or a number of imperm plan')
+    .option(
+      '--shell-on-fail',
+      'a shell in the machine with its first broken promise; needs a terminal and -j 1',
+    )
+    .option(
+      '--pause-at <step>',
+      'the same at the end of a step: "boot 2", install, or a number of imperm plan',
+    )
     .option('--vnc', 'show the screen of a held machine on a Unix socket; it then has a USB keyboard');
 }
 
@@ -68,16 +74,17 @@ export function addHands(
     .option('--vnc', 'show its screen on a Unix socket; it then has a USB keyboard', false)
     .addHelpText('after', SHELL_HELP)
     .action(async (run: string | undefined, variant: string | undefined, options: ShellOptions) => {
-      onExitCode(
-        await shell(run, variant, { ...options, terminalType: environment.terminal }, environment),
-      );
+      onExitCode(await shell(run, variant, { ...options, terminalType: environment.terminal }, environment));
     });
   withReports(add('console', 'show a recorded console with its times'))
     .argument('[run]', RUN)
     .argument('[variant]', VARIANT)
     .option('-f, --follow', 'go on until the run has ended', false)
     .addOption(
-      new Option('--log <which>', "the system's console or journal, or the console of the installer or inspector")
+      new Option(
+        '--log <which>',
+        "the system's console or journal, or the console of the installer or inspector",
+      )
         .choices(Object.keys(CONSOLES))
         .default('console'),
     )

@@ -29,11 +29,14 @@ t.test('what is asked of machines is refused before anything is started, each fo
     vnc: false,
     keep: 'fail',
   });
-  t.strictSame(chooseHands({ ...PLAIN, shellOnFail: true, pauseAt: 'boot 2', vnc: true, jobs: '1' }, AT_TERMINAL), {
-    shellOnFail: true,
-    vnc: true,
-    pauseAt: 'boot 2',
-  });
+  t.strictSame(
+    chooseHands({ ...PLAIN, shellOnFail: true, pauseAt: 'boot 2', vnc: true, jobs: '1' }, AT_TERMINAL),
+    {
+      shellOnFail: true,
+      vnc: true,
+      pauseAt: 'boot 2',
+    },
+  );
   const refused = (
     options: Omit<Parameters<typeof chooseHands>[0], 'tap'> & { tap?: boolean },
     message: RegExp,
@@ -58,7 +61,12 @@ t.test('what is asked of machines is refused before anything is started, each fo
     { code: 'USAGE', message: /no variant has the step "boot 9"/ },
   );
   t.strictSame(completeKeep(['run', '--keep', 'a']), ['run', '--keep=fail', 'a']);
-  t.strictSame(completeKeep(['run', '--keep', 'always', '--keep=fail']), ['run', '--keep', 'always', '--keep=fail']);
+  t.strictSame(completeKeep(['run', '--keep', 'always', '--keep=fail']), [
+    'run',
+    '--keep',
+    'always',
+    '--keep=fail',
+  ]);
   t.strictSame(completeKeep(['run', 'a', '--keep']), ['run', 'a', '--keep=fail']);
   t.end();
 });
@@ -92,9 +100,13 @@ t.test('runs and variants are found by what people call them', (t) =>
     await t.rejects(findVariant(newest, undefined, what), { code: 'USAGE', hint: 'Make one.' });
     const ids = ['a[disk=nvme]', 'a[disk=nvme,luks=none]', 'bugs/b'];
     for (const id of ids) await mkdir(path.join(newest, folderOfVariant(id)));
-    for (const id of ids) t.equal(await findVariant(newest, id, what), path.join(newest, folderOfVariant(id)));
+    for (const id of ids)
+      t.equal(await findVariant(newest, id, what), path.join(newest, folderOfVariant(id)));
     t.equal(await findVariant(newest, 'none', what), path.join(newest, 'a-disk=nvme-luks=none'));
-    await t.rejects(findVariant(newest, 'disk', what), { code: 'USAGE', message: /2 variants that "disk" may mean/ });
+    await t.rejects(findVariant(newest, 'disk', what), {
+      code: 'USAGE',
+      message: /2 variants that "disk" may mean/,
+    });
     await t.rejects(findVariant(newest, undefined, what), { code: 'USAGE', message: /3 variants/ });
     await t.rejects(findVariant(newest, 'virtio', what), { code: 'USAGE', message: /no variant "virtio"/ });
     const has = (each: string): Promise<boolean> => Promise.resolve(each.endsWith('b'));
@@ -126,7 +138,12 @@ class TestTerminal extends EventEmitter implements Terminal {
   });
 }
 
-function makeFar(): FarEnd & { got: string; sizes: unknown[]; show: (text: string) => void; end: (end: SessionEnd) => void } {
+function makeFar(): FarEnd & {
+  got: string;
+  sizes: unknown[];
+  show: (text: string) => void;
+  end: (end: SessionEnd) => void;
+} {
   let listener: ((chunk: Buffer) => void) | undefined;
   let end: (end: SessionEnd) => void = () => undefined;
   const ended = new Promise<SessionEnd>((resolve) => (end = resolve));
@@ -232,7 +249,8 @@ t.test('a console is shown with its times, followed until the run ends', (t) =>
 t.test('a secret is taken out, and found again in every form', (t) => {
   const secret = 'c0ffee0123456789abcdef';
   const scan = new SecretScan([secret]);
-  const key = '-----BEGIN OPENSSH PRIVATE KEY-----\\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\\n-----END OPENSSH PRIVATE KEY-----';
+  const key =
+    '-----BEGIN OPENSSH PRIVATE KEY-----\\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\\n-----END OPENSSH PRIVATE KEY-----';
   const text = `a ${secret} b ${key} imperm.host-key:QUJDREVGR0g= c`;
   const clean = scan.clean(text);
   t.equal(scan.find(Buffer.from(clean)), undefined, clean);
@@ -332,7 +350,8 @@ t.test('evidence: a secret that is left is an error, and no file is written', (t
   withFolder(async (folder) => {
     const { run, variant } = await makeRun(folder);
     const output = path.join(folder, 'x.tar.gz');
-    const pack = (): Cli['result'] => new Cli(['evidence', run, '-o', output], { IMPERM_WORK: path.join(folder, 'w') }).result;
+    const pack = (): Cli['result'] =>
+      new Cli(['evidence', run, '-o', output], { IMPERM_WORK: path.join(folder, 'w') }).result;
     const hidden = { 'boot-1.json': Buffer.from(SECRET).toString('base64'), 'more.png': `\u0000${SECRET}` };
     for (const [name, content] of Object.entries(hidden)) {
       const file = path.join(variant, name);

@@ -92,7 +92,8 @@ export function holdForPerson(options: PersonOptions & { readonly quiet: () => (
 async function enter(held: HeldMachine, options: PersonOptions, signal: AbortSignal): Promise<void> {
   const { machine, shell, what, secrets } = held;
   const { say } = options;
-  const runsOn = 'The run waits, and no time limit passes; `exit` or Ctrl-] lets it go on, Ctrl-C then ends it.';
+  const runsOn =
+    'The run waits, and no time limit passes; `exit` or Ctrl-] lets it go on, Ctrl-C then ends it.';
   if (shell !== undefined) {
     say(
       what === 'system'

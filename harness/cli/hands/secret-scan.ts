@@ -42,7 +42,9 @@ function listForms(secret: string): { how: string; bytes: Buffer }[] {
   const hex = plain.toString('hex');
   // Within a longer text it begins at any of three places, and its ends mix with what stands beside it.
   const base64 = [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), plain]).toString('base64').replaceAll('=', '');
+    const text = Buffer.concat([Buffer.alloc(shift), plain])
+      .toString('base64')
+      .replaceAll('=', '');
     return text.slice(Math.ceil((shift * 4) / 3), -1);
   });
   const percent = encodeURIComponent(secret);
@@ -58,4 +60,3 @@ function listForms(secret: string): { how: string; bytes: Buffer }[] {
     return text.length < LEAST_PART ? [] : [{ how, bytes: Buffer.from(text) }];
   });
 }
-
