@@ -11,6 +11,7 @@ import { checkHardware } from './hardware.js';
 import { CHECK_HELP, COMPARE_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
 import { history } from './history.js';
+import { addHands, completeKeep, withHands } from './hands/index.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
 import { addHistory, addMerge, withMatrixOptions } from './matrix-command.js';
@@ -25,6 +26,8 @@ import { renderError } from './render-error.js';
 import { reapAll } from './reap.js';
 import { run } from './run.js';
 import { setUp } from './set-up.js';
+
+const REPORTS = path.join(repositoryRoot, 'reports');
 
 function withTarget(command: Command): Command {
   return command
@@ -44,7 +47,11 @@ function withTarget(command: Command): Command {
 }
 
 function withHostOptions(command: Command): Command {
-  return withTarget(command)
+  return withAccelerator(withTarget(command));
+}
+
+function withAccelerator(command: Command): Command {
+  return command
     .addOption(
       new Option('--accel <kind>', 'how machines are run; auto takes KVM when it is proved to work')
         .choices(['auto', 'kvm', 'tcg'])
@@ -103,11 +110,7 @@ function withRunOptions(command: Command): Command {
 }
 
 function withReports(command: Command): Command {
-  return command.option(
-    '--reports <folder>',
-    'where reports are written',
-    path.join(repositoryRoot, 'reports'),
-  );
+  return command.option('--reports <folder>', 'where reports are written', REPORTS);
 }
 
 function withReportOptions(command: Command): Command {
@@ -152,7 +155,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       );
     },
   );
-  withMatrixOptions(withRunOptions(command('run', 'run scenarios: names below scenarios/, or files')))
+  withHands(
+    withMatrixOptions(withRunOptions(command('run', 'run scenarios: names below scenarios/, or files'))),
+  )
     .argument('[scenario...]')
     .option('--all', 'every scenario in scenarios/', false)
     .option(
@@ -189,6 +194,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async (older: string, newer: string, options: CompareRunsOptions) => {
       exitCode = await compare(older, newer, options, environment);
     });
+  addHands(
+    { add: command, withAccelerator },
+    {
+      environment,
+      reports: REPORTS,
+      onExitCode: (code) => {
+        exitCode = code;
+      },
+    },
+  );
   addMutate(
     withReportOptions(
       withVariant(
@@ -297,7 +312,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(completeKeep(argv), { from: 'user' });
     return exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;

@@ -21,6 +21,7 @@ import {
   reserveHardware,
 } from './choose-target.js';
 import { tellGithub } from './github.js';
+import { checkPause, chooseHands, folderOfVariant, type HandsOptions, holdForPerson } from './hands/index.js';
 import { confirmHardware } from './hardware.js';
 import type { MatrixOptions } from './matrix-command.js';
 import type { HostOptions } from './options.js';
@@ -33,7 +34,8 @@ import { readShard, takeShard } from './shard.js';
 import { ensureHostPackages } from './set-up.js';
 import { withSignals } from './signals.js';
 
-export interface RunOptions extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions, MatrixOptions {
+export interface RunOptions
+  extends HostOptions, SelectOptions, GuestOptions, OwnHostOptions, MatrixOptions, HandsOptions {
   readonly tap: boolean;
   /** Serial numbers of disks of a real machine that may be overwritten without being asked for. */
   readonly erase?: readonly string[];
@@ -69,6 +71,8 @@ export async function run(
   const shardChoice = await readShard(options);
   const guest = chooseGuest(options);
   const choice = chooseTarget(options);
+  const isInteractive = process.stdin.isTTY && process.stdout.isTTY && surroundings.onReport === undefined;
+  const hands = chooseHands(options, { isInteractive });
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     await reap(environment.workDir, signal);
@@ -82,7 +86,7 @@ export async function run(
         : await askForHost({ ...options, flake, isScenarioGiven: !isOwn }, { environment, signal });
     const runId = newRunId();
     const folder = path.join(path.resolve(options.reports), runId);
-    await mkdir(folder, { recursive: true });
+    if (asked?.scenario !== undefined) await mkdir(folder, { recursive: true });
     const selection =
       asked?.scenario === undefined
         ? selected
@@ -96,9 +100,10 @@ export async function run(
         attempts,
       });
     const variants = sharded?.variants ?? selection;
-    const planned = variants.filter(
-      (variant) => !('skip' in planVariant(variant, { memoryMiB: Infinity, ...facts })),
-    );
+    const plans = variants.map((variant) => planVariant(variant, { memoryMiB: Infinity, ...facts }));
+    checkPause(hands?.pauseAt, plans);
+    const planned = plans.filter((plan) => !('skip' in plan)).map(({ variant }) => variant);
+    await mkdir(folder, { recursive: true });
     await using cleanup = new Cleanup(() => undefined);
     if (hardware !== undefined) {
       const lock = await reserveHardware(hardware.host, { workDir: environment.workDir, signal });
@@ -114,15 +119,20 @@ export async function run(
     const bus = createEventBus();
     const recorder = createRecorder({ version });
     bus.subscribe(recorder);
-    bus.subscribe(
-      createLiveReporter({
-        stream: process.stderr,
-        isTty: process.stderr.isTTY && !environment.ci,
-        columns: () => process.stderr.columns || 80,
-        color,
-        verbose: options.verbose,
-      }),
-    );
+    const live = createLiveReporter({
+      stream: process.stderr,
+      isTty: process.stderr.isTTY && !environment.ci,
+      columns: () => process.stderr.columns || 80,
+      color,
+      verbose: options.verbose,
+    });
+    bus.subscribe(live);
+    const hold = holdForPerson({
+      terminal: { input: process.stdin, output: process.stdout },
+      terminalType: environment.terminal,
+      say: (line) => process.stderr.write(`${line}\n`),
+      quiet: () => live.suspend(),
+    });
     const emit = (event: RunEvent): void => {
       bus.emit(event);
     };
@@ -132,7 +142,7 @@ export async function run(
     for (const text of asked?.scenario?.warnings ?? []) emit({ type: 'note', level: 'warn', text });
     let failure: HarnessError | undefined;
     const runAll = async (): Promise<void> => {
-      const context = await prepareRun({
+      const prepared = await prepareRun({
         environment,
         tools: options.tools,
         accelerator: options.accel,
@@ -142,6 +152,7 @@ export async function run(
         guest: asked === undefined || guest.kind === 'debian' ? guest : { ...guest, host: asked.host },
         scenarios: planned.map(({ scenario }) => scenario),
       });
+      const context = { ...prepared, ...(hands === undefined ? {} : { hands: { ...hands, hold } }) };
       const memoryMiB = facts.memoryMiB ?? (await readAvailableMemory()).availableMiB;
       const cpus = ordinaryCpus(context.host.accelerator.kind === 'kvm');
       const processors = processorBudget(options.jobs, cpus);
@@ -164,7 +175,7 @@ export async function run(
       });
       async function runPlan(plan: Plan, { id, attempt }: Attempt): Promise<void> {
         const numbered = attempt === undefined ? {} : { attempt };
-        const relativeFolder = id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').replace(/-$/, '');
+        const relativeFolder = folderOfVariant(id);
         const place = {
           folder: path.join(folder, relativeFolder),
           relativeFolder,

@@ -45,6 +45,37 @@ void t.test('a part of a budget ends with the budget', async (t) => {
   t.ok(budget.elapsedMs >= 19, 'the clock of the whole runs on');
 });
 
+void t.test('while it is stopped no time passes, for the whole and all its parts', async (t) => {
+  const whole = startBudget(400);
+  const part = whole.part('a step', 300);
+  const waiting = part.race(never);
+  waiting.catch(() => undefined);
+  const startMs = monotonicMs();
+  t.equal(whole.isStopped, false);
+  await part.stopWhile(async () => {
+    t.equal(whole.isStopped, true, 'the whole, too');
+    const { remainingMs, elapsedMs } = part;
+    // A stop within a stop ends nothing.
+    await whole.stopWhile(() => delay(600));
+    t.equal(part.remainingMs, remainingMs);
+    t.equal(part.elapsedMs, elapsedMs);
+    t.ok(whole.part('begun meanwhile', 5000).remainingMs > 300);
+  });
+  t.ok(whole.remainingMs > 200, 'it goes on where it was');
+  t.doesNotThrow(() => {
+    whole.check();
+  });
+  await t.rejects(waiting, { code: 'TIMEOUT', message: 'Gave up after 0.3 s waiting for a step' });
+  t.ok(monotonicMs() - startMs >= 890, 'the time of the stop was added');
+
+  const failing = startBudget(50);
+  await t.rejects(
+    failing.stopWhile(() => Promise.reject(new Error('no'))),
+    /no/,
+  );
+  t.equal(failing.isStopped, false, 'goes on also after a failure');
+});
+
 void t.test('a timeout says what was waited for, how long, and what was seen last', async (t) => {
   let seen = 'at the start';
   const budget = Budget.start('the moon', 300, new AbortController().signal, {

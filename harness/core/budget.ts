@@ -18,6 +18,35 @@ export interface BudgetOptions {
   readonly hint?: string;
 }
 
+/** How often a wait looks whether a clock that stands goes on. */
+const STOPPED_LOOK_MS = 250;
+
+/** The clock of a budget and of all its parts: it can be stopped, and time does not pass for them then. */
+class BudgetClock {
+  #stoppedForMs = 0;
+  #stoppedAtMs: number | undefined;
+
+  get isStopped(): boolean {
+    return this.#stoppedAtMs !== undefined;
+  }
+
+  nowMs(): number {
+    return (this.#stoppedAtMs ?? monotonicMs()) - this.#stoppedForMs;
+  }
+
+  async stopWhile<T>(work: () => Promise<T>): Promise<T> {
+    if (this.isStopped) return work();
+    const startMs = monotonicMs();
+    this.#stoppedAtMs = startMs;
+    try {
+      return await work();
+    } finally {
+      this.#stoppedAtMs = undefined;
+      this.#stoppedForMs += monotonicMs() - startMs;
+    }
+  }
+}
+
 /**
  * How long something may take, and whether it is still wanted: an absolute deadline and an abort signal.
  * Every function that waits takes one and hands a part of it down; none has a default of its own.
@@ -27,20 +56,23 @@ export class Budget {
   readonly #startMs: number;
   readonly #label: string;
   readonly #options: BudgetOptions;
+  readonly #clock: BudgetClock;
   readonly signal: AbortSignal;
 
   private constructor(
     label: string,
     limitMs: number,
-    options: BudgetOptions & { readonly signal: AbortSignal },
+    options: BudgetOptions & { readonly signal: AbortSignal; readonly clock: BudgetClock },
   ) {
+    const { clock, signal, ...shown } = options;
     this.#label = label;
-    this.#startMs = monotonicMs();
+    this.#clock = clock;
+    this.#startMs = clock.nowMs();
     this.#deadlineMs = this.#startMs + limitMs;
-    this.signal = options.signal;
-    this.#options = options;
+    this.signal = signal;
+    this.#options = shown;
     // One signal ends a whole run: any number of waits listen to it, and Node warns from the eleventh on.
-    setMaxListeners(0, options.signal);
+    setMaxListeners(0, signal);
   }
 
   /**
@@ -48,7 +80,7 @@ export class Budget {
    * @param limitMs Milliseconds from now.
    */
   static start(label: string, limitMs: number, signal: AbortSignal, options: BudgetOptions = {}): Budget {
-    return new Budget(label, limitMs, { ...options, signal });
+    return new Budget(label, limitMs, { ...options, signal, clock: new BudgetClock() });
   }
 
   get label(): string {
@@ -57,16 +89,33 @@ export class Budget {
 
   /** Milliseconds left, never below 0. */
   get remainingMs(): number {
-    return Math.max(0, this.#deadlineMs - monotonicMs());
+    return Math.max(0, this.#deadlineMs - this.#clock.nowMs());
   }
 
   get elapsedMs(): number {
-    return monotonicMs() - this.#startMs;
+    return this.#clock.nowMs() - this.#startMs;
+  }
+
+  /** Whether no time passes for it right now. */
+  get isStopped(): boolean {
+    return this.#clock.isStopped;
+  }
+
+  /**
+   * Does something that takes as long as it takes: while a person looks at a machine, no time passes for this budget, for
+   * what it is a part of, and for all parts of that.
+   */
+  stopWhile<T>(work: () => Promise<T>): Promise<T> {
+    return this.#clock.stopWhile(work);
   }
 
   /** A part of this budget: at most `limitMs`, never more than is left. */
   part(label: string, limitMs: number, options: BudgetOptions = this.#options): Budget {
-    return new Budget(label, Math.min(limitMs, this.remainingMs), { ...options, signal: this.signal });
+    return new Budget(label, Math.min(limitMs, this.remainingMs), {
+      ...options,
+      signal: this.signal,
+      clock: this.#clock,
+    });
   }
 
   /** The error to throw when the time is over. */
@@ -105,7 +154,8 @@ export class Budget {
     const limit = (async (): Promise<never> => {
       for (;;) {
         try {
-          await delay(Math.min(Math.max(this.remainingMs, 1), LONGEST_TIMER_MS), undefined, {
+          const leastMs = this.#clock.isStopped ? STOPPED_LOOK_MS : 1;
+          await delay(Math.min(Math.max(this.remainingMs, leastMs), LONGEST_TIMER_MS), undefined, {
             signal: stop.signal,
           });
         } catch (cause) {

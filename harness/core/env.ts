@@ -18,6 +18,8 @@ export interface Environment {
   readonly testLibvirt: string | undefined;
   /** Release of Debian whose QEMU, firmware and tools are taken, `IMPERM_TOOLS_SUITE`; absent: the one imperm is made with. */
   readonly toolsSuite: string | undefined;
+  /** What kind of terminal programs are shown on, `TERM`; default `xterm-256color`. */
+  readonly terminal: string;
   /** GitHub Actions understands annotations. */
   readonly githubActions: boolean;
   /** File whose Markdown GitHub Actions shows on the page of the run, `GITHUB_STEP_SUMMARY`. */
@@ -43,6 +45,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     debianMirror: value('IMPERM_DEBIAN_MIRROR'),
     testLibvirt: value('IMPERM_TEST_LIBVIRT'),
     toolsSuite: value('IMPERM_TOOLS_SUITE'),
+    terminal: value('TERM') ?? 'xterm-256color',
     githubActions: value('GITHUB_ACTIONS') === 'true',
     githubStepSummary: value('GITHUB_STEP_SUMMARY'),
   };

@@ -42,6 +42,7 @@ export type ErrorCode =
   | 'STEP_FAILED'
   | 'GUEST_COMMAND_FAILED'
   | 'EVIDENCE_MISSING'
+  | 'SECRET_FOUND'
   | 'INTERRUPTED'
   | 'INTERNAL';
 

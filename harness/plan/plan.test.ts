@@ -2,6 +2,7 @@
 import t from 'tap';
 
 import { loadScenarios, type Variant } from '../scenario/index.js';
+import { findStep, nameSteps } from './find-step.js';
 import { planVariant, renderPlan } from './plan.js';
 
 const [scenario] = await loadScenarios(['scenarios/btrfs-luks-rollback/scenario.yaml']);
@@ -220,5 +221,18 @@ void t.test('a machine is off before a fault, and faults that stand together are
     'late',
     'read the powered-off disk in another machine',
   ]);
+  t.end();
+});
+
+void t.test('a step is found by its number, its boot or its kind', (t) => {
+  const plan = planVariant(variantOf('tpm2'), facts);
+  const steps = 'skip' in plan ? [] : plan.steps;
+  const names = ['install', 'boot 1', 'enrol-tpm2', 'boot 2', 'boot 3', 'power-off', 'inspect'];
+  t.strictSame(nameSteps(steps), names);
+  const numberOf = (name: string): number => steps.findIndex((step) => step === findStep(steps, name)) + 1;
+  t.strictSame(names.map(numberOf), [1, 2, 3, 4, 5, 6, 7], 'as `imperm plan` numbers them');
+  t.strictSame(['1', '4', 'boot-3'].map(numberOf), [1, 4, 5]);
+  for (const name of ['0', '8', 'boot 4', 'boot', 'boot 22', 'hibernate', ''])
+    t.equal(findStep(steps, name)?.kind, name === 'boot' ? 'boot' : undefined, name);
   t.end();
 });

@@ -51,7 +51,8 @@ export function attemptsOf(variant: VariantRecord): readonly AttemptRecord[] {
 }
 
 function toAttempt(record: VariantRecord, attempt: number): AttemptRecord {
-  const { reason, startedAt, durationMs, machineCpuMs, phases, boots, checks, leaks, error, folder } = record;
+  const { reason, startedAt, durationMs, machineCpuMs, phases, boots, checks, leaks, error, kept, folder } =
+    record;
   return {
     attempt,
     verdict: verdictOfAttempt(record),
@@ -64,6 +65,7 @@ function toAttempt(record: VariantRecord, attempt: number): AttemptRecord {
     checks,
     ...(leaks === undefined ? {} : { leaks }),
     ...(error === undefined ? {} : { error }),
+    ...(kept === undefined ? {} : { kept }),
     folder,
   };
 }

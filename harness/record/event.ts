@@ -5,6 +5,7 @@ import type {
   CheckRecord,
   ErrorRecord,
   HostRecord,
+  KeptRecord,
   PhaseRecord,
   ShardRecord,
   VariantRecord,
@@ -57,6 +58,7 @@ export type RunEvent =
       readonly verdict: AttemptVerdict;
       readonly reason?: string;
       readonly error?: ErrorRecord;
+      readonly kept?: KeptRecord;
       readonly machineCpuMs: number;
     }
   | { readonly type: 'run-end'; readonly interrupted: boolean };

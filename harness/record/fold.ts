@@ -234,6 +234,7 @@ function finishVariant(draft: Draft, run: { interrupted: boolean; lastAtMs: numb
     checks: [...draft.checks],
     ...ifGiven('leaks', draft.leaks),
     ...ifGiven('error', ending.error),
+    ...ifGiven('kept', end?.event.kept),
     folder: start.folder,
     repeat: start.repeat,
   };

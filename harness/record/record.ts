@@ -69,6 +69,14 @@ export interface ErrorRecord {
   readonly details?: string;
 }
 
+/** A machine that was kept: its disks and all that it needs to be powered on again. */
+export interface KeptRecord {
+  /** Relative to the record file. */
+  readonly folder: string;
+  /** Bytes that it takes on the disk. */
+  readonly sizeBytes: number;
+}
+
 /** What one attempt at a variant has shown. */
 interface AttemptFacts {
   /** Why it was skipped, or in one line why it is not a pass. */
@@ -84,6 +92,8 @@ interface AttemptFacts {
   /** What the next boot would lose and what nobody declares; absent when it was not looked for. */
   readonly leaks?: LeaksRecord;
   readonly error?: ErrorRecord;
+  /** Absent when its machine was not kept. */
+  readonly kept?: KeptRecord;
   /** Folder of the evidence, relative to the record file. */
   readonly folder: string;
 }

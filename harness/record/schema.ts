@@ -22,6 +22,7 @@ const ERROR_CODES: Record<ErrorCode, ErrorCode> = {
   STEP_FAILED: 'STEP_FAILED',
   GUEST_COMMAND_FAILED: 'GUEST_COMMAND_FAILED',
   EVIDENCE_MISSING: 'EVIDENCE_MISSING',
+  SECRET_FOUND: 'SECRET_FOUND',
   INTERRUPTED: 'INTERRUPTED',
   INTERNAL: 'INTERNAL',
 };
@@ -87,6 +88,7 @@ const facts = {
   checks: z.array(check),
   leaks: leaksRecordSchema.exactOptional(),
   error: error.exactOptional(),
+  kept: z.object({ folder: z.string(), sizeBytes: count }).exactOptional(),
   folder: z.string(),
 };
 

@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import { EXIT } from '../core/index.js';
 import { attemptsOf, exitCodeOf, type RunRecord, type Verdict } from '../record/index.js';
 import { renderParagraph } from './block.js';
@@ -5,7 +7,7 @@ import { describeLeaks } from './leaks.js';
 import { countWipes, digestPromises, type PromiseOutcome } from './digest.js';
 import type { Paint } from './paint.js';
 import { describeGuests } from './real-nixos.js';
-import { countOf, formatDuration } from './words.js';
+import { countOf, formatDuration, formatSize } from './words.js';
 
 const VERDICT_COUNT: Readonly<Record<Verdict, string>> = {
   pass: 'passed',
@@ -43,6 +45,7 @@ export function renderClosing(record: RunRecord, options: ClosingOptions): strin
     ...renderParagraph(describeVerdicts(record), { ...at, format: 'bold' }),
     ...renderParagraph(describeProofs(record), at),
     ...describeLeaks(record.variants, folder).flatMap((text) => renderParagraph(text, at)),
+    ...describeKept(record, folder),
     ...renderParagraph(describeGuests(record), at),
     ...renderParagraph(describeMachines(record), at),
     ...renderParagraph(where, at),
@@ -59,6 +62,20 @@ export function describeVerdicts(record: RunRecord): string {
     return count === 0 ? [] : [`${String(count)} ${words}`];
   });
   return `${countOf(variants.length, 'variant')}: ${counts.join(', ')}.`;
+}
+
+/** What lies on the disk because somebody wanted to keep it, and how it is opened: lines to be copied, and so not folded. */
+function describeKept({ run, variants }: RunRecord, folder: string | undefined): string[] {
+  return variants
+    .flatMap(attemptsOf)
+    .flatMap(({ kept, folder: variant }) =>
+      kept === undefined
+        ? []
+        : [
+            `Kept, ${formatSize(kept.sizeBytes)} (rm -r ${path.join(folder ?? '', kept.folder)}):`,
+            `  npx imperm shell ${folder ?? run} ${variant}`,
+          ],
+    );
 }
 
 /** "3 boots, 2 wipes of the root proved; 7 promises kept, 0 broken (9 checks)." */

@@ -11,3 +11,4 @@ export { renderAnnotations } from './annotations.js';
 export { renderMarkdownSummary } from './markdown-summary.js';
 export { makePrintable, wrapText } from './text.js';
 export { writeReports, type WrittenReports } from './write-reports.js';
+export { formatSize } from './words.js';

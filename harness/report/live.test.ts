@@ -262,3 +262,30 @@ t.test('colour is the decision of the caller alone', async (t) => {
     t.notMatch(render(isTty, false), COLOUR);
   }
 });
+
+for (const isTty of [true, false]) {
+  t.test(
+    `suspended ${isTty ? 'on a terminal' : 'as plain lines'}, it writes nothing until it goes on`,
+    async (t) => {
+      const { terminal, live, send, wait } = setStage(64, { isTty });
+      send(variantStart, 0);
+      send(stageOne, 1000);
+      const resume = live.suspend();
+      t.notMatch(terminal.lines.join('\n'), /stage 1 0:/, 'nothing under way is left on the terminal');
+      const before = terminal.writes.length;
+      send(consoleLine('what somebody does'), 2000);
+      send({ type: 'note', level: 'warn', text: 'heard meanwhile' }, 3000);
+      wait(5000);
+      t.equal(terminal.writes.length, before);
+      resume();
+      t.match(terminal.lines.join('\n'), /heard meanwhile/, 'told afterwards');
+      send(consoleLine('on'), 10_000);
+      if (isTty) t.match(terminal.lines.join('\n'), /\| on/);
+
+      live.suspend();
+      const last = terminal.writes.length;
+      live.close();
+      t.equal(terminal.writes.length, last, 'closed by an interruption, it leaves the terminal alone');
+    },
+  );
+}

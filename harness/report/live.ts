@@ -26,6 +26,8 @@ export interface LiveReporterOptions {
 export interface LiveReporter extends Reporter {
   /** Takes the lines under way off the terminal. Nothing is written afterwards. */
   close(): void;
+  /** Leaves the terminal to somebody else. What happens meanwhile is shown when the result is called. */
+  suspend(): () => void;
 }
 
 const HEARTBEAT_MS = 1000;
@@ -50,15 +52,25 @@ function createPlainReporter(options: LiveReporterOptions): LiveReporter {
     hasDisplay: false,
   };
   let closed = false;
+  let held: string[] | undefined;
   return {
     name: 'progress display',
+    suspend() {
+      held ??= [];
+      return () => {
+        const text = (held ?? []).join('');
+        held = undefined;
+        if (!closed && text !== '') options.stream.write(text);
+      };
+    },
     receive({ event, atMs }) {
       if (closed) return;
       const lines = renderEvent(event, state.receive(event, atMs), { ...lineOptions, atMs });
       const text = lines.map(
         (line, index) => `${index === 0 ? `[${formatClock(atMs).padStart(5)}]` : INDENT} ${line}\n`,
       );
-      if (text.length > 0) options.stream.write(text.join(''));
+      if (held !== undefined) held.push(...text);
+      else if (text.length > 0) options.stream.write(text.join(''));
     },
     close() {
       closed = true;
@@ -77,6 +89,7 @@ function createTerminalReporter(options: LiveReporterOptions): LiveReporter {
   let heard = { atMs: 0, clockMs: clock() };
   let drawnClockMs = -Infinity;
   let closed = false;
+  let held: string[] | undefined;
 
   const redraw = (finished: readonly string[]): void => {
     drawnClockMs = clock();
@@ -90,7 +103,7 @@ function createTerminalReporter(options: LiveReporterOptions): LiveReporter {
     screen.redraw(finished, underWay);
   };
   const stop = (options.every ?? everyUnref)(HEARTBEAT_MS, () => {
-    if (!closed) redraw([]);
+    if (!closed && held === undefined) redraw([]);
   });
 
   return {
@@ -100,14 +113,24 @@ function createTerminalReporter(options: LiveReporterOptions): LiveReporter {
       heard = { atMs, clockMs: clock() };
       const finished = renderEvent(event, state.receive(event, atMs), { ...lineOptions, atMs });
       const isSoon = heard.clockMs - drawnClockMs < CONSOLE_REDRAW_MS;
-      if (event.type === 'console' && finished.length === 0 && isSoon) return;
-      redraw(finished);
+      if (held !== undefined) held.push(...finished);
+      else if (event.type !== 'console' || finished.length > 0 || !isSoon) redraw(finished);
+    },
+    suspend() {
+      held ??= [];
+      screen.redraw([], []);
+      return () => {
+        const finished = held ?? [];
+        held = undefined;
+        if (!closed) redraw(finished);
+      };
     },
     close() {
       if (closed) return;
       closed = true;
       stop();
-      screen.redraw([], []);
+      // Somebody else has the terminal: nothing of ours is on it.
+      if (held === undefined) screen.redraw([], []);
     },
   };
 }

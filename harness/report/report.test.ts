@@ -176,6 +176,20 @@ t.test('summary', async (t) => {
     );
   });
 
+  await t.test('says what was kept, how large it is, and what opens it', (t) => {
+    const [first, ...others] = record.variants;
+    if (first === undefined) throw new Error('no variant');
+    const kept = { folder: 'a-disk=nvme/kept', sizeBytes: 3.25 * 2 ** 30 };
+    const variants = [{ ...first, folder: 'a-disk=nvme', kept }, ...others];
+    const text = renderSummary({ ...record, variants }, { folder: 'reports/r' });
+    t.match(
+      text,
+      'Kept, 3.3 GiB (rm -r reports/r/a-disk=nvme/kept):\n  npx imperm shell reports/r a-disk=nvme\n',
+    );
+    t.notMatch(renderSummary(record), /Kept, /, 'nothing is said of what was not kept');
+    t.end();
+  });
+
   await t.test('lists the proofs when asked', async (t) => {
     t.notMatch(text, /9 files unchanged/);
     t.match(

@@ -19,6 +19,18 @@ export function formatClock(elapsedMs: number): string {
   return hours === 0 ? `${String(minutes)}:${seconds}` : `${String(hours)}:${padTwo(minutes)}:${seconds}`;
 }
 
+/** "512 B", "3.4 MiB", "1.2 GiB". */
+export function formatSize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || size >= 100 ? size.toFixed(0) : size.toFixed(1)} ${units[unit] ?? ''}`;
+}
+
 /** "1 boot", "2 boots". */
 export function countOf(count: number, noun: string): string {
   return `${String(count)} ${noun}${count === 1 ? '' : 's'}`;

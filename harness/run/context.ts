@@ -2,6 +2,7 @@ import type { Budget, Redactor } from '../core/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { MachineHost, RealMachine } from '../target/index.js';
 import type { Guest } from './guest.js';
+import type { Hands } from './hands.js';
 import type { PhaseClock } from './phase-clock.js';
 
 /** What all variants of a run share. */
@@ -20,6 +21,8 @@ export interface RunContext {
    * pictures. Default: everything is told.
    */
   readonly brief?: boolean;
+  /** What a person wants of the machines. Default: nothing. */
+  readonly hands?: Hands;
 }
 
 /** What the parts of one variant share. */

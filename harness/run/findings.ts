@@ -10,6 +10,8 @@ import type { VariantContext } from './context.js';
 export class FindingLog {
   checks = 0;
   failed = 0;
+  /** What was found first of all that is broken. */
+  firstBroken: CheckRecord | undefined;
   /** Ids of the promises that were broken. */
   readonly broken = new Set<string>();
   readonly #context: VariantContext;
@@ -40,6 +42,7 @@ export class FindingLog {
     this.checks += 1;
     if (check.status === 'fail') {
       this.failed += 1;
+      this.firstBroken ??= check;
       this.broken.add(check.id);
     }
     this.#context.emit({ type: 'check', variant: this.#context.variant, check });

@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { type Collection, type DiskEvidence, type DiskTree, inspectDisk } from '../probe/index.js';
 import type { HardwareHost, Scenario } from '../scenario/index.js';
+import type { Machine, MachineShell } from '../target/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
@@ -45,32 +46,15 @@ export async function lookInInspector<T>(
     readonly collect: (device: string) => Collection<T>;
   },
 ): Promise<T> {
-  const { host, budget, timeScale, hardware } = context;
+  const { budget, timeScale, hardware } = context;
   const limitMs = LIMITS_MS.inspect + (hardware === undefined ? 0 : LIMITS_MS.realBoot);
   const part = budget.part(
     options.label,
     limitMs * timeScale,
     hardware === undefined ? {} : { hint: describeReturn(hardware.host) },
   );
-  const { machine, shell } = await openInstaller({
-    host,
-    installer: context.guest.installer,
-    budget: part,
-    redactor: context.redactor,
-    consoleFile: path.join(context.folder, 'inspector-console.log'),
-    journalFile: path.join(context.folder, 'inspector-journal.log'),
-    onConsoleLine: (line) => {
-      context.emit({ type: 'console', variant: context.variant, line: line.text });
-    },
-    onCleanupError: (what, error) => {
-      context.emit({ type: 'note', level: 'warn', text: `${what}: ${String(error)}` });
-    },
-  });
+  const { machine, shell, names } = await openWithDisks(parts, context, { budget: part, log: 'inspector' });
   await using running = machine;
-  const names: string[] = [];
-  // Here every disk has a controller of its own.
-  for (const { namespace: _namespace, ...disk } of parts.disks)
-    names.push(await attachDisk(running, shell, disk, part));
   if (hardware !== undefined)
     names.push(...(await findRealDisks(options.scenario, hardware.host, { shell, budget: part })));
   await givePassphrase(shell, parts, part);
@@ -79,6 +63,45 @@ export async function lookInInspector<T>(
   // The end of a variant: its system is not started any more.
   await hardware?.restoreFirmware(shell, part);
   return collection.parse(result.stdout);
+}
+
+/**
+ * Starts a copy of the installer with a machine's disks. The machine itself is off.
+ *
+ * @param options.log What its console and journal are called in the variant's folder.
+ * @returns The names of the disks there, `/dev/vda`, in their order.
+ */
+export async function openWithDisks(
+  parts: Pick<MachineParts, 'disks'>,
+  context: Pick<VariantContext, 'host' | 'guest' | 'redactor' | 'folder' | 'emit' | 'variant'>,
+  options: { readonly budget: VariantContext['budget']; readonly log: string },
+): Promise<{ readonly machine: Machine; readonly shell: MachineShell; readonly names: string[] }> {
+  const { host, guest, redactor, folder, emit, variant } = context;
+  const { budget, log } = options;
+  const { machine, shell } = await openInstaller({
+    host,
+    installer: guest.installer,
+    budget,
+    redactor,
+    consoleFile: path.join(folder, `${log}-console.log`),
+    journalFile: path.join(folder, `${log}-journal.log`),
+    onConsoleLine: (line) => {
+      emit({ type: 'console', variant, line: line.text });
+    },
+    onCleanupError: (what, error) => {
+      emit({ type: 'note', level: 'warn', text: `${what}: ${String(error)}` });
+    },
+  });
+  try {
+    const names: string[] = [];
+    // Here every disk has a controller of its own.
+    for (const { namespace: _namespace, ...disk } of parts.disks)
+      names.push(await attachDisk(machine, shell, disk, budget));
+    return { machine, shell, names };
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
 }
 
 /** For whoever stands before a machine that has not come back. */

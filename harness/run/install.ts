@@ -169,7 +169,7 @@ async function claimDisks(
 /** Puts the passphrase where scripts in the installer find it. */
 export async function givePassphrase(
   shell: MachineShell,
-  { passphrase }: MachineParts,
+  { passphrase }: Pick<MachineParts, 'passphrase'>,
   budget: VariantContext['budget'],
 ): Promise<void> {
   await shell.run(`mkdir -m 0700 -p ${INSTALLER_DIR}; umask 077; cat >${PASSPHRASE_FILE}`, budget, {

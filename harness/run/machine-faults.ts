@@ -57,7 +57,10 @@ async function cloneDisk(name: string, parts: MachineParts, context: VariantCont
 }
 
 /** The disks that the machine has when it is powered on. */
-export function disksAtPowerOn({ disks, faults }: MachineParts): readonly MachineDisk[] {
+export function disksAtPowerOn({
+  disks,
+  faults,
+}: Pick<MachineParts, 'disks' | 'faults'>): readonly MachineDisk[] {
   return [...disks.filter(({ name }) => !faults.absent.has(name)), ...faults.clones].map((disk) => {
     const rate = faults.rates.get(disk.name);
     return rate === undefined ? disk : { ...disk, rate };

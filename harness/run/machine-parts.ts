@@ -7,6 +7,7 @@ import type { MachineDisk } from '../target/index.js';
 import type { VariantContext } from './context.js';
 import { makeDisks } from './make-disks.js';
 import { type MachineFaults, NO_FAULTS } from './fault-state.js';
+import { NVRAM_NAME, TPM_NAME } from './kept-machine.js';
 import { makeIdentity, type MachineIdentity } from './identity.js';
 import type { Secrets } from './secrets.js';
 
@@ -33,17 +34,17 @@ export async function makeMachineParts(
   if (hardware !== undefined) {
     const identity = makeIdentity();
     context.redactor.addPattern(HOST_KEY_PARAMETER);
-    return { disks: [], nvramFile: path.join(workDir, 'nvram.fd'), faults: NO_FAULTS, identity, ...secrets };
+    return { disks: [], nvramFile: path.join(workDir, NVRAM_NAME), faults: NO_FAULTS, identity, ...secrets };
   }
   const disks = await makeDisks(scenario, context, workDir);
-  const nvramFile = path.join(workDir, 'nvram.fd');
+  const nvramFile = path.join(workDir, NVRAM_NAME);
   await copyFile(context.host.toolbox.firmwareVars, nvramFile);
   const hasTpm = scenario.system.luks.some(({ unlock }) => unlock === 'tpm2');
   return {
     disks,
     nvramFile,
     faults: NO_FAULTS,
-    ...(hasTpm ? { tpmDir: path.join(workDir, 'tpm') } : {}),
+    ...(hasTpm ? { tpmDir: path.join(workDir, TPM_NAME) } : {}),
     ...secrets,
   };
 }

@@ -1,14 +1,14 @@
 import path from 'node:path';
 
-import { type Budget, describeFailure, HarnessError, monotonicMs } from '../core/index.js';
+import { type Budget, describeFailure, HarnessError } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { Machine } from '../target/index.js';
-import { EMULATED_KERNEL, guestTimeouts, LIMITS_MS } from './budgets.js';
+import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { makeIdentity, type MachineIdentity } from './identity.js';
-import { clockAtPowerOn, disksAtPowerOn } from './machine-faults.js';
 import type { MachineParts } from './machine-parts.js';
+import { specAtPowerOn } from './power-on-spec.js';
 import { watchSilence } from './silence.js';
 
 interface PoweredMachine extends MachineIdentity {
@@ -34,6 +34,10 @@ export class MachinePower {
 
   get machine(): Machine {
     return this.#running.machine;
+  }
+
+  get isOn(): boolean {
+    return this.#powered !== undefined;
   }
 
   /** What the running machine has to answer when asked who it is. */
@@ -76,30 +80,17 @@ export class MachinePower {
     const tell = (line: string): void => {
       for (const watcher of [...this.#watchers]) watcher(line);
     };
-    const clockMs = clockAtPowerOn(parts.faults, performance.timeOrigin + monotonicMs());
-    const { host, folder, redactor, emit, variant, timeScale, budget } = this.#context;
+    const { host, folder, redactor, emit, variant, timeScale, budget, hands } = this.#context;
+    const { machine: hardware, system } = this.#scenario;
     const machine = await Machine.start(
       host,
-      {
-        ...this.#scenario.machine,
-        boot: { from: 'disk' },
-        disks: disksAtPowerOn(parts),
-        nvramFile: parts.nvramFile,
-        secureBoot: this.#scenario.system.secureBoot !== undefined,
-        ...(parts.tpmDir === undefined ? {} : { tpmDir: parts.tpmDir }),
+      specAtPowerOn(parts, {
+        hardware,
+        secureBoot: system.secureBoot !== undefined,
         nonce,
-        ...(clockMs === undefined ? {} : { clockMs }),
-        // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed.
-        ...(timeScale > 1
-          ? {
-              // Who lets stage 1 wait wants to see its own limits.
-              extraCommandLine: [
-                EMULATED_KERNEL,
-                ...guestTimeouts(parts.faults.typing.afterMs > 0 ? 1 : timeScale),
-              ].join(' '),
-            }
-          : {}),
-      },
+        timeScale,
+        vnc: hands?.vnc === true,
+      }),
       {
         budget,
         keys,
@@ -126,6 +117,7 @@ export class MachinePower {
     watchSilence(machine, {
       folder,
       isOver: () => this.#powered?.machine !== machine,
+      isHeld: () => budget.isStopped,
       onSilence: (silentMs, lastLine) => {
         emit({ type: 'silence', variant, seconds: Math.round(silentMs / 1000), lastLine });
       },

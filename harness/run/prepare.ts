@@ -6,7 +6,7 @@ import { openToolbox } from '../host/index.js';
 import type { OwnHost } from '../nix/index.js';
 import type { RunEvent } from '../record/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { chooseAccelerator, type OpenTarget, realAccelerator } from '../target/index.js';
+import { chooseAccelerator, type MachineHost, type OpenTarget, realAccelerator } from '../target/index.js';
 import type { RunContext } from './context.js';
 import { prepareDebianGuest } from './debian-guest.js';
 import { type NixosOptions, prepareNixosGuest } from './nixos-guest.js';
@@ -38,22 +38,58 @@ export interface PrepareOptions {
   readonly scenarios: readonly Scenario[];
 }
 
+export interface PreparedHost {
+  readonly host: MachineHost;
+  /** Multiplies every limit. */
+  readonly timeScale: number;
+}
+
+/** Makes ready what every machine needs: tools and accelerator. From the cache, except the first time. */
+export async function prepareHost(
+  options: Omit<PrepareOptions, 'guest' | 'scenarios'>,
+): Promise<PreparedHost> {
+  const { emit, signal } = options;
+  const budget = Budget.start('the set-up', SET_UP_LIMITS_MS.debian, signal);
+  return openHost(options, { budget, phases: new PhaseClock(emit, monotonicMs), note: noteTo(emit) });
+}
+
 /**
  * Makes ready what every variant needs: tools, accelerator, images, the saved installer. From the cache, except the
  * first time.
  */
 export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
   const { environment, emit, signal } = options;
-  const { cacheDir, workDir } = environment;
   const { scenarios, guest: choice = { kind: 'debian' } } = options;
   const budget = Budget.start('the set-up', SET_UP_LIMITS_MS[choice.kind], signal);
   const phases = new PhaseClock(emit, monotonicMs);
-  const note = (text: string): void => {
-    emit({ type: 'note', level: 'info', text });
-  };
+  const note = noteTo(emit);
   const onWait = (): void => {
     note('Another imperm is making the same thing; waiting for it.');
   };
+  const { host, timeScale } = await openHost(options, { budget, phases, note });
+  const { hardware } = options.target;
+  const real = hardware === undefined ? {} : { hardware };
+  const preparation = { host, phases, budget, signal, emit, note, onWait, ...real };
+  const guest =
+    choice.kind === 'debian'
+      ? await prepareDebianGuest(preparation, { environment, systems: scenarios.map(({ system }) => system) })
+      : choice.host === undefined
+        ? await prepareNixosGuest(preparation, { ...choice, environment, scenarios })
+        : await prepareOwnHostGuest(preparation, { ...choice, host: choice.host, environment });
+  return { host, guest, signal, timeScale, emit, ...real };
+}
+
+async function openHost(
+  options: Omit<PrepareOptions, 'guest' | 'scenarios'>,
+  context: {
+    readonly budget: Budget;
+    readonly phases: PhaseClock;
+    readonly note: (text: string) => void;
+  },
+): Promise<PreparedHost> {
+  const { environment, emit } = options;
+  const { cacheDir, workDir } = environment;
+  const { budget, phases, note } = context;
   const toolbox = await phases.run('tools', () =>
     openToolbox({
       kind: options.tools,
@@ -101,16 +137,14 @@ export async function prepareRun(options: PrepareOptions): Promise<RunContext> {
       text: `Machines are emulated (TCG), about ten times slower than with KVM; every time limit is multiplied by ${String(accelerator.timeScale)}. ${accelerator.reason}`,
     });
   }
-  const host = { target, toolbox, accelerator, workDir };
-  const real = hardware === undefined ? {} : { hardware };
-  const preparation = { host, phases, budget, signal, emit, note, onWait, ...real };
-  const guest =
-    choice.kind === 'debian'
-      ? await prepareDebianGuest(preparation, { environment, systems: scenarios.map(({ system }) => system) })
-      : choice.host === undefined
-        ? await prepareNixosGuest(preparation, { ...choice, environment, scenarios })
-        : await prepareOwnHostGuest(preparation, { ...choice, host: choice.host, environment });
-  return { host, guest, signal, timeScale: accelerator.timeScale, emit, ...real };
+  return { host: { target, toolbox, accelerator, workDir }, timeScale: accelerator.timeScale };
+}
+
+/** Tells a person what takes so long. */
+function noteTo(emit: PrepareOptions['emit']): (text: string) => void {
+  return (text) => {
+    emit({ type: 'note', level: 'info', text });
+  };
 }
 
 async function totalMemoryMiB(): Promise<number> {

@@ -1,11 +1,21 @@
 import { mkdir } from 'node:fs/promises';
 
-import { asHarnessError, Budget, type HarnessError, monotonicMs, Redactor } from '../core/index.js';
+import {
+  asHarnessError,
+  Budget,
+  Cleanup,
+  describeFailure,
+  type HarnessError,
+  monotonicMs,
+  Redactor,
+  takeLease,
+} from '../core/index.js';
 import type { PlanStep } from '../plan/index.js';
-import type { AttemptVerdict, ErrorRecord, RunEvent } from '../record/index.js';
+import type { AttemptVerdict, ErrorRecord, KeptRecord, RunEvent } from '../record/index.js';
 import type { Variant } from '../scenario/index.js';
 import type { RunContext } from './context.js';
 import { judgeKnownBug } from './findings.js';
+import { keepMachine } from './keep-machine.js';
 import { PhaseClock } from './phase-clock.js';
 import { VariantSession } from './session.js';
 
@@ -40,7 +50,10 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
     repeat,
     ...(options.attempt === undefined ? {} : { attempt: options.attempt }),
   });
-  const session = new VariantSession(scenario, {
+  const note = (text: string): void => {
+    run.emit({ type: 'note', level: 'warn', text });
+  };
+  const session = new VariantSession(scenario, options.steps, {
     ...run,
     variant: variant.id,
     folder,
@@ -49,9 +62,14 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
     phases: new PhaseClock(run.emit, monotonicMs, variant.id),
   });
   let failure: HarnessError | undefined;
+  await using cleanup = new Cleanup((what, error) => {
+    note(`${what}: ${describeFailure(error)}`);
+  });
   try {
     await mkdir(folder, { recursive: true });
-    await session.run(options.steps, options.workDir);
+    const lease = await takeLease(options.workDir);
+    cleanup.push('removing the disks', () => lease.release());
+    await session.run(lease.dir);
   } catch (thrown) {
     failure = asHarnessError(thrown);
   }
@@ -59,13 +77,17 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
   const knownBug = run.guest.knownBug?.(scenario) ?? scenario.knownBug;
   const known = knownBug === undefined ? undefined : judgeKnownBug(knownBug, broken);
   if (known !== undefined && failure === undefined) session.log.add(known);
-  const kept = knownBug === undefined ? ('pass' as const) : ('known-bug' as const);
+  const good = knownBug === undefined ? ('pass' as const) : ('known-bug' as const);
   const asDeclared = known === undefined ? failed === 0 : known.status === 'pass';
-  const verdict: AttemptVerdict = failure !== undefined ? 'error' : asDeclared ? kept : 'fail';
+  const verdict: AttemptVerdict = failure !== undefined ? 'error' : asDeclared ? good : 'fail';
+  const kept = await keepIfWanted(run, { session, verdict, failure, ...options });
+  // Before the end is told: who hears of it finds nothing of the machine any more.
+  await cleanup.release();
   run.emit({
     type: 'variant-end',
     variant: variant.id,
     verdict,
+    ...(kept === undefined ? {} : { kept }),
     machineCpuMs: session.power.usedMs,
     ...(failure === undefined
       ? {}
@@ -75,6 +97,32 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
       : {}),
     ...(verdict === 'known-bug' && knownBug !== undefined ? { reason: knownBug.reason } : {}),
   });
+}
+
+/** What cannot be kept is told, and costs no verdict. */
+async function keepIfWanted(
+  run: RunContext,
+  ended: RunVariantOptions & {
+    readonly session: VariantSession;
+    readonly verdict: AttemptVerdict;
+    readonly failure: HarnessError | undefined;
+  },
+): Promise<KeptRecord | undefined> {
+  const { session, verdict, failure, variant, folder, relativeFolder } = ended;
+  const when = run.hands?.keep;
+  const { parts } = session;
+  const isFailure = verdict === 'fail' || verdict === 'error';
+  if (when === undefined || parts === undefined || (when === 'fail' && !isFailure)) return undefined;
+  // Whoever interrupts a run wants it to end.
+  if (run.signal.aborted || failure?.code === 'INTERRUPTED') return undefined;
+  try {
+    const { sizeBytes, name } = await keepMachine(variant, parts, { ...run, folder });
+    return { folder: `${relativeFolder}/${name}`, sizeBytes };
+  } catch (thrown) {
+    const text = `The machine of ${variant.id} could not be kept: ${describeFailure(thrown)}`;
+    run.emit({ type: 'note', level: 'warn', text });
+    return undefined;
+  }
 }
 
 function recordError(failure: HarnessError, redactor: Redactor): ErrorRecord {

@@ -12,6 +12,7 @@ const LOOK_MS = 1000;
  *
  * @param options.folder Gets the file `silence.txt`.
  * @param options.isOver Whether the machine is no longer of interest.
+ * @param options.isHeld Whether somebody is looking at the machine: it may then be silent for as long as it likes.
  * @param options.onSilence Receives how long it has been, in milliseconds, and what was said last.
  */
 export function watchSilence(
@@ -19,6 +20,7 @@ export function watchSilence(
   options: {
     readonly folder: string;
     readonly isOver: () => boolean;
+    readonly isHeld: () => boolean;
     readonly onSilence: (silentMs: number, lastLine: string) => void;
   },
 ): void {
@@ -29,7 +31,7 @@ export function watchSilence(
       return;
     }
     const { silentMs, lastLine } = machine.console;
-    if (silentMs < SILENCE_MS) {
+    if (silentMs < SILENCE_MS || options.isHeld()) {
       announcedMs = 0;
     } else if (silentMs - announcedMs >= SILENCE_MS) {
       announcedMs = silentMs;

@@ -14,6 +14,7 @@ export {
   parseNetwork,
 } from './load-host.js';
 export { findScenarios, loadScenario, loadScenarios } from './load.js';
+export { listScenarioFiles } from './scenario-files.js';
 export { openScenario, type ScenarioSource } from './source.js';
 export type { ScenarioEdit } from './edit.js';
 export { promisedSystem } from './promised-system.js';

@@ -136,8 +136,23 @@ export class MachineConsole {
     }
   }
 
+  /** Rejects when the machine has closed it. */
+  get over(): Promise<never> {
+    return this.#over;
+  }
+
+  /**
+   * Hands over every byte as it comes, besides all else that is done with it.
+   *
+   * @returns To be called when nobody listens any more.
+   */
+  listen(onBytes: (chunk: Buffer) => void): () => void {
+    this.#line.on('data', onBytes);
+    return () => this.#line.off('data', onBytes);
+  }
+
   /** Types on the console. */
-  type(text: string): void {
+  type(text: string | Buffer): void {
     this.#line.write(text);
   }
 

@@ -15,5 +15,7 @@ export { connectHost, realAccelerator, type RealMachine } from './hardware/index
 export { LibvirtHost, reapDomains, Virsh } from './libvirt/index.js';
 export { makeNonce } from './nonce.js';
 export { openTarget, type OpenTarget, type TargetChoice } from './open-target.js';
-export { makeMachineKeys, type CommandResult, type MachineKeys, type MachineShell } from './shell.js';
+export type { CommandResult } from './command-result.js';
+export type { RemoteSession, SessionEnd, TerminalKind, TerminalSize } from './remote-session.js';
+export { makeMachineKeys, type MachineKeys, type MachineShell } from './shell.js';
 export type { TargetName } from './target.js';

@@ -74,6 +74,11 @@ export interface MachineSpec {
   readonly extraCommandLine?: string;
   /** What its clock shows at power-on, in milliseconds since 1970. Absent: the time. */
   readonly clockMs?: number;
+  /**
+   * Its screen is shown to VNC viewers. One that is powered on, not restored, then has a USB keyboard. Only of QEMU that is
+   * started by ourselves. Default false.
+   */
+  readonly vnc?: boolean;
   /** Told to the machine and read back from it. */
   readonly nonce: string;
 }

@@ -54,6 +54,8 @@ export interface StartOptions {
 export class Machine implements AsyncDisposable {
   readonly console: MachineConsole;
   readonly nvramFile: string;
+  /** A Unix socket on which a VNC viewer sees the screen; absent: nobody asked for one. */
+  readonly vncSocket: string | undefined;
   readonly #hypervisor: Hypervisor;
   readonly #port: AgentPort;
   readonly #keys: MachineKeys;
@@ -74,9 +76,11 @@ export class Machine implements AsyncDisposable {
     readonly keys: MachineKeys;
     readonly cleanup: Cleanup;
     readonly nvramFile: string;
+    readonly vncSocket: string | undefined;
   }) {
     this.console = parts.console;
     this.nvramFile = parts.nvramFile;
+    this.vncSocket = parts.vncSocket;
     this.#hypervisor = parts.hypervisor;
     this.#port = parts.port;
     this.#keys = parts.keys;
@@ -104,6 +108,7 @@ export class Machine implements AsyncDisposable {
       cleanup.push('removing the work folder', () => lease.release());
       const sockets = await listenOn(lease.dir, ['serial', 'journal', 'agent'], cleanup);
       const nvramFile = spec.nvramFile ?? path.join(lease.dir, 'nvram.fd');
+      const vncSocket = spec.vnc === true ? path.join(lease.dir, 'vnc') : undefined;
       if (spec.nvramFile === undefined) await copyFile(host.toolbox.firmwareVars, nvramFile);
       const budget = options.budget.part('the machine to be put together', START_MS);
       // On before the machine, off after it.
@@ -130,6 +135,7 @@ export class Machine implements AsyncDisposable {
         lines: { serial: sockets.serial.path, journal: sockets.journal.path, agent: sockets.agent.path },
         firmwareCode: chooseFirmwareCode(host.toolbox, spec),
         nvramFile,
+        ...(vncSocket === undefined ? {} : { vncSocket }),
         ...(tpm === undefined ? {} : { tpmSocket: tpm.socket }),
         firmwareStrings: await writeFirmwareStrings(lease.dir, spec, options.keys),
         keys: options.keys,
@@ -157,7 +163,15 @@ export class Machine implements AsyncDisposable {
       });
       const port = new AgentPort(await orEnd(sockets.agent.accept(budget)));
       const { keys } = options;
-      machine = new Machine({ console: machineConsole, hypervisor, port, keys, cleanup, nvramFile });
+      machine = new Machine({
+        console: machineConsole,
+        hypervisor,
+        port,
+        keys,
+        cleanup,
+        nvramFile,
+        vncSocket,
+      });
       const started = machine;
       see = (event) => {
         started.#see(event);
@@ -192,6 +206,11 @@ export class Machine implements AsyncDisposable {
   /** Settles when the agent in the machine waits to be asked. */
   waitForAgent(budget: Budget): Promise<void> {
     return this.until(this.#port.waitForGreeting(budget), budget);
+  }
+
+  /** Root's shell that is open in it; undefined before the agent was asked, and after a reset. */
+  get shell(): MachineShell | undefined {
+    return this.#shell;
   }
 
   /** Root's shell in the machine. The agent must be waiting. */

@@ -7,7 +7,7 @@ import { qemuArguments } from './qemu-arguments.js';
 
 const SPEC: MachineSpec = { memoryMiB: 1024, boot: { from: 'disk' }, disks: [], nonce: 'n' };
 
-function argumentsOf(spec: Partial<MachineSpec>, kind: 'kvm' | 'tcg' = 'tcg'): string[] {
+function argumentsOf(spec: Partial<MachineSpec>, kind: 'kvm' | 'tcg' = 'tcg', vncSocket?: string): string[] {
   return qemuArguments(
     { ...SPEC, ...spec },
     {
@@ -16,6 +16,7 @@ function argumentsOf(spec: Partial<MachineSpec>, kind: 'kvm' | 'tcg' = 'tcg'): s
       nvramFile: '/vars',
       sockets: { qmp: '/q', serial: '/s', journal: '/j', agent: '/a' },
       firmwareStrings: [],
+      ...(vncSocket === undefined ? {} : { vncSocket }),
     },
   );
 }
@@ -103,5 +104,28 @@ t.test('namespaces are counted without gaps', (t) => {
   );
   t.equal(namespaces[0]?.['bootindex'], 1);
   t.equal(devices.filter(({ driver }) => driver === 'null-co').length, 2);
+  t.end();
+});
+
+t.test('a screen is shown on a Unix socket alone, and only when it is wanted', (t) => {
+  const plain = argumentsOf({ disks: [MAIN] });
+  t.notOk(
+    plain.some((arg) => /vnc|usb/.test(arg)),
+    'as ever without it',
+  );
+  const shown = argumentsOf({ disks: [MAIN] }, 'tcg', '/x/v,nc');
+  t.strictSame(shown.slice(0, plain.length), plain, 'nothing else changes, and no device moves');
+  t.strictSame(shown.slice(plain.length), [
+    '-vnc',
+    'unix:/x/v,,nc',
+    '-device',
+    'qemu-xhci,id=usb',
+    '-device',
+    'usb-kbd,bus=usb.0',
+  ]);
+  const began = { from: 'kernel', kernel: 'k', initrd: 'i', commandLine: '' } as const;
+  const restored = argumentsOf({ boot: { from: 'state', stateFile: '/s', began } }, 'tcg', '/v');
+  t.ok(restored.includes('-vnc'));
+  t.notOk(restored.includes('qemu-xhci,id=usb'), 'a restored machine has the devices that it had');
   t.end();
 });

@@ -103,6 +103,19 @@ export function qemuArguments(spec: MachineSpec, options: QemuArgumentOptions): 
       ? ['-kernel', began.kernel, '-initrd', began.initrd, '-append', began.commandLine]
       : []),
     ...(spec.boot.from === 'state' ? ['-incoming', 'defer'] : []),
+    ...(options.vncSocket === undefined ? [] : vncArguments(options.vncSocket, spec.boot.from !== 'state')),
+  ];
+}
+
+/**
+ * The screen for VNC viewers. No TCP port: the folder of the socket decides who gets in.
+ *
+ * @param hasKeyboard The last device, so that all others keep their places; a restored machine has those it had.
+ */
+function vncArguments(socket: string, hasKeyboard: boolean): string[] {
+  return [
+    ...['-vnc', `unix:${escapeOption(socket)}`],
+    ...(hasKeyboard ? ['-device', 'qemu-xhci,id=usb', '-device', 'usb-kbd,bus=usb.0'] : []),
   ];
 }
 

@@ -37,6 +37,8 @@ class FakeMachine {
   readonly port: AgentPort;
   /** Words that the agent was told. */
   readonly words: string[] = [];
+  /** Kind and size of terminals that were asked for, and sizes that they got later. */
+  readonly windows: string[] = [];
   connections = 0;
   channels = 0;
   readonly #keys: MachineKeys;
@@ -128,6 +130,13 @@ class FakeMachine {
         const session = accept();
         session.on('close', () => {
           this.channels -= 1;
+        });
+        session.on('pty', (acceptPty, _reject, { term, cols, rows }) => {
+          this.windows.push(`${(term as string | undefined) ?? ''} ${String(cols)}x${String(rows)}`);
+          acceptPty();
+        });
+        session.on('window-change', (_accept, _reject, { cols, rows }) => {
+          this.windows.push(`${String(cols)}x${String(rows)}`);
         });
         session.on('exec', (acceptExec, _reject, { command }) => {
           this.#exec(command, acceptExec());
@@ -380,4 +389,40 @@ void t.test('each machine gets keys of its own, and all can be read', async (t) 
   const unreadable = all.filter((key) => ssh2.utils.parseKey(key) instanceof Error);
   t.strictSame(unreadable, []);
   t.match(keys.hostPublic, /^ssh-ed25519 /);
+});
+
+void t.test('a command that somebody talks to: keyboard, screen, window, and how it ended', async (t) => {
+  const machine = await FakeMachine.start(t);
+  const shell = await machine.openShell();
+  const typing = await shell.session('cat', startBudget(), { type: 'screen', columns: 132, rows: 50 });
+  const shown: string[] = [];
+  typing.line.on('data', (chunk: Buffer) => shown.push(chunk.toString()));
+  typing.line.write('hello');
+  typing.resize({ columns: 70, rows: 20 });
+  await startBudget().poll(
+    () => (shown.join('') === 'hello' && machine.windows.length === 2) || undefined,
+    1,
+  );
+  t.strictSame(machine.windows, ['screen 132x50', '70x20']);
+  typing.line.end();
+  typing.stderr.resume();
+  t.strictSame(await typing.ended, { exitCode: 0 });
+
+  const plain = await shell.session('say out err 7', startBudget());
+  const said: string[] = [];
+  plain.line.on('data', (chunk: Buffer) => said.push(chunk.toString()));
+  plain.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()));
+  t.strictSame(await plain.ended, { exitCode: 7 });
+  t.strictSame(said.sort(), ['err', 'out']);
+  t.equal(machine.windows.length, 2, 'on no terminal');
+
+  const killed = await shell.session('kill', startBudget());
+  killed.line.resume();
+  killed.stderr.resume();
+  t.match(await killed.ended, { exitCode: 255, signal: 'KILL' });
+
+  const hanging = await shell.session('hang', startBudget());
+  machine.socket.destroy();
+  await t.rejects(hanging.ended, { code: 'MACHINE_UNREACHABLE' });
+  await t.rejects(shell.session('exit 0', startBudget()), { code: 'MACHINE_UNREACHABLE' });
 });

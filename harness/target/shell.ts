@@ -1,8 +1,10 @@
-import { type Duplex, pipeline, type Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 
 import ssh2 from 'ssh2';
 
 import { type Budget, HarnessError, lastLines } from '../core/index.js';
+import { collectResult, type CommandResult, type ExecuteOptions, firstLine } from './command-result.js';
+import { RemoteSession, type TerminalKind } from './remote-session.js';
 
 /** A machine that loses its power says no good-bye. */
 const KEEP_ALIVE_MS = 5000;
@@ -33,17 +35,6 @@ function makeKeyPair(): ReturnType<typeof ssh2.utils.generateKeyPairSync> {
     const pair = ssh2.utils.generateKeyPairSync('ed25519');
     if (![pair.private, pair.public].some((key) => ssh2.utils.parseKey(key) instanceof Error)) return pair;
   }
-}
-
-export interface CommandResult {
-  readonly exitCode: number;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-}
-
-export interface ExecuteOptions {
-  /** Standard input; absent: none. */
-  readonly input?: string | Buffer | Readable;
 }
 
 /** Root's shell in a machine: one kept SSH connection, any number of commands. Dead for good when the machine reboots. */
@@ -206,6 +197,24 @@ export class MachineShell {
     return budget.race(Promise.race([started, this.#end]));
   }
 
+  /**
+   * Starts a command that somebody talks to while it runs.
+   *
+   * @param terminal It runs on one. Default: on none.
+   * @throws {HarnessError} MACHINE_UNREACHABLE when the connection has ended; TIMEOUT; INTERRUPTED.
+   */
+  async session(command: string, budget: Budget, terminal?: TerminalKind): Promise<RemoteSession> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const started = this.#start(
+      command,
+      (opened) => Promise.resolve(new RemoteSession(opened, this.#end)),
+      terminal === undefined
+        ? {}
+        : { pty: { term: terminal.type, cols: terminal.columns, rows: terminal.rows } },
+    );
+    return budget.race(Promise.race([started, this.#end]));
+  }
+
   /** Says good-bye: the machine's end of the connection ends too. */
   async end(): Promise<void> {
     this.#client.end();
@@ -243,43 +252,4 @@ export class MachineShell {
       }
     });
   }
-}
-
-async function collectResult(
-  channel: ssh2.ClientChannel,
-  command: string,
-  options: ExecuteOptions,
-): Promise<CommandResult> {
-  const stdout: Buffer[] = [];
-  const stderr: Buffer[] = [];
-  channel.on('data', (chunk: Buffer) => stdout.push(chunk));
-  channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-  channel.on('error', () => undefined); // input that the command did not read; its exit code says how it went
-  let exitCode: number | undefined;
-  let signal: string | undefined;
-  channel.on('exit', (code: number | null, name?: string) => {
-    exitCode = code ?? undefined;
-    signal = name;
-  });
-  await new Promise<void>((resolve) => {
-    channel.once('close', () => {
-      resolve();
-    });
-    const { input = '' } = options;
-    if (typeof input === 'string' || Buffer.isBuffer(input)) channel.end(input);
-    else pipeline(input, channel, () => undefined); // what the command did not read is its own affair
-  });
-  if (exitCode === undefined && signal === undefined) {
-    throw new HarnessError('MACHINE_UNREACHABLE', `The machine gave no exit code for: ${firstLine(command)}`);
-  }
-  return {
-    exitCode: exitCode ?? 255,
-    stdout: Buffer.concat(stdout),
-    stderr: Buffer.concat(stderr).toString('utf8'),
-  };
-}
-
-function firstLine(command: string): string {
-  const line = command.trim().split('\n')[0] ?? '';
-  return line.length > 100 ? `${line.slice(0, 100)}…` : line;
 }

@@ -28,6 +28,8 @@ export interface MachineFiles {
   readonly nvramFile: string;
   /** Socket of the machine's TPM, when it has one. */
   readonly tpmSocket?: string;
+  /** Where a VNC viewer is to be let in: a Unix socket in a folder that is its owner's alone. Absent: nowhere. */
+  readonly vncSocket?: string;
   /** One file per firmware string: credentials stay out of the process list. */
   readonly firmwareStrings: readonly string[];
 }
