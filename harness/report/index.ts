@@ -6,3 +6,4 @@ export { renderTap } from './tap.js';
 export { renderJUnit } from './junit.js';
 export { makePrintable, wrapText } from './text.js';
 export { writeReports, type WrittenReports } from './write-reports.js';
+export { writeSampleRun } from './sample-evidence.js';
