@@ -3,8 +3,9 @@ import path from 'node:path';
 
 import { Command, CommanderError, Option } from 'commander';
 
-import { asHarnessError, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
+import { asHarnessError, type Environment, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
 import { check, type CheckOptions } from './check.js';
+import { addCompletion } from './completion/index.js';
 import { doctor } from './doctor.js';
 import { checkHardware } from './hardware.js';
 import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
@@ -104,17 +105,17 @@ function withReportOptions(command: Command): Command {
     .option('-v, --verbose', 'also show console lines and every promise that was kept', false);
 }
 
-/** The whole command line. @returns The exit code. */
-export async function main(argv: readonly string[]): Promise<number> {
-  const environment = readEnvironment();
-  // Whoever reads only the beginning (`| head`) has seen what they wanted.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT.ok);
-  });
-  const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
-    version: string;
-  };
+/** Every command with its options: what parses a command line, and what help, completion and reference are made of. */
+export interface CommandLine {
+  readonly program: Command;
+  /** Of the command that was run. */
+  exitCode(): number;
+}
+
+export function makeCommandLine(
+  environment: Environment,
+  manifest: { readonly version: string },
+): CommandLine {
   let exitCode: number = EXIT.ok;
   const program = new Command('imperm')
     .description(
@@ -263,10 +264,25 @@ export async function main(argv: readonly string[]): Promise<number> {
       const { bench } = await import('./bench.js');
       exitCode = await bench(options, environment);
     });
+  addCompletion(command('completion', 'print what makes a shell complete command lines of imperm'), program);
+  return { program, exitCode: () => exitCode };
+}
 
+/** The whole command line. @returns The exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const environment = readEnvironment();
+  // Whoever reads only the beginning (`| head`) has seen what they wanted.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(EXIT.ok);
+  });
+  const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const { program, exitCode } = makeCommandLine(environment, manifest);
   try {
     await program.parseAsync([...argv], { from: 'user' });
-    return exitCode;
+    return exitCode();
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const error = asHarnessError(thrown);

@@ -1,0 +1,3 @@
+export { type CommandLine, findCommandLines, findExamples } from './command-lines.js';
+export { makeCommandJudge } from './judge-command.js';
+export { findMarkdown, readMarkdown } from './markdown.js';
