@@ -10,17 +10,19 @@ import { renderCompletion } from './completion/index.js';
 import { makeCommandLine } from './main.js';
 import { SCENARIOS_DIR } from './select.js';
 
-const LIMIT_MS = 10 * 60_000;
+const UNPACK_LIMIT_MS = 10 * 60_000;
+const LIMIT_MS = 60_000;
 
 const environment = readEnvironment();
-const budget = Budget.start('shells to complete', LIMIT_MS, new AbortController().signal);
+const startBudget = (what: string, limitMs: number): Budget =>
+  Budget.start(what, limitMs, new AbortController().signal);
 const tree = await openToolsTree({
   name: 'test-shells',
   packages: ['fish', 'zsh'],
   libraryFolders: [],
   cacheDir: environment.cacheDir,
   mirror: environment.debianMirror,
-  budget,
+  budget: startBudget('shells to be unpacked', UNPACK_LIMIT_MS),
 });
 const folder = t.testdir({ 'my-layout.yaml': '' });
 const { program } = makeCommandLine(environment, { version: '0' });
@@ -29,25 +31,36 @@ const room = toolsRoomWords(tree, { folders: [folder, SCENARIOS_DIR] });
 async function inShell(...words: readonly string[]): Promise<string> {
   const [file = '', ...args] = [...room, ...words];
   const env = { HOME: folder, TERM: 'dumb', LC_ALL: 'C.UTF-8' };
-  return (await runProgram(file, args, { budget, env })).stdout;
+  return (await runProgram(file, args, { budget: startBudget('a shell to complete', LIMIT_MS), env })).stdout;
 }
 
-/** Types a line with a Tab at its end into a zsh on a terminal, in which imperm says what it was given. */
-const TYPE_IN_ZSH = `zmodload zsh/zpty
+/** For a zsh on a terminal: programs that say what they were given. The word itself must not stand here. */
+const SETUP_OF_ZSH = `PS1=
+autoload -U compinit
+compinit -D -u
+source $PWD/imperm.zsh
+imperm() { print -r -- "giv""en<${'${(j: :)@}'}>" }
+npx() { print -r -- "giv""en<${'${(j: :)@}'}>" }
+print -r -- "rea""dy"
+`;
+
+/** Types a line with a Tab at its end, waits a second, and sends it off. */
+const TYPE_IN_ZSH = `cd $1
+zmodload zsh/zpty zsh/zselect
 zpty shell zsh -f -i
-zpty -w shell "PS1=; unsetopt beep; autoload -U compinit; compinit -D -u; source $1; cd $2; imperm() { print -r -- 'given''<'\${(j: :)@}'>'; }; npx() { print -r -- 'given''<'\${(j: :)@}'>'; }; print re''ady"
+zpty -w shell 'source $PWD/setup.zsh'
 zpty -r -m shell text '*ready*'
-zpty -w -n shell "$3"$'\\t'
-sleep 0.5
-zpty -w shell ''
+zpty -w -n shell "$2"$'\\t'
+zselect -t 100
+zpty -w shell ' '
 zpty -r -m shell text '*given<*>*'
 print -r -- $text`;
 
 t.test('zsh completes', async (t) => {
-  const script = path.join(folder, 'imperm.zsh');
-  await writeFile(script, renderCompletion('zsh', program));
+  await writeFile(path.join(folder, 'imperm.zsh'), renderCompletion('zsh', program));
+  await writeFile(path.join(folder, 'setup.zsh'), SETUP_OF_ZSH);
   const complete = async (line: string): Promise<string | undefined> => {
-    const text = await inShell('zsh', '-f', '-c', TYPE_IN_ZSH, 'zsh', script, folder, line);
+    const text = await inShell('zsh', '-f', '-c', TYPE_IN_ZSH, 'zsh', folder, line);
     return /given<(.*?)>/.exec(text)?.[1]?.trim();
   };
   t.equal(await complete('imperm comp'), 'completion');

@@ -1,7 +1,7 @@
 // What the documents say to type: every command line is read by our own parser, what is cheap is really run, and links lead
 // somewhere.
 import { spawnSync } from 'node:child_process';
-import { access, mkdir, readFile } from 'node:fs/promises';
+import { access, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import t from 'tap';
@@ -13,9 +13,11 @@ import {
   findCommandLines,
   findExamples,
   findMarkdown,
+  findWrittenScenarios,
   makeCommandJudge,
   readMarkdown,
 } from './documents/index.js';
+import { loadScenarios } from '../scenario/index.js';
 import { makeCommandLine } from './main.js';
 
 const environment = readEnvironment();
@@ -23,7 +25,6 @@ const makeProgram = () => makeCommandLine(environment, { version: '0' }).program
 const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
   scripts: Record<string, string>;
 };
-const judge = makeCommandJudge({ makeProgram, scripts: ['test', ...Object.keys(manifest.scripts)] });
 
 const files = await findMarkdown(repositoryRoot);
 const documents = await Promise.all(
@@ -32,6 +33,24 @@ const documents = await Promise.all(
     ...readMarkdown(await readFile(path.join(repositoryRoot, file), 'utf8')),
   })),
 );
+
+/** Scenarios that the documents let their reader write. */
+const written = documents.flatMap((document) =>
+  findWrittenScenarios(document).map((scenario) => ({
+    ...scenario,
+    // Beside the one that it is about, where a document has said its folder before.
+    name: (/^(?:scenarios\/)?(.+)\/scenario\.yaml$/.exec(scenario.file)?.[1] ?? scenario.file).replace(
+      /^esp-open-/,
+      'bugs/esp-open-',
+    ),
+    place: `${document.file}:${String(scenario.line)}`,
+  })),
+);
+const judge = makeCommandJudge({
+  makeProgram,
+  scripts: ['test', ...Object.keys(manifest.scripts)],
+  written: new Set(written.map(({ name }) => name)),
+});
 
 function helpOf(name?: string): string {
   const command =
@@ -70,7 +89,7 @@ t.test('a document that is wrong is told', async (t) => {
       /no scenario or file "tmpfs-luks-ext5"/,
     ],
     ['so `imperm run tmpfs-luks-ext4 --variant disk=floppy` says', /no disk=floppy/],
-    ['```sh\nnpx imperm plan tmpfs-luks-ext4 --variant luks=tpm2 stage1=scripted\n```', /no variant/],
+    ['```sh\nnpx imperm plan btrfs-luks-rollback --variant luks=tpm2 stage1=scripted\n```', /no variant/],
     ['`npx imperm run scenarios/nowhere/scenario.yaml`', /no scenario or file/],
     ['`npx imperm image installer.img --netboot`', /--authorized-key/],
     ['`imperm hardware chekc bench.yaml`', /unknown command 'chekc'/],
@@ -84,7 +103,7 @@ t.test('a document that is wrong is told', async (t) => {
   }
   t.throws(() => findCommandLines(readMarkdown("```sh\nnpx imperm run 'a\n```")), /no shell can read/);
   const good = [
-    '```sh\nimperm run my-own --once # why\n```',
+    '```sh\nimperm run ./my-own.yaml --once # why\n```',
     '`imperm run`',
     '`npx imperm leaks [run]`',
     '`npm test -- --unit`',
@@ -95,11 +114,16 @@ t.test('a document that is wrong is told', async (t) => {
   }
 });
 
+/** The run that examples are about. */
+const RUN = 'reports/2026-11-21-100233-2140';
+
 /** What takes a second and touches nothing but files of the reader. */
 function isCheap({ program, words }: CommandLine): boolean {
   if (program !== 'imperm' || words.some((word) => word.includes('some-') || word.startsWith('~')))
     return false;
   const [command = ''] = words;
+  // By name there is no scenario that a reader has yet to write.
+  if (written.some(({ name }) => !name.endsWith('.yaml') && words.includes(name))) return false;
   if (words.includes('--help')) return true;
   if (command === 'plan') return !words.includes('--target');
   if (command === 'leaks') return !words.includes('--scenario');
@@ -109,33 +133,79 @@ function isCheap({ program, words }: CommandLine): boolean {
 
 t.test('what is cheap is run, as it stands there', async (t) => {
   const folder = t.testdir({});
-  const run = path.join(folder, 'reports', '2026-11-21-100233-2140');
-  await mkdir(run, { recursive: true });
-  await writeSampleRun(run);
-  const imperm = (words: readonly string[]): { code: number | null; output: string } => {
-    const bin = path.join(repositoryRoot, 'harness/bin/imperm.mjs');
-    const options = { cwd: folder, encoding: 'utf8', env: { ...process.env, CI: 'true' } } as const;
-    const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...words], options);
-    return { code: status, output: stdout + stderr };
-  };
+  await writeSampleRun(path.join(folder, RUN));
+  await symlink(path.basename(RUN), path.join(folder, 'reports/latest'));
   const cheap = new Map(lines.filter(isCheap).map((line) => [line.words.join(' '), line]));
   t.ok(cheap.size >= 15, `${String(cheap.size)} different ones`);
-  // The reader's own layouts, which every other line is about.
-  for (const own of ['laptop.yaml', 'my-layout.yaml']) t.equal(imperm(['new', own]).code, 0, own);
-  for (const { words, place, text } of cheap.values()) {
-    const isNew = words[0] === 'new';
-    const inRun = words[0] === 'leaks' && words.length < 2;
-    const { code, output } = imperm([
-      // The reader has none of the files yet that are made here, in whatever order.
-      ...(isNew
-        ? ['new', `new-${String(Math.random())}/${path.basename(words[1] ?? '')}`, ...words.slice(2)]
-        : words),
-      ...(inRun ? ['--reports', path.join(folder, 'reports')] : []),
-    ]);
+  // The reader's own layouts, which other lines are about, come first.
+  const calls = [
+    ...['laptop.yaml', 'my-layout.yaml'].map((own) => ({ words: ['new', own], what: own })),
+    ...[...cheap.values()].map(({ words, place, text }, index) => ({
+      what: `${place}: ${text}`,
+      words:
+        words[0] === 'new'
+          ? // Nothing that is there is overwritten, and several lines make the same.
+            ['new', `new-${String(index)}/${path.basename(words[1] ?? '')}`, ...words.slice(2)]
+          : words[0] === 'leaks' && words.length < 3 && !words.includes(RUN)
+            ? [...words, '--reports', path.join(folder, 'reports')]
+            : words,
+    })),
+  ];
+  for (const [index, { code, output }] of runAll(
+    calls.map(({ words }) => words),
+    folder,
+  ).entries()) {
+    const { words = [], what = '' } = calls[index] ?? {};
     // `check` may find something: then it has said so.
     const isGood = code === 0 || (words[0] === 'check' && code === 1);
-    t.ok(isGood, `${place}: ${text}`, isGood ? {} : { output });
+    t.ok(isGood && output !== '', what, isGood ? {} : { output });
   }
+  const [wrong] = runAll([['check', 'nowhere']], folder);
+  t.equal(wrong?.code, 2, 'what fails is seen to fail');
+});
+
+/** One process for all, as each takes half a second to start. */
+const RUN_ALL = `const [main, calls] = process.argv.slice(1);
+const { main: imperm } = await import(main);
+const write = { out: process.stdout.write.bind(process.stdout), err: process.stderr.write.bind(process.stderr) };
+const results = [];
+for (const words of JSON.parse(calls)) {
+  let output = '';
+  process.stdout.write = process.stderr.write = (text) => (output += text, true);
+  const code = await imperm(words);
+  Object.assign(process.stdout, { write: write.out });
+  Object.assign(process.stderr, { write: write.err });
+  results.push({ code, output });
+}
+write.out(JSON.stringify(results));`;
+
+function runAll(
+  calls: readonly (readonly string[])[],
+  cwd: string,
+): readonly { readonly code: number; readonly output: string }[] {
+  const main = path.join(repositoryRoot, '.build/harness/cli/main.js');
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '-e', RUN_ALL, main, JSON.stringify(calls)],
+    { cwd, encoding: 'utf8', env: { ...process.env, CI: 'true' }, maxBuffer: 2 ** 26 },
+  );
+  if (stderr !== '') throw new Error(stderr);
+  return JSON.parse(stdout) as { code: number; output: string }[];
+}
+
+t.test('scenarios that the documents let people write are scenarios', async (t) => {
+  const folder = t.testdir({});
+  await cp(path.join(repositoryRoot, 'scenarios'), folder, { recursive: true });
+  t.ok(written.length > 2, `${String(written.length)} scenarios`);
+  for (const { text, name, place } of written) {
+    const own = path.join(folder, name.endsWith('.yaml') ? name : `${name}/scenario.yaml`);
+    await mkdir(path.dirname(own), { recursive: true });
+    await writeFile(own, text);
+    await t.resolves(loadScenarios([own]), place);
+  }
+  const broken = path.join(folder, 'broken.yaml');
+  await writeFile(broken, 'imperm: 1\ntitel: x\n');
+  await t.rejects(loadScenarios([broken]), { code: 'SCENARIO_INVALID' }, 'what is none is told');
 });
 
 t.test('links lead somewhere', async (t) => {

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
+import type { LeaksFile } from '../record/index.js';
 import { makeSampleRecord } from './sample-run.js';
 import { writeReports, type WrittenReports } from './write-reports.js';
 
@@ -73,6 +74,28 @@ export async function writeSampleEvidence(
   await writeFile(path.join(own, 'console.log'), change['console.log'] ?? 'one <script>\u001b[31mtwo\n');
 }
 
+const SAMPLE_LEAKS: LeaksFile = {
+  version: 1,
+  view: 'disk',
+  lost: [
+    {
+      path: '/var/lib/app',
+      kind: 'directory',
+      changes: ['new'],
+      mode: '0755',
+      user: 'root',
+      group: 'root',
+      sizeBytes: 0,
+      owner: 'unknown',
+    },
+  ],
+  remade: [],
+  orphans: [],
+  stores: ['/persist'],
+  missing: [],
+  nix: 'environment.persistence."/persist".directories = [ "/var/lib/app" ];\n',
+};
+
 /**
  * Writes a whole made-up run, with a variant of every verdict, as `imperm run` leaves one. For tests of what reads runs.
  *
@@ -80,5 +103,10 @@ export async function writeSampleEvidence(
  */
 export async function writeSampleRun(folder: string): Promise<WrittenReports> {
   await writeSampleEvidence(folder);
+  for (const { leaks, folder: own } of makeSampleRecord().variants) {
+    if (leaks === undefined) continue;
+    await mkdir(path.join(folder, own), { recursive: true });
+    await writeFile(path.join(folder, own, leaks.file), JSON.stringify(SAMPLE_LEAKS));
+  }
   return writeReports(makeSampleRecord(), folder);
 }

@@ -6,6 +6,8 @@ export interface CommandLine {
   readonly program: 'imperm' | 'npm';
   readonly words: readonly string[];
   readonly line: number;
+  /** It stands in a sentence, which may name an option without its value. */
+  readonly isInline: boolean;
   /** As it stands there. */
   readonly text: string;
 }
@@ -23,7 +25,7 @@ export function findCommandLines({ shell, inline }: Markdown): readonly CommandL
     ...shell.flatMap((piece) => readPiece(piece)),
     ...inline
       .filter(({ text }) => /^(?:npx )?imperm \S|^npm \S/.test(text))
-      .flatMap((piece) => readPiece({ ...piece, text: piece.text.replaceAll(/\[[^\]]*\]/g, '') })),
+      .flatMap((piece) => readPiece({ ...piece, text: piece.text.replaceAll(/\[[^\]]*\]/g, '') }, true)),
   ];
 }
 
@@ -36,7 +38,7 @@ export function findExamples(help: string): readonly CommandLine[] {
     .flatMap(({ text, line }) => readPiece({ text: text.trim().replace(/ {2,}.*/, ''), line }));
 }
 
-function readPiece({ text, line }: Piece): readonly CommandLine[] {
+function readPiece({ text, line }: Piece, isInline = false): readonly CommandLine[] {
   const known = text.replaceAll(/<([\w.…-]+)>/g, `${PLACEHOLDER}$1`).replaceAll('…', '');
   const place = { file: 'document', line, col: 1 };
   const script = readShell({ file: 'document', text: known, place });
@@ -46,6 +48,6 @@ function readPiece({ text, line }: Piece): readonly CommandLine[] {
     if (name !== 'imperm' && name !== 'npm' && !isNpx) return [];
     const words = isNpx ? args.slice(1) : args;
     const program = name === 'npm' ? ('npm' as const) : ('imperm' as const);
-    return [{ program, words, line, text: [name, ...args].join(' ') }];
+    return [{ program, words, line, isInline, text: [name, ...args].join(' ') }];
   });
 }

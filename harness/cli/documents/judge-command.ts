@@ -29,6 +29,8 @@ export interface CommandJudgeOptions {
   readonly makeProgram: () => Command;
   /** Names of npm's scripts. */
   readonly scripts: readonly string[];
+  /** Scenarios that documents let their reader write, by the names to run them by. */
+  readonly written: ReadonlySet<string>;
 }
 
 /** Commands that are given scenarios by name and plan them. */
@@ -38,24 +40,24 @@ const PLANNED = ['run', 'plan', 'mutate', 'check', 'start'];
  * Reads command lines with our own parser: options and choices have to exist, arguments have to be what they may be, scenarios
  * and axes that are named have to be there, and what would be run has to have a plan.
  */
-export function makeCommandJudge({ makeProgram, scripts }: CommandJudgeOptions): CommandJudge {
-  const judgeImperm = async (words: readonly string[]): Promise<string | undefined> => {
-    const { parsed, problem } = await parse(makeProgram(), words);
+export function makeCommandJudge({ makeProgram, scripts, written }: CommandJudgeOptions): CommandJudge {
+  const judgeImperm = async (words: readonly string[], isInline: boolean): Promise<string | undefined> => {
+    const { parsed, problem } = await parse(makeProgram(), words, isInline);
     if (problem !== undefined || parsed === undefined) return problem;
     const command = flattenCommands(readCommandWords(makeProgram())).find(
       ({ path: own }) => own === parsed.path,
     );
-    return command === undefined ? undefined : judgeValues(parsed, command);
+    return command === undefined ? undefined : judgeValues(parsed, { command, written });
   };
   return {
-    judge: async ({ program, words }) => {
-      if (program === 'imperm') return judgeImperm(words);
+    judge: async ({ program, words, isInline }) => {
+      if (program === 'imperm') return judgeImperm(words, isInline);
       const [first = '', second = '', ...rest] = words;
       const script = first === 'run' ? second : first;
       if (['install', 'ci'].includes(script)) return undefined;
       if (!scripts.includes(script)) return `npm has no script "${script}" here`;
       const own = (first === 'run' ? rest : [second, ...rest]).slice(1).filter((word) => word !== '');
-      return ['start', 'bench'].includes(script) ? judgeImperm([script, ...own]) : undefined;
+      return ['start', 'bench'].includes(script) ? judgeImperm([script, ...own], isInline) : undefined;
     },
   };
 }
@@ -63,6 +65,7 @@ export function makeCommandJudge({ makeProgram, scripts }: CommandJudgeOptions):
 async function parse(
   program: Command,
   words: readonly string[],
+  isInline: boolean,
 ): Promise<{ readonly parsed?: Parsed; readonly problem?: string }> {
   let parsed: Parsed | undefined;
   const prepare = (command: Command, own: readonly string[]): void => {
@@ -79,19 +82,19 @@ async function parse(
     return parsed === undefined ? {} : { parsed };
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    const isNamed = ['commander.missingArgument', 'commander.missingMandatoryOptionValue'].includes(
-      error.code,
-    );
-    // In a text a command may be named without what it needs; options are not.
-    if (error.exitCode === 0 || (isNamed && words.length === 1)) return {};
-    if (error.code === 'commander.help') return {};
+    // In a sentence a command or an option may be named without what it takes.
+    const isNamed =
+      (words.length === 1 &&
+        ['commander.missingArgument', 'commander.missingMandatoryOptionValue'].includes(error.code)) ||
+      error.code === 'commander.optionMissingArgument';
+    if (error.exitCode === 0 || error.code === 'commander.help' || (isInline && isNamed)) return {};
     return { problem: error.message };
   }
 }
 
 async function judgeValues(
   { path: own, args, options }: Parsed,
-  command: CommandWords,
+  { command, written }: { readonly command: CommandWords; readonly written: ReadonlySet<string> },
 ): Promise<string | undefined> {
   const axes = listAxisValues();
   const variants = (options['variant'] ?? []) as readonly string[];
@@ -104,8 +107,7 @@ async function judgeValues(
   for (const name of ['from', 'scenario']) if (typeof options[name] === 'string') names.push(options[name]);
   const known: string[] = [];
   for (const name of names) {
-    if (await isOfTheReader(name)) continue;
-    known.push(name);
+    if (!written.has(name) && !(await isOfTheReader(name))) known.push(name);
   }
   if (known.length === 0 && (names.length > 0 || !PLANNED.includes(own) || options['flake'] !== undefined))
     return undefined;
@@ -119,9 +121,9 @@ async function judgeValues(
   }
 }
 
-/** Files that a reader has, and the repository has not: by a path or an ending, or by a name that says so. */
+/** Files that a reader has, and the repository has not: by a path or an ending. */
 async function isOfTheReader(name: string): Promise<boolean> {
-  if (/^(?:my-|~|\.{0,2}\/)/.test(name) || name.startsWith(PLACEHOLDER)) return true;
+  if (/^(?:~|\.{0,2}\/)/.test(name) || name.startsWith(PLACEHOLDER)) return true;
   if (name.startsWith('scenarios/')) return false;
   const info = await stat(path.join(repositoryRoot, name)).catch(() => undefined);
   return name.endsWith('.yaml') && info === undefined;
