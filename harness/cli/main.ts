@@ -8,7 +8,7 @@ import { check, type CheckOptions } from './check.js';
 import { addCompletion } from './completion/index.js';
 import { doctor } from './doctor.js';
 import { checkHardware } from './hardware.js';
-import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
+import { CHECK_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP, SHORT_HELP } from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
 import { leaks, type LeaksOptions } from './leaks.js';
 import { list, plan } from './list.js';
@@ -265,6 +265,7 @@ export function makeCommandLine(
       exitCode = await bench(options, environment);
     });
   addCompletion(command('completion', 'print what makes a shell complete command lines of imperm'), program);
+  for (const each of program.commands) each.addHelpText('after', SHORT_HELP[each.name()] ?? '');
   return { program, exitCode: () => exitCode };
 }
 

@@ -17,9 +17,9 @@ The script knows the commands as they are now; ask for it anew after an update, 
 It completes \`npx imperm\`, too, unless something else completes npx already.
 
 Examples:
-  eval "$(npx imperm completion bash)"         in this shell; in ~/.bashrc: always
-  eval "$(npx imperm completion zsh)"          in ~/.zshrc, after compinit
-  npx imperm completion fish > ~/.config/fish/completions/imperm.fish
+  imperm completion bash                       eval "$(npx imperm completion bash)" in ~/.bashrc
+  imperm completion zsh                        eval "$(npx imperm completion zsh)" in ~/.zshrc, after compinit
+  imperm completion fish                       into ~/.config/fish/completions/imperm.fish
 
 Exit codes: 0 printed, 2 there is no such shell.`;
 

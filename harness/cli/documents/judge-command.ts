@@ -87,7 +87,9 @@ async function parse(
       (words.length === 1 &&
         ['commander.missingArgument', 'commander.missingMandatoryOptionValue'].includes(error.code)) ||
       error.code === 'commander.optionMissingArgument';
-    if (error.exitCode === 0 || error.code === 'commander.help' || (isInline && isNamed)) return {};
+    const isOfTheReader = error.message.includes(PLACEHOLDER);
+    if (isOfTheReader || error.exitCode === 0 || error.code === 'commander.help' || (isInline && isNamed))
+      return {};
     return { problem: error.message };
   }
 }
