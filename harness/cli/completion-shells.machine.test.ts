@@ -39,8 +39,8 @@ const SETUP_OF_ZSH = `PS1=
 autoload -U compinit
 compinit -D -u
 source $PWD/imperm.zsh
-imperm() { print -r -- "giv""en<${'${(j: :)@}'}>" }
-npx() { print -r -- "giv""en<${'${(j: :)@}'}>" }
+imperm() { print -r -- "giv""en<\${(j: :)@}>" }
+npx() { print -r -- "giv""en<\${(j: :)@}>" }
 print -r -- "rea""dy"
 `;
 

@@ -109,7 +109,7 @@ function withReportOptions(command: Command): Command {
 export interface CommandLine {
   readonly program: Command;
   /** Of the command that was run. */
-  exitCode(): number;
+  readonly exitCode: () => number;
 }
 
 export function makeCommandLine(

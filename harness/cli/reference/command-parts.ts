@@ -1,4 +1,4 @@
-import type { Command, Option } from 'commander';
+import type { Command } from 'commander';
 
 import { repositoryRoot } from '../../core/index.js';
 
@@ -28,7 +28,7 @@ export function readCommandParts(command: Command, parents: readonly string[] = 
         .filter(({ text }) => text !== ''),
       options: help.visibleOptions(command).map((option) => ({
         term: help.optionTerm(option),
-        text: withoutPlace(help.optionDescription(option as Option)),
+        text: withoutPlace(help.optionDescription(option)),
       })),
       notes: readNotes(command),
     },

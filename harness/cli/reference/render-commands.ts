@@ -62,7 +62,7 @@ function roff(text: string): string {
     .replaceAll('-', '\\-')
     .replace(/^(?=[.'])/gm, '\\&')
     .replace(
-      /[^\x00-\x7f]/gu,
+      /[^\n -~]/gu,
       (letter) => `\\[u${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}]`,
     );
 }
