@@ -80,6 +80,9 @@ A disk is refused when no disk, or more than one, has its serial number; when mo
 disk, or read-only; when it or something made of it is mounted (in any namespace), swapped to, held by another device,
 or part of a mounted file system or of an imported ZFS pool.
 
+Examples:
+  imperm hardware check bench.yaml
+
 Exit codes: 0 every disk of the file could be written, 2 the file is wrong, 69 one is refused or the machine does not answer.`;
 
 /** After the help of `imperm check`. */
@@ -123,3 +126,50 @@ Examples:
   imperm new my-bug.yaml --from btrfs-luks-rollback
 
 Exit codes: 0 written, 2 the command line is wrong, or a file is there already.`;
+
+/** After the help of commands that need no more words. */
+export const SHORT_HELP: Readonly<Record<string, string>> = {
+  start: `
+Examples:
+  imperm start                                 the default scenario, in one variant
+  imperm start --yes                           nobody is asked
+  imperm start --full                          every variant of it`,
+  plan: `
+Examples:
+  imperm plan                                  the default scenario
+  imperm plan tmpfs-luks-ext4 --once           its first variant
+  imperm plan btrfs-luks-rollback --variant disk=nvme
+  imperm plan ./my-layout.yaml
+  imperm plan --all --guest nixos              what real NixOS would be asked for`,
+  list: `
+Examples:
+  imperm list`,
+  nix: `
+Examples:
+  imperm nix btrfs-luks-rollback
+  imperm nix ./my-layout.yaml >my-layout.json`,
+  image: `
+Examples:
+  imperm image installer.img --authorized-key bench.pub
+  imperm image installer.img --authorized-key bench.pub --address 192.0.2.7/24 --gateway 192.0.2.1
+  imperm image netboot --netboot --authorized-key bench.pub`,
+  doctor: `
+Examples:
+  imperm doctor
+  imperm doctor --target libvirt               that libvirt, too
+  imperm doctor --tools host                   the host's own QEMU and firmware
+
+Exit codes: 0 everything is there, 69 something is missing.`,
+  setup: `
+Examples:
+  imperm setup
+  imperm setup --quiet --yes                   for scripts`,
+  reap: `
+Examples:
+  imperm reap
+  imperm reap --connect qemu+ssh://user@host/system`,
+  bench: `
+Examples:
+  imperm bench
+  imperm bench --runs 1`,
+};

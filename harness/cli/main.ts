@@ -3,12 +3,33 @@ import path from 'node:path';
 
 import { Command, CommanderError, Option } from 'commander';
 
-import { asHarnessError, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
+import { asHarnessError, type Environment, EXIT, readEnvironment, repositoryRoot } from '../core/index.js';
 import { check, type CheckOptions } from './check.js';
+import { addCompletion } from './completion/index.js';
 import { doctor } from './doctor.js';
 import { compare, type CompareRunsOptions } from './compare.js';
+import {
+  REPORTS,
+  withTarget,
+  withHostOptions,
+  withAccelerator,
+  withVariant,
+  withVariantOptions,
+  withGuest,
+  withRunOptions,
+  withReports,
+  withReportOptions,
+} from './common-options.js';
 import { checkHardware } from './hardware.js';
-import { CHECK_HELP, COMPARE_HELP, EXAMPLES, HARDWARE_HELP, LEAKS_HELP, NEW_HELP } from './help.js';
+import {
+  CHECK_HELP,
+  COMPARE_HELP,
+  EXAMPLES,
+  HARDWARE_HELP,
+  LEAKS_HELP,
+  NEW_HELP,
+  SHORT_HELP,
+} from './help.js';
 import { type ImageOptions, makeImage } from './image.js';
 import { history } from './history.js';
 import { addHands, completeKeep, withHands } from './hands/index.js';
@@ -27,111 +48,17 @@ import { reapAll } from './reap.js';
 import { run } from './run.js';
 import { setUp } from './set-up.js';
 
-const REPORTS = path.join(repositoryRoot, 'reports');
-
-function withTarget(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        '--target <target>',
-        "where machines run: imperm's own QEMU, libvirt, or a real machine reached by SSH",
-      )
-        .choices(['qemu', 'libvirt', 'hardware'])
-        .default('qemu'),
-    )
-    .option('--host <file>', 'with --target hardware, the file that describes the machine')
-    .option(
-      '--connect <uri>',
-      'with --target libvirt, its address: qemu:///session, qemu+ssh://user@host/system (default: qemu:///system)',
-    );
+/** Every command with its options: what parses a command line, and what help, completion and reference are made of. */
+export interface CommandLine {
+  readonly program: Command;
+  /** Of the command that was run. */
+  readonly exitCode: () => number;
 }
 
-function withHostOptions(command: Command): Command {
-  return withAccelerator(withTarget(command));
-}
-
-function withAccelerator(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--accel <kind>', 'how machines are run; auto takes KVM when it is proved to work')
-        .choices(['auto', 'kvm', 'tcg'])
-        .default('auto'),
-    )
-    .addOption(
-      new Option('--tools <whose>', "imperm's own QEMU, firmware and tools, or the host's")
-        .choices(['private', 'host'])
-        .default('private'),
-    )
-    .option('-y, --yes', 'install missing host packages without asking', false);
-}
-
-function withVariant(command: Command): Command {
-  return command.option('--variant <axis=value...>', 'only variants with this value, such as disk=nvme');
-}
-
-function withVariantOptions(command: Command): Command {
-  return withVariant(command)
-    .option('--all-pairs', 'so many variants that every pair of values occurs (the default)')
-    .option('--full', 'every variant')
-    .option('--once', 'the first variant of each scenario');
-}
-
-function withGuest(command: Command): Command {
-  return command.addOption(
-    new Option(
-      '--guest <guest>',
-      'what is installed: NixOS-shaped Debian, or real NixOS (needs Nix and a binary cache)',
-    )
-      .choices(['debian', 'nixos'])
-      .default('debian'),
-  );
-}
-
-function withRunOptions(command: Command): Command {
-  return withGuest(withReportOptions(withVariantOptions(withHostOptions(command))))
-    .option(
-      '--medium <medium>',
-      'with --guest nixos, what it is installed from: iso, netboot, or the path of an official ISO image (default: iso)',
-    )
-    .option(
-      '--lane <lane>',
-      'with --guest nixos, which NixOS and which module keeps the state: main, preservation, 25_11 … (default: main)',
-    )
-    .option(
-      '--systems-flake <reference>',
-      'with --guest nixos, a flake to take the place of nix/ (default: that of this checkout)',
-    )
-    .option(
-      '--erase <serial...>',
-      'with --target hardware, disks that may be overwritten, by serial number; nobody is asked for them',
-    )
-    .option('-j, --jobs <n>', 'most machines at the same time (default: one more than processors)')
-    .option('--tap', 'the results as TAP on standard output; everything else goes to standard error', false);
-}
-
-function withReports(command: Command): Command {
-  return command.option('--reports <folder>', 'where reports are written', REPORTS);
-}
-
-function withReportOptions(command: Command): Command {
-  return withReports(command).option(
-    '-v, --verbose',
-    'also show console lines and every promise that was kept',
-    false,
-  );
-}
-
-/** The whole command line. @returns The exit code. */
-export async function main(argv: readonly string[]): Promise<number> {
-  const environment = readEnvironment();
-  // Whoever reads only the beginning (`| head`) has seen what they wanted.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT.ok);
-  });
-  const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
-    version: string;
-  };
+export function makeCommandLine(
+  environment: Environment,
+  manifest: { readonly version: string },
+): CommandLine {
   let exitCode: number = EXIT.ok;
   const program = new Command('imperm')
     .description(
@@ -310,10 +237,26 @@ export async function main(argv: readonly string[]): Promise<number> {
       const { bench } = await import('./bench.js');
       exitCode = await bench(options, environment);
     });
+  addCompletion(command('completion', 'print what makes a shell complete command lines of imperm'), program);
+  for (const each of program.commands) each.addHelpText('after', SHORT_HELP[each.name()] ?? '');
+  return { program, exitCode: () => exitCode };
+}
 
+/** The whole command line. @returns The exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const environment = readEnvironment();
+  // Whoever reads only the beginning (`| head`) has seen what they wanted.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(EXIT.ok);
+  });
+  const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const { program, exitCode } = makeCommandLine(environment, manifest);
   try {
     await program.parseAsync(completeKeep(argv), { from: 'user' });
-    return exitCode;
+    return exitCode();
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const error = asHarnessError(thrown);

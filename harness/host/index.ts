@@ -6,5 +6,6 @@ export { runMmdebstrap, type MmdebstrapOptions } from './mmdebstrap.js';
 export { findMissing, hostNeeds, type HostNeed } from './needs.js';
 export { ensurePackages, installCommand, type EnsurePackagesOptions } from './packages.js';
 export { openToolbox, type OpenToolboxOptions, type Toolbox } from './toolbox.js';
+export { toolsRoomWords, type ToolsRoomOptions } from './tools-room.js';
 export { openToolsTree, type OpenToolsTreeOptions, type ToolCommand, type ToolsTree } from './tools-tree.js';
 export { readAvailableMemory } from './memory.js';

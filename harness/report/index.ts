@@ -12,3 +12,4 @@ export { renderMarkdownSummary } from './markdown-summary.js';
 export { makePrintable, wrapText } from './text.js';
 export { writeReports, type WrittenReports } from './write-reports.js';
 export { formatSize } from './words.js';
+export { writeSampleRun } from './sample-evidence.js';

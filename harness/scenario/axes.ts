@@ -91,3 +91,15 @@ function pairsOf(values: Readonly<Record<string, string>>): string[] {
   const entries = Object.entries(values).map(([name, value]) => `${name}=${value}`);
   return entries.flatMap((one, index) => entries.slice(index).map((other) => `${one} ${other}`));
 }
+
+/** Every `axis=value` that there is. */
+export function listAxisValues(): readonly string[] {
+  const axes: Axes = {
+    stage1: STAGE1_KINDS,
+    disk: DISK_BUSES,
+    sectorSize: SECTOR_SIZES,
+    luks: LUKS_KINDS,
+    firmware: FIRMWARE_KINDS,
+  };
+  return Object.entries(axes).flatMap(([axis, values]) => values.map((value) => `${axis}=${String(value)}`));
+}

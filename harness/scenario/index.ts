@@ -23,6 +23,6 @@ export { selectVariants, type VariantFilter, type VariantSpread } from './varian
 export { escapeUnitPath } from './unit-name.js';
 export { suggest } from './problem.js';
 export { whyNotLine, whyNotName, whyNotPath } from './check-answer.js';
-export { DISK_BUSES, LUKS_KINDS, STAGE1_HOOKS, STAGE1_KINDS } from './axes.js';
+export { DISK_BUSES, listAxisValues, LUKS_KINDS, STAGE1_HOOKS, STAGE1_KINDS } from './axes.js';
 export type { AxisValues, LuksKind, SectorSize, StageOneHook, StageOneKind } from './axes.js';
 export { whyNotNixos } from './nixos-limits.js';

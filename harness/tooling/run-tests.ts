@@ -24,7 +24,7 @@ const USAGE = `Usage: npm test -- [--unit | --machine] [--jobs N] [--yes] [nameâ
 
   name       only test files whose path contains one of the names
   --unit     only the tests that need no machine
-  --machine  only the tests that start machines
+  --machine  only the tests that start machines, or a browser
   --jobs N   unit test files at the same time (default: number of processors)
   --yes      install missing host packages without asking`;
 

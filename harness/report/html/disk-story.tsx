@@ -92,7 +92,8 @@ export function WipeStory({ variant, evidence }: StoryProps): VNode | null {
             <ul class="changes">
               {changesOf(before, boot.subvolumes).map(({ path, change }) => (
                 <li class={`change-${change}`}>
-                  <span class="sign">{{ gone: '−', new: '+', same: '=' }[change]}</span> {path}
+                  <span class="sign">{{ gone: '−', new: '+', same: '=' }[change]}</span>{' '}
+                  {change === 'gone' ? <s>{path}</s> : path}
                 </li>
               ))}
             </ul>
@@ -144,38 +145,43 @@ export function changesOf(
 /** Each thing that was planted, and in which later boots it was there. */
 export function CanaryTable({ variant, evidence }: StoryProps): VNode | null {
   const numbers = [...evidence.boots.keys()];
-  const rows = [...evidence.planted].flatMap(([number, { canaries }]) =>
-    foldersOf(Object.keys(canaries)).map((folder) => ({ number, folder })),
-  );
   const later = numbers.filter((number) => number > 1);
-  if (rows.length === 0 || later.length === 0) return null;
+  // What was planted in the last boot met no other one: the powered-off disk tells of it, among the promises.
+  const rows = [...evidence.planted]
+    .filter(([number]) => later.some((boot) => boot > number))
+    .flatMap(([number, { canaries }]) =>
+      foldersOf(Object.keys(canaries)).map((folder) => ({ number, folder })),
+    );
+  if (rows.length === 0) return null;
   return (
     <section class="canaries">
       <h3>What was planted, and its fate</h3>
-      <table>
-        <thead>
-          <tr>
-            <th>folder</th>
-            <th>planted in</th>
-            {later.map((number) => (
-              <th>boot {number}</th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ number, folder }) => (
+      <div class="scroll">
+        <table>
+          <thead>
             <tr>
-              <td>{folder}</td>
-              <td>boot {number}</td>
-              {later.map((boot) => (
-                <td>
-                  {boot <= number ? '' : <Fate folder={folder} boot={boot} {...{ variant, evidence }} />}
-                </td>
+              <th>folder</th>
+              <th>planted in</th>
+              {later.map((number) => (
+                <th>boot {number}</th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {rows.map(({ number, folder }) => (
+              <tr>
+                <td>{folder}</td>
+                <td>boot {number}</td>
+                {later.map((boot) => (
+                  <td>
+                    {boot <= number ? '' : <Fate folder={folder} boot={boot} {...{ variant, evidence }} />}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </section>
   );
 }

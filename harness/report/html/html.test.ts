@@ -4,70 +4,19 @@ import path from 'node:path';
 
 import t, { type Test } from 'tap';
 
+import { SAMPLE_INSTALLED, SAMPLE_PASSED, writeSampleEvidence } from '../sample-evidence.js';
 import { makeSampleRecord } from '../sample-run.js';
 import { changesOf } from './disk-story.js';
 import { readEvidence } from './evidence.js';
 import { renderHtml } from './render-html.js';
 
 const record = makeSampleRecord();
-const PASSED = 'btrfs-luks-rollback-disk-virtio';
-
-const subvolume = (id: number, uuid: string, name: string) => ({ id, uuid, path: name });
-const INSTALLED = [subvolume(256, 'r0', 'root'), subvolume(257, 'h', 'home')];
 
 /** Evidence of two boots and the disk, as a run writes it. */
 async function folderOf(test: Test, change: Readonly<Record<string, string>> = {}): Promise<string> {
   const folder = test.testdir({});
-  const own = path.join(folder, PASSED);
-  await mkdir(own);
-  const canary = { type: 'f' };
-  const files: Record<string, unknown> = {
-    'install.json': { subvolumes: INSTALLED, headers: {} },
-    'boot-1.json': {
-      subvolumes: [subvolume(258, 'r1', 'root'), subvolume(257, 'h', 'home')],
-      mounts: [{ mountPoint: '/home', root: '/home', source: '/dev/mapper/cryptfs', fsType: 'btrfs' }],
-    },
-    'planted-1.json': {
-      subvolumes: [
-        subvolume(258, 'r1', 'root'),
-        subvolume(259, 'n', 'root/srv'),
-        subvolume(257, 'h', 'home'),
-      ],
-      canaries: {
-        '/imperm-canary-1': canary,
-        '/imperm-canary-1/deep': canary,
-        '/home/imperm-canary-1': canary,
-      },
-    },
-    'boot-2.json': {
-      subvolumes: [subvolume(260, 'r2', 'root'), subvolume(257, 'h', 'home')],
-      mounts: [{ mountPoint: '/home', root: '/home', source: '/dev/mapper/cryptfs', fsType: 'btrfs' }],
-      canaries: { '/home/imperm-canary-1': canary },
-      journal: [{ monotonicUs: 5_902_000, message: 'Deleting subvolume <root>' }],
-    },
-    'disk.json': {
-      blocks: [
-        block('vda', '', { type: 'disk' }),
-        block('vda1', 'vda', { type: 'part', fsType: 'vfat', label: 'ESP' }),
-        block('vda2', 'vda', { type: 'part', fsType: 'crypto_LUKS', label: 'cryptfs' }),
-        block('dm-0', 'vda2', { type: 'crypt', fsType: 'btrfs', path: '/dev/mapper/cryptfs' }),
-      ],
-      volumes: [{ device: '/dev/mapper/cryptfs', subvolumes: [subvolume(257, 'h', 'home')] }],
-    },
-  };
-  for (const [name, value] of Object.entries(files))
-    await writeFile(path.join(own, name), change[name] ?? JSON.stringify(value));
-  await writeFile(path.join(own, 'console.log'), change['console.log'] ?? 'one <script>\u001b[31mtwo\n');
+  await writeSampleEvidence(folder, change);
   return folder;
-}
-
-function block(
-  kernelName: string,
-  parent: string,
-  rest: { readonly type: string; readonly fsType?: string; readonly label?: string; readonly path?: string },
-) {
-  const sizeBytes = 512 * 2 ** 20;
-  return { kernelName, parent, path: `/dev/${kernelName}`, fsType: '', label: '', sizeBytes, ...rest };
 }
 
 t.test('every variant is in the table and has a part of its own', async (t) => {
@@ -98,7 +47,7 @@ t.test('the disk, what each boot did to it, and the fate of what was planted', a
   t.match(part, /block-disk.*<b>ESP<\/b> vfat, 512 MiB.*<b>cryptfs<\/b> LUKS.*block-crypt.*btrfs/s);
   t.match(part, /<li>home <span class="mount">\/home<\/span>/);
   t.equal(part.match(/<li>home /g)?.length, 1, 'on what is mounted, not on the partition of the same name');
-  t.match(part, /change-gone"><span class="sign">−<\/span> root\/srv</);
+  t.match(part, /change-gone"><span class="sign">−<\/span> <s>root\/srv</);
   t.match(part, /5\.902 s {2}Deleting subvolume &lt;root/);
   const rows = [
     ...part.matchAll(/<tr><td>(\S+)<\/td><td>boot 1<\/td><td><span class="mark mark-(\w+)">(\w+)</g),
@@ -106,6 +55,7 @@ t.test('the disk, what each boot did to it, and the fate of what was planted', a
   t.strictSame(
     rows.map(([, folder, status, fate]) => [folder, status, fate]),
     [
+      ['/etc/NetworkManager/system-connections/imperm-canary-1', 'none', 'gone'],
       ['/home/imperm-canary-1', 'pass', 'there'],
       ['/imperm-canary-1', 'none', 'gone'],
     ],
@@ -113,8 +63,11 @@ t.test('the disk, what each boot did to it, and the fate of what was planted', a
 });
 
 t.test('subvolumes are told apart by what they are, not by their names', (t) => {
-  const after = [subvolume(258, 'r1', 'root'), subvolume(257, 'h', 'home')];
-  t.strictSame(changesOf(INSTALLED, after), [
+  const after = [
+    { id: 258, uuid: 'r1', path: 'root' },
+    { id: 257, uuid: 'h', path: 'home' },
+  ];
+  t.strictSame(changesOf(SAMPLE_INSTALLED, after), [
     { path: 'home', change: 'same' },
     { path: 'root', change: 'gone' },
     { path: 'root', change: 'new' },
@@ -124,7 +77,7 @@ t.test('subvolumes are told apart by what they are, not by their names', (t) => 
 
 t.test('evidence that is damaged or not there is left out, and the rest is shown', async (t) => {
   const folder = await folderOf(t, { 'disk.json': '{ "blocks": [', 'boot-1.json': '{"subvolumes": 7}' });
-  const { disk, boots, installed } = await readEvidence(path.join(folder, PASSED));
+  const { disk, boots, installed } = await readEvidence(path.join(folder, SAMPLE_PASSED));
   t.same([disk, [...boots.keys()], installed?.length], [undefined, [2], 2]);
   const html = await renderHtml(record, folder);
   t.match(html, /Time<\/h3>/);

@@ -28,7 +28,8 @@ export function ConsoleLog({
   return (
     <details class="console">
       <summary>
-        Console, {lines.length} lines{marked === 0 ? '' : `, ${String(marked)} of them marked`}
+        Console, {lines.length} {lines.length === 1 ? 'line' : 'lines'}
+        {marked === 0 ? '' : `, ${String(marked)} of them marked`}
       </summary>
       <Lines lines={lines} isMarked={isMarked} />
     </details>

@@ -15,8 +15,9 @@ const KINDS: Readonly<Record<string, string>> = {
   'cut-shutdown': 'off',
 };
 
-/** A segment narrower than this share of its bar has no room for its name. */
-const LEAST_NAMED = 0.11;
+/** What a letter of a name, and the room around the name, take of the longest bar on a wide page. */
+const LETTER_SHARE = 0.0105;
+const ROOM_SHARE = 0.015;
 
 interface Row {
   readonly title: string;
@@ -37,7 +38,7 @@ export function Timeline({ variant }: { readonly variant: VariantRecord }): VNod
           <span class="bar-title">{row.title}</span>
           <div class="bar" style={`width:${percent(row.totalMs / longestMs)}`}>
             {row.phases.map((phase) => (
-              <Segment phase={phase} totalMs={row.totalMs} />
+              <Segment phase={phase} totalMs={row.totalMs} longestMs={longestMs} />
             ))}
           </div>
           <span class="bar-total">{formatDuration(row.totalMs)}</span>
@@ -63,16 +64,23 @@ export function Timeline({ variant }: { readonly variant: VariantRecord }): VNod
   );
 }
 
-function Segment({ phase, totalMs }: { readonly phase: PhaseRecord; readonly totalMs: number }): VNode {
+interface SegmentProps {
+  readonly phase: PhaseRecord;
+  readonly totalMs: number;
+  readonly longestMs: number;
+}
+
+function Segment({ phase, totalMs, longestMs }: SegmentProps): VNode {
   const share = phase.durationMs / Math.max(1, totalMs);
   const name = namePhase(phase.name);
+  const hasRoom = phase.durationMs / longestMs >= name.length * LETTER_SHARE + ROOM_SHARE;
   return (
     <span
       class={`segment phase-${KINDS[phase.name] ?? 'ours'}`}
       style={`width:${percent(share)}`}
       title={`${name}: ${formatDuration(phase.durationMs)}`}
     >
-      {share >= LEAST_NAMED ? name : ''}
+      {hasRoom ? name : ''}
     </span>
   );
 }
