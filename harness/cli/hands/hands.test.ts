@@ -187,6 +187,14 @@ t.test('a terminal is joined key by key, and is as before however it ends', asyn
   t.notMatch(over.shown, /late/);
   t.equal(over.input.listenerCount('data') + over.listenerCount('resize'), 0);
 
+  const again = makeFar();
+  const second = joinTerminal(again, over, signal);
+  over.input.write('more');
+  await delay(10);
+  t.equal(again.got, 'more', 'the same terminal is joined again');
+  again.end({ exitCode: 0 });
+  t.strictSame(await second, { exitCode: 0 });
+
   const leaving = new TestTerminal();
   const left = makeFar();
   const leave = joinTerminal(left, leaving, signal);

@@ -66,6 +66,8 @@ export async function joinTerminal(
   });
   input.setRawMode?.(true);
   input.on('data', onData);
+  // Whoever was joined before has paused it.
+  input.resume();
   // The window is gone: nobody types any more.
   input.once('end', leave);
   output.on('resize', onResize);
