@@ -36,7 +36,7 @@ function complete(line: string, name = '_imperm'): string[] {
 
 t.test('bash completes', (t) => {
   const cases: readonly [string, readonly string[]][] = [
-    ['imperm comp', ['completion']],
+    ['imperm comp', ['compare', 'completion']],
     ['imperm completion ', ['bash', 'zsh', 'fish']],
     ['imperm run --targ', ['--target']],
     ['imperm run --target ', ['qemu', 'libvirt', 'hardware']],

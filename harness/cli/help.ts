@@ -153,6 +153,16 @@ Examples:
   imperm image installer.img --authorized-key bench.pub
   imperm image installer.img --authorized-key bench.pub --address 192.0.2.7/24 --gateway 192.0.2.1
   imperm image netboot --netboot --authorized-key bench.pub`,
+  console: `
+Examples:
+  imperm console                               of the newest run, when it has one variant
+  imperm console 2026-11-21-100233-2140 nvme
+  imperm console --follow                      of a run that is not over yet
+  imperm console --log journal                 what the system wrote to its journal`,
+  evidence: `
+Examples:
+  imperm evidence                              of the newest run
+  imperm evidence 2026-11-21-100233-2140`,
   doctor: `
 Examples:
   imperm doctor

@@ -83,8 +83,10 @@ export function checkPause(name: string | undefined, plans: readonly Plan[]): vo
   });
 }
 
-/** `--keep` alone means `--keep=fail`, whatever word comes next: a scenario's name is no value of it. */
+/** `run --keep` alone means `--keep=fail`, whatever word comes next: a scenario's name is no value of it. */
 export function completeKeep(argv: readonly string[]): string[] {
+  // Another command has an option of this name.
+  if (argv[0] !== 'run') return [...argv];
   const values: readonly string[] = ['fail', 'always'];
   return argv.map((word, index) =>
     word === '--keep' && !values.includes(argv[index + 1] ?? '') ? '--keep=fail' : word,

@@ -68,6 +68,8 @@ t.test('what is asked of machines is refused before anything is started, each fo
     '--keep=fail',
   ]);
   t.strictSame(completeKeep(['run', 'a', '--keep']), ['run', 'a', '--keep=fail']);
+  const other = ['new', 'x.yaml', '--keep', '/var/lib/bluetooth'];
+  t.strictSame(completeKeep(other), other, 'what `imperm new` keeps is a path');
   t.end();
 });
 
