@@ -63,7 +63,7 @@ t.test('zsh completes', async (t) => {
     const text = await inShell('zsh', '-f', '-c', TYPE_IN_ZSH, 'zsh', folder, line);
     return /given<(.*?)>/.exec(text)?.[1]?.trim();
   };
-  t.equal(await complete('imperm comp'), 'completion');
+  t.equal(await complete('imperm compl'), 'completion');
   t.equal(await complete('imperm run --target lib'), 'run --target libvirt');
   t.equal(await complete('imperm run --variant disk=n'), 'run --variant disk=nvme');
   t.equal(await complete('imperm run tmpfs-luks-'), 'run tmpfs-luks-ext4');
@@ -84,7 +84,7 @@ t.test('fish completes', async (t) => {
     );
     return text.split('\n').flatMap((each) => (each === '' ? [] : [each.split('\t')[0] ?? '']));
   };
-  t.strictSame(await complete('imperm comp'), ['completion']);
+  t.strictSame(await complete('imperm comp'), ['compare', 'completion']);
   t.strictSame(await complete('imperm run --target lib'), ['libvirt']);
   t.strictSame(await complete('imperm run --targ'), ['--target']);
   t.strictSame(await complete('imperm run --variant disk=n'), ['disk=nvme']);
