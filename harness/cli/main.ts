@@ -242,13 +242,22 @@ export function makeCommandLine(
   return { program, exitCode: () => exitCode };
 }
 
+/** The terminal has gone. SIGHUP tells the same, and then everything is put away, which needs nobody who reads. */
+function isHangUp({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EIO';
+}
+
 /** The whole command line. @returns The exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment = readEnvironment();
   // Whoever reads only the beginning (`| head`) has seen what they wanted.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (isHangUp(error)) return;
     if (error.code !== 'EPIPE') throw error;
     process.exit(EXIT.ok);
+  });
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (!isHangUp(error)) throw error;
   });
   const manifest = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as {
     version: string;

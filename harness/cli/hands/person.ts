@@ -107,6 +107,6 @@ async function enter(held: HeldMachine, options: PersonOptions, signal: AbortSig
       if (!(error instanceof HarnessError) || error.code !== 'MACHINE_UNREACHABLE') throw error;
       say(`${error.message}.`);
     }
-  } else say(`Nobody answers in it. ${runsOn}`);
+  } else say('Nobody answers in it. The run waits, and no time limit passes.');
   await giveConsole(machine, options, { secrets, signal });
 }

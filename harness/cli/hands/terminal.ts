@@ -70,6 +70,7 @@ export async function joinTerminal(
   input.resume();
   // The window is gone: nobody types any more.
   input.once('end', leave);
+  input.on('error', leave);
   output.on('resize', onResize);
   signal.addEventListener('abort', interrupt, { once: true });
   let hasEnded = false;
@@ -83,6 +84,7 @@ export async function joinTerminal(
     input.off('end', leave);
     input.off('data', onData);
     input.setRawMode?.(false);
+    input.off('error', leave);
     input.pause();
     unlisten();
     if (!hasEnded) output.write(RESTORE);
