@@ -28,6 +28,7 @@ import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
 import { memoryOf, newRunId, processorBudget, processorsOf, readJobs } from './jobs.js';
 import { historyFile, rememberRun } from './remember.js';
+import { markRunning } from './running.js';
 import { renderError } from './render-error.js';
 import { type SelectOptions, selectVariants } from './select.js';
 import { readShard, takeShard } from './shard.js';
@@ -105,6 +106,8 @@ export async function run(
     const planned = plans.filter((plan) => !('skip' in plan)).map(({ variant }) => variant);
     await mkdir(folder, { recursive: true });
     await using cleanup = new Cleanup(() => undefined);
+    const running = await markRunning(folder, signal);
+    cleanup.push('telling that the run is over', () => running.release());
     if (hardware !== undefined) {
       const lock = await reserveHardware(hardware.host, { workDir: environment.workDir, signal });
       cleanup.push('giving the machine back', () => lock.release());

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, HarnessError } from '../../core/index.js';
 import { RECORD_FILE } from '../../record/index.js';
 import { makePrintable } from '../../report/index.js';
+import { wasKilled } from '../running.js';
 import { findRun, findVariant } from './find-run.js';
 
 /** What can be shown, and the file that holds it. */
@@ -24,10 +25,17 @@ export interface ConsoleOptions {
 }
 
 const LOOK_MS = 200;
+/** Every so many looks: whether there is still somebody who writes. */
+const LOOKS_BETWEEN = 10;
 const CHUNK_BYTES = 65_536;
 const TIME = /^\[ *(\d+\.\d+)\]/;
 
-/** Shows a recorded console with its times, seconds since power-on. @returns The exit code. */
+/**
+ * Shows a recorded console with its times, seconds since power-on.
+ *
+ * @returns The exit code.
+ * @throws {HarnessError} MACHINE_DIED when a run that is followed was killed. USAGE when there is no such console.
+ */
 export async function showConsole(
   run: string | undefined,
   variant: string | undefined,
@@ -35,6 +43,7 @@ export async function showConsole(
   write: (text: string) => void,
 ): Promise<number> {
   const folder = await findRun(run, options.reports);
+  const wait = makeWait(folder);
   const name = CONSOLES[options.log];
   const find = (): Promise<string> =>
     findVariant(folder, variant, {
@@ -44,7 +53,7 @@ export async function showConsole(
     });
   // A run that has just begun has none yet.
   while (options.follow && !(await hasEnded(folder)) && !(await find().then(isThere, isAmbiguous)))
-    await delay(LOOK_MS);
+    await wait();
   const file = path.join(await find(), name);
   const lines = new ConsoleText(write);
   let offset = 0;
@@ -55,10 +64,23 @@ export async function showConsole(
       lines.write(text);
     });
     if (isLast) break;
-    await delay(LOOK_MS);
+    await wait();
   }
   lines.end();
   return EXIT.ok;
+}
+
+/** @returns Waits for the next look. It throws when nobody will write any more. */
+function makeWait(folder: string): () => Promise<void> {
+  let looks = 0;
+  return async () => {
+    await delay(LOOK_MS);
+    looks += 1;
+    if (looks % LOOKS_BETWEEN > 0 || !(await wasKilled(folder)) || (await hasEnded(folder))) return;
+    throw new HarnessError('MACHINE_DIED', 'The run was killed before it could write its record', {
+      hint: '`imperm reap` removes what it has left behind; without --follow everything is shown that it wrote.',
+    });
+  };
 }
 
 const isThere = (): boolean => true;

@@ -12,6 +12,7 @@ import { HarnessError } from '../../core/index.js';
 import { writeRecord, type RunRecord } from '../../record/index.js';
 import type { SessionEnd } from '../../target/index.js';
 import { Cli, withFolder } from '../cli-process.js';
+import { markRunning } from '../running.js';
 import { checkPause, chooseHands, completeKeep } from './choose-hands.js';
 import { showConsole } from './console.js';
 import { findRun, findVariant, folderOfVariant } from './find-run.js';
@@ -253,6 +254,27 @@ t.test('a console is shown with its times, followed until the run ends', (t) =>
     await t.rejects(showConsole(undefined, undefined, { ...show, log: 'journal', follow: false }, write), {
       message: /no variant with a journal/,
     });
+  }),
+);
+
+t.test('who follows a run that was killed is told', (t) =>
+  withFolder(async (folder) => {
+    const run = path.join(folder, '2026-01-01-000000-aaaa');
+    await mkdir(path.join(run, 'a'), { recursive: true });
+    await writeFile(path.join(run, 'a', 'console.log'), '[    0.100] BdsDxe\n');
+    const options = { log: 'console', reports: folder, follow: true } as const;
+    const lock = await markRunning(run, new AbortController().signal);
+    let isOver = false;
+    const following = showConsole(undefined, undefined, options, () => undefined).finally(() => {
+      isOver = true;
+    });
+    following.catch(() => undefined);
+    await delay(3000);
+    t.equal(isOver, false, 'as long as it lasts it is followed');
+    await lock.release();
+    // What a killed run leaves: the file, which nobody holds.
+    await writeFile(path.join(run, '.running'), '');
+    await t.rejects(following, { code: 'MACHINE_DIED', message: /was killed/ });
   }),
 );
 
