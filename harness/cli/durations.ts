@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HarnessError } from '../core/index.js';
-import { HISTORY_FILE, historyOf, readHistory, readRecord, RECORD_FILE } from '../record/index.js';
+import { HISTORY_FILE, historyOf, medianOf, readHistory, readRecord, RECORD_FILE } from '../record/index.js';
 
 /** So many of the newest runs of a variant say how long it takes. */
 const RUNS = 5;
@@ -35,7 +35,7 @@ export async function readDurations(from: string): Promise<Durations> {
     if (verdict === 'error') continue;
     byVariant.set(variant, [...(byVariant.get(variant) ?? []), durationMs].slice(-RUNS));
   }
-  const durations = new Map([...byVariant].map(([variant, all]) => [variant, medianOf(all)]));
+  const durations = new Map([...byVariant].map(([variant, all]) => [variant, medianOf(all) ?? 0]));
   return { durations, notes };
 }
 
@@ -55,10 +55,4 @@ async function findFile(from: string): Promise<string> {
   throw new HarnessError('USAGE', `Could not read durations from ${from}: ${why}`, {
     hint: `Give a ${HISTORY_FILE}, a ${RECORD_FILE}, or the folder of one. Without --durations variants are dealt in turn.`,
   });
-}
-
-/** The lower of two in the middle. */
-function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((one, other) => one - other);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
 }

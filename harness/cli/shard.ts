@@ -1,5 +1,5 @@
 import { digestOf, HarnessError } from '../core/index.js';
-import type { ShardRecord } from '../record/index.js';
+import { medianOf, type ShardRecord } from '../record/index.js';
 import type { Variant } from '../scenario/index.js';
 import { readDurations } from './durations.js';
 
@@ -58,9 +58,7 @@ export function divide(
   count: number,
   durations: ReadonlyMap<string, number>,
 ): readonly (readonly string[])[] {
-  const known = ids.flatMap((id) => durations.get(id) ?? []).sort((one, other) => one - other);
-  // The lower of the two in the middle: a whole one, the same everywhere.
-  const median = known[Math.floor((known.length - 1) / 2)] ?? 1;
+  const median = medianOf(ids.flatMap((id) => durations.get(id) ?? [])) ?? 1;
   const loads = [...ids]
     .map((id) => ({ id, durationMs: durations.get(id) ?? median }))
     .sort((one, other) => other.durationMs - one.durationMs || (one.id < other.id ? -1 : 1));

@@ -1,4 +1,5 @@
 import {
+  AFTER_RESUME,
   canHibernate,
   escapeUnitPath,
   findRoot,
@@ -264,7 +265,7 @@ export const UNIT_LINTS: readonly Lint[] = [
           },
         ];
       }
-      const late = [...AFTER_ROOT_MOUNT, 'local-fs-pre.target', 'systemd-hibernate-resume.service'];
+      const late = [...AFTER_ROOT_MOUNT, ...AFTER_RESUME];
       if (rollback.after.some((unit) => late.includes(unit))) return [];
       const place = rollback.unitPlaces.after[0] ?? rollback.place;
       return [

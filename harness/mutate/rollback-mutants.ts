@@ -1,4 +1,5 @@
 import {
+  AFTER_RESUME,
   canHibernate,
   findRoot,
   type Rollback,
@@ -20,9 +21,6 @@ const LISTS = ['after', 'before', 'requires', 'wantedBy', 'requiredBy'] as const
 const FOLLOWERS: Readonly<Record<string, readonly string[]>> = {
   'sysroot.mount': ['initrd-root-fs.target', 'initrd-fs.target', 'initrd.target', 'initrd-cleanup.service'],
 };
-
-/** What stage 1 reaches only when it does not resume a system that sleeps. */
-const RESUMING = ['local-fs-pre.target', 'systemd-hibernate-resume.service'];
 
 /** Mutants of what empties the root: when it is started, and what it does. */
 export function mutateRollback(original: Original): readonly Mutant[] {
@@ -106,7 +104,7 @@ function whyNothingComes(
   list: (typeof LISTS)[number],
   item: string,
 ): string | undefined {
-  return list === 'after' && RESUMING.includes(item) && !canHibernate(system)
+  return list === 'after' && AFTER_RESUME.includes(item) && !canHibernate(system)
     ? `what touches a disk before ${item} is the resume from hibernation, and this system has nothing to sleep on`
     : undefined;
 }

@@ -4,6 +4,7 @@ export { attemptsOf, isAsDeclared, variantIdOf } from './attempts.js';
 export type { RunEvent, StampedEvent } from './event.js';
 export { appendHistory, HISTORY_FILE, historyOf, readHistory } from './history.js';
 export { withHistory } from './history-summary.js';
+export { medianOf } from './median.js';
 export { mergeRecords, type ShardRun } from './merge.js';
 export { createEventBus, type EventBus, type EventBusOptions, type Reporter } from './bus.js';
 export { createRecorder, type Recorder, type RecorderOptions } from './fold.js';

@@ -2,6 +2,7 @@ import {
   type HistoryEntry,
   type HistoryPoint,
   isAsDeclared,
+  medianOf,
   type VariantRecord,
   type Verdict,
 } from '../record/index.js';
@@ -161,10 +162,4 @@ function formatPoint({ when, run, imperm }: HistoryPoint): string {
 
 function formatTime(iso: string): string {
   return iso.slice(0, 16).replace('T', ' ');
-}
-
-/** The lower of two in the middle. */
-function medianOf(values: readonly number[]): number | undefined {
-  const sorted = [...values].sort((one, other) => one - other);
-  return sorted[Math.floor((sorted.length - 1) / 2)];
 }

@@ -4,7 +4,7 @@ export type * from './promise.js';
 export type { Services } from './services-schema.js';
 export { type DiskFault, type Fault, isPowerOnFault, type PowerOnFault } from './fault.js';
 export type { Script } from './script.js';
-export { canHibernate } from './can-hibernate.js';
+export { AFTER_RESUME, canHibernate } from './can-hibernate.js';
 export { findHolder, findRoot, isAlwaysNeededForBoot, isAtOrBelow } from './mount-tree.js';
 export {
   type DiskIdentity,
