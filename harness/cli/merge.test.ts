@@ -8,6 +8,7 @@ import { readEnvironment } from '../core/index.js';
 import { type RunRecord, readRecord, type VariantRecord, writeRecord } from '../record/index.js';
 import { renderJUnit, renderTap } from '../report/index.js';
 import { merge } from './merge.js';
+import { markRunning } from './running.js';
 import { Cli, type CliResult, withFolder } from './cli-process.js';
 
 const WHEN = '2026-03-01T10:00:00.000Z';
@@ -106,13 +107,23 @@ t.test('merged: every report and all evidence, as of one run', (t) =>
   withFolder(async (folder) => {
     const reports = path.join(folder, 'reports');
     const shards = await makeShards(folder);
+    // Of a merge that was killed, and of one that is under way.
+    for (const name of ['.merging-killed', '.merging-other'])
+      await mkdir(path.join(reports, name), { recursive: true });
+    await writeFile(path.join(reports, '.merging-killed', '.running'), '');
+    const other = await markRunning(path.join(reports, '.merging-other'), new AbortController().signal);
     const { exitCode, stdout, stderr } = await imperm('merge', ...shards, '--reports', reports);
     t.equal(stderr, '');
     t.equal(exitCode, 1, 'one is flaky');
     t.match(stdout, '3 variants: 2 passed, 1 flaky.');
     t.match(stdout.replace(/\s+/g, ' '), 'Merged from 2 shards: shard 1 on nothing; shard 2 on nothing.');
     const run = path.join(reports, 'latest');
-    t.strictSame((await readdir(reports)).sort(), [await readlink(run), 'history.jsonl', 'latest'].sort());
+    t.strictSame(
+      (await readdir(reports)).sort(),
+      ['.merging-other', await readlink(run), 'history.jsonl', 'latest'].sort(),
+      'what a killed merge left is gone',
+    );
+    await other.release();
     const merged = await readRecord(path.join(run, 'record.json'));
     t.strictSame(merged.variants, recordOf('x', IDS).variants);
     t.strictSame((await readdir(run)).sort(), [

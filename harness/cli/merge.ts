@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { cp, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Environment, HarnessError } from '../core/index.js';
@@ -11,13 +11,17 @@ import {
   mergeRecords,
   readRecord,
   RECORD_FILE,
-  type RunRecord,
   type ShardRun,
 } from '../record/index.js';
 import { renderSummary, writeReports } from '../report/index.js';
 import { tellGithub } from './github.js';
 import { newRunId } from './jobs.js';
 import { historyFile, rememberRun } from './remember.js';
+import { markRunning, wasKilled } from './running.js';
+import { withSignals } from './signals.js';
+
+/** Name of the folder in which a merged run comes to be, up to its id. */
+const DRAFT = '.merging-';
 
 export interface MergeOptions {
   readonly reports: string;
@@ -31,7 +35,7 @@ export interface MergeOptions {
  *
  * @param folders Of the runs of the shards, in any order.
  * @returns The exit code that one run of everything would have had.
- * @throws {HarnessError} USAGE as `mergeRecords` and `readRecord`, and when evidence is missing.
+ * @throws {HarnessError} USAGE as `mergeRecords` and `readRecord`, and when evidence is missing; INTERRUPTED.
  */
 export async function merge(
   folders: readonly string[],
@@ -47,24 +51,31 @@ export async function merge(
 
   const reports = path.resolve(options.reports);
   const folder = path.join(reports, runId);
-  const draft = path.join(reports, `.merging-${runId}`);
-  let record: RunRecord;
-  let notes: readonly string[];
-  try {
+  const draft = path.join(reports, `${DRAFT}${runId}`);
+  const { record, notes } = await withSignals(async (signal) => {
     await mkdir(draft, { recursive: true });
-    for (const { source, name } of evidence) await copyFolder(source, path.join(draft, name));
-    const remembered = await rememberRun(
-      merged,
-      historyFile(options),
-      shards.flatMap((shard) => historyOf(shard.record)),
-    );
-    record = remembered.record;
-    notes = [...remembered.notes, ...(await writeReports(record, draft)).notes];
-    await rename(draft, folder);
-  } catch (thrown) {
-    await rm(draft, { recursive: true, force: true });
-    throw thrown;
-  }
+    const running = await markRunning(draft, signal);
+    try {
+      await removeKilledDrafts(reports);
+      for (const { source, name } of evidence) {
+        signal.throwIfAborted();
+        await copyFolder(source, path.join(draft, name));
+      }
+      const remembered = await rememberRun(
+        merged,
+        historyFile(options),
+        shards.flatMap((shard) => historyOf(shard.record)),
+      );
+      const written = await writeReports(remembered.record, draft);
+      await running.release();
+      await rename(draft, folder);
+      return { record: remembered.record, notes: [...remembered.notes, ...written.notes] };
+    } catch (thrown) {
+      await rm(draft, { recursive: true, force: true });
+      await running.release();
+      throw thrown;
+    }
+  });
   await linkLatest(folder);
   const { stdout } = process;
   const color = stdout.isTTY && !environment.noColor;
@@ -74,6 +85,14 @@ export async function merge(
   const told = await tellGithub(record, { environment, folder: shown });
   for (const note of [...notes, ...told]) process.stderr.write(`imperm: ${note}\n`);
   return exitCodeOf(record);
+}
+
+/** What a merge leaves that is killed. That of one under way is locked by it. */
+async function removeKilledDrafts(reports: string): Promise<void> {
+  for (const name of await readdir(reports)) {
+    const draft = path.join(reports, name);
+    if (name.startsWith(DRAFT) && (await wasKilled(draft))) await rm(draft, { recursive: true });
+  }
 }
 
 /** Folders of evidence of a shard. A variant that was skipped has none. */

@@ -48,6 +48,17 @@ t.test('every command has examples, and everything is in both forms', (t) => {
   t.end();
 });
 
+t.test('every key of the schema says what it is', (t) => {
+  const page = reference['harness/docs/scenario-format.md'] ?? '';
+  const keys = page.split('\n- **`').slice(1);
+  t.ok(keys.length > 100, 'the keys are found');
+  t.strictSame(
+    keys.filter((key) => !/^.*<br>\n {2}(?!Default:|Example:)\S/.test(key)).map((key) => key.split('`')[0]),
+    [],
+  );
+  t.end();
+});
+
 t.test('another command makes another reference', async (t) => {
   const other = new Command('imperm').description('x');
   other.command('brand-new').option('--shade <shade>', 'a colour');

@@ -31,10 +31,18 @@ export const FAULT_SHAPE = {
   }),
   'directory-to-subvolume': subvolume.meta({ description: 'The other way round.' }),
   snapshot: z
-    .strictObject({ of: subvolume, as: subvolume, readOnly: z.boolean().default(false) })
+    .strictObject({
+      of: subvolume.meta({ description: 'The subvolume.' }),
+      as: subvolume.meta({ description: 'Path of the snapshot, from the top level.' }),
+      readOnly: z.boolean().default(false).meta({ description: 'The snapshot cannot be written.' }),
+    })
     .meta({ description: 'Makes a snapshot of a subvolume.' }),
   'set-property': z
-    .strictObject({ subvolume, name: z.enum(['ro', 'compression']), value: line })
+    .strictObject({
+      subvolume: subvolume.meta({ description: 'The subvolume.' }),
+      name: z.enum(['ro', 'compression']).meta({ description: 'The property, as in "btrfs property".' }),
+      value: line.meta({ description: 'Its new value.' }),
+    })
     .meta({ description: 'Sets a property of a subvolume: ro to "true", say.' }),
   'default-subvolume': subvolume.meta({
     description: 'What is mounted when no subvolume is named; of a new file system the top level.',
@@ -42,17 +50,20 @@ export const FAULT_SHAPE = {
   fill: fstabPath.meta({ description: 'Fills the file system of this mount point to its last byte.' }),
   label: z
     .strictObject({
-      device: devicePath,
-      label: z.string().regex(/^[A-Za-z0-9_.-]{1,11}$/, 'must be 1 to 11 letters, digits, "_", "." or "-"'),
+      device: devicePath.meta({ description: 'The device with the file system, swap or header.' }),
+      label: z
+        .string()
+        .regex(/^[A-Za-z0-9_.-]{1,11}$/, 'must be 1 to 11 letters, digits, "_", "." or "-"')
+        .meta({ description: 'The label.' }),
     })
     .meta({
       description: 'Gives a file system, swap or a LUKS header a label: one that something else has, say.',
     }),
   overwrite: z
     .strictObject({
-      device: devicePath,
-      offset: z.int().min(0, 'must not be negative').default(0),
-      size: bytes,
+      device: devicePath.meta({ description: 'The device that is written.' }),
+      offset: z.int().min(0, 'must not be negative').default(0).meta({ description: 'First byte.' }),
+      size: bytes.meta({ description: 'How much.' }),
     })
     .meta({ description: 'Writes zeros over a part of a device, from an offset in bytes: a header, say.' }),
   'run-on-disk': script.meta({
@@ -61,9 +72,15 @@ export const FAULT_SHAPE = {
   }),
   'slow-disk': z
     .strictObject({
-      disk: diskName.optional(),
-      bytesPerSecond: bytes.optional(),
-      operationsPerSecond: z.int().min(1, 'must be at least 1').optional(),
+      disk: diskName.optional().meta({ description: 'Its name below disks. Default: the first.' }),
+      bytesPerSecond: bytes
+        .optional()
+        .meta({ description: 'Most bytes in a second, read and written together.' }),
+      operationsPerSecond: z
+        .int()
+        .min(1, 'must be at least 1')
+        .optional()
+        .meta({ description: 'Most requests in a second, reads and writes together.' }),
     })
     .meta({ description: 'Slows a disk down, by default the first; without a rate it is fast again.' }),
   'detach-disk': diskName.meta({ description: 'The machine starts without this disk.' }),
@@ -73,9 +90,12 @@ export const FAULT_SHAPE = {
   }),
   clock: z
     .strictObject({
-      behind: duration.optional(),
-      ahead: duration.optional(),
-      at: z.iso.date('must be a date such as 2000-01-01').optional(),
+      behind: duration.optional().meta({ description: 'So much behind the time.' }),
+      ahead: duration.optional().meta({ description: 'So much ahead of the time.' }),
+      at: z.iso
+        .date('must be a date such as 2000-01-01')
+        .optional()
+        .meta({ description: 'Midnight of this day, UTC.' }),
     })
     .meta({
       description:
@@ -83,8 +103,13 @@ export const FAULT_SHAPE = {
     }),
   passphrase: z
     .strictObject({
-      after: duration.optional(),
-      wrong: z.int().min(0, 'must not be negative').max(5, 'must be at most 5').default(0),
+      after: duration.optional().meta({ description: 'How long after the question it is typed.' }),
+      wrong: z
+        .int()
+        .min(0, 'must not be negative')
+        .max(5, 'must be at most 5')
+        .default(0)
+        .meta({ description: 'How often something else is typed first.' }),
     })
     .meta({
       description:

@@ -9,11 +9,17 @@ const partLabel = z
 /** The section `image` of a scenario: data alone, as it is made on the host. */
 export const image = z.strictObject({
   esp: z
-    .strictObject({ partLabel: partLabel.default('ESP'), size: size.default('128MiB') })
+    .strictObject({
+      partLabel: partLabel.default('ESP').meta({ description: 'Label of the partition.' }),
+      size: size.default('128MiB').meta({ description: 'Size of the partition.' }),
+    })
     .prefault({})
     .meta({ description: 'The EFI system partition.' }),
   btrfs: z
-    .strictObject({ partLabel: partLabel.default('nixos'), size: size.default('1GiB') })
+    .strictObject({
+      partLabel: partLabel.default('nixos').meta({ description: 'Label of the partition.' }),
+      size: size.default('1GiB').meta({ description: 'Size of the partition before the first boot.' }),
+    })
     .prefault({})
     .meta({
       description:

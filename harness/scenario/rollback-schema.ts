@@ -24,10 +24,12 @@ export const rollback = z.strictObject({
     .regex(/^(?!.*\.service$)/, 'must be given without ".service", as in NixOS')
     .default('rollback')
     .meta({ description: 'Name of the service, without ".service".' }),
-  description: line.default('Roll back the root file system'),
-  after: units.default([]),
-  before: units.default([]),
-  requires: units.default([]),
+  description: line
+    .default('Roll back the root file system')
+    .meta({ description: 'What systemd calls it on the console.' }),
+  after: units.default([]).meta({ description: 'It waits for these: unlocked devices, the resume.' }),
+  before: units.default([]).meta({ description: 'These wait for it: the mount of the root.' }),
+  requires: units.default([]).meta({ description: 'It does not run when one of these fails.' }),
   wantedBy: units.default([]).meta({ description: 'initrd.target: its failure does not stop the boot.' }),
   requiredBy: units.default([]).meta({ description: 'Its failure stops the boot.' }),
   remainAfterExit: z.boolean().default(false).meta({

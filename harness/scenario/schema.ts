@@ -19,7 +19,10 @@ const fileSystem = z.strictObject({
     .string()
     .regex(/^\S+$/, 'must be a device, without white space')
     .meta({ description: 'A path below /dev; the source of a bind mount; "none" for tmpfs.' }),
-  fsType: z.string().regex(/^[a-z0-9._-]+$/, 'must be a file system type, such as btrfs'),
+  fsType: z
+    .string()
+    .regex(/^[a-z0-9._-]+$/, 'must be a file system type, such as btrfs')
+    .meta({ description: 'btrfs, ext4, vfat, tmpfs, or none for a bind mount.' }),
   options: z
     .array(z.string().regex(/^[^\s,]+$/, 'must be a single mount option; write several as several items'))
     .default([])
@@ -30,7 +33,7 @@ const fileSystem = z.strictObject({
 });
 
 const swapDevice = z.strictObject({
-  device: devicePath,
+  device: devicePath.meta({ description: 'The device that is swapped to.' }),
   randomEncryption: z.boolean().default(false).meta({
     description: 'swapDevices.*.randomEncryption.enable: a new key at every boot.',
   }),
@@ -39,32 +42,48 @@ const swapDevice = z.strictObject({
 const persistedDirectory = z.union([
   absolutePath,
   z.strictObject({
-    directory: absolutePath,
-    user: account.optional(),
-    group: account.optional(),
+    directory: absolutePath.meta({ description: 'Its path in the running system.' }),
+    user: account.optional().meta({ description: 'Its owner when it is made. Default: root.' }),
+    group: account.optional().meta({ description: 'Its group when it is made. Default: root.' }),
     mode: z
       .string()
       .regex(/^[0-7]{3,4}$/, 'must be an octal mode, such as "0750"')
-      .optional(),
+      .optional()
+      .meta({ description: 'Its mode when it is made. Default: 0755.' }),
   }),
 ]);
 
 const persistedFile = z.union([
   absolutePath,
-  z.strictObject({ file: absolutePath, method: z.enum(['auto', 'symlink']).default('auto') }),
+  z.strictObject({
+    file: absolutePath.meta({ description: 'Its path in the running system.' }),
+    method: z.enum(['auto', 'symlink']).default('auto').meta({
+      description: 'auto: a bind mount where the file is there already, else a link; symlink: always a link.',
+    }),
+  }),
 ]);
 
 const persistence = z.strictObject({
-  hideMounts: z.boolean().default(false),
-  directories: z.array(persistedDirectory).default([]),
-  files: z.array(persistedFile).default([]),
+  hideMounts: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Its bind mounts are not shown by file managers.' }),
+  directories: z
+    .array(persistedDirectory)
+    .default([])
+    .meta({ description: 'Directories that are bound from the store.' }),
+  files: z
+    .array(persistedFile)
+    .default([])
+    .meta({ description: 'Files that are bound or linked from the store.' }),
 });
 
 const system = z.strictObject({
   hostName: z
     .string()
     .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a host name')
-    .default('imperm'),
+    .default('imperm')
+    .meta({ description: 'networking.hostName' }),
   stage1: z
     .enum(STAGE1_KINDS)
     .default('systemd')
@@ -72,12 +91,18 @@ const system = z.strictObject({
   luks: z
     .record(
       z.string().regex(/^[A-Za-z0-9_.+-]+$/, 'must be a name below /dev/mapper'),
-      z.strictObject({ device: devicePath, allowDiscards: z.boolean().default(false) }),
+      z.strictObject({
+        device: devicePath.meta({ description: 'The encrypted device.' }),
+        allowDiscards: z
+          .boolean()
+          .default(false)
+          .meta({ description: 'What is freed is freed on the disk, too.' }),
+      }),
     )
     .default({})
     .meta({ description: 'boot.initrd.luks.devices. The passphrase is made up for every run.' }),
   fileSystems: z.record(fstabPath, fileSystem).meta({ description: 'fileSystems, by mount point.' }),
-  swapDevices: z.array(swapDevice).default([]),
+  swapDevices: z.array(swapDevice).default([]).meta({ description: 'swapDevices' }),
   tmpfiles: z.array(line).default([]).meta({ description: 'systemd.tmpfiles.rules' }),
   resumeDevice: devicePath.optional().meta({
     description: 'boot.resumeDevice. systemd stage 1 also finds by itself where a system hibernated to.',
@@ -94,9 +119,23 @@ const system = z.strictObject({
     .record(
       account,
       z.strictObject({
-        isNormalUser: z.boolean().default(false),
-        uid: z.int().min(0, 'must not be negative').max(65533, 'must be below 65534').optional(),
-        hashedPasswordFile: absolutePath.optional(),
+        isNormalUser: z
+          .boolean()
+          .default(false)
+          .meta({ description: 'A person, with a home directory below /home.' }),
+        uid: z
+          .int()
+          .min(0, 'must not be negative')
+          .max(65533, 'must be below 65534')
+          .optional()
+          .meta({
+            description:
+              'Number of the account. Default: the first free one, from 1000 on for a normal user.',
+          }),
+        hashedPasswordFile: absolutePath.optional().meta({
+          description:
+            'File that holds the hash of the password. It is read when the system is activated, in stage 1 already.',
+        }),
       }),
     )
     .default({})
@@ -106,12 +145,18 @@ const system = z.strictObject({
       hostKeys: z
         .array(
           z.strictObject({
-            path: absolutePath,
-            type: z.enum(['ed25519', 'rsa']),
-            bits: z.int().min(2048, 'must be at least 2048').max(8192, 'must be at most 8192').optional(),
+            path: absolutePath.meta({ description: 'Where the key lies, and is made when it is missing.' }),
+            type: z.enum(['ed25519', 'rsa']).meta({ description: 'Kind of key.' }),
+            bits: z
+              .int()
+              .min(2048, 'must be at least 2048')
+              .max(8192, 'must be at most 8192')
+              .optional()
+              .meta({ description: 'Length of an RSA key. Default: what ssh-keygen chooses.' }),
           }),
         )
-        .min(1, 'must name at least one key, or the server cannot start'),
+        .min(1, 'must name at least one key, or the server cannot start')
+        .meta({ description: "The server's keys; ssh-host-keys-stable is promised of them." }),
     })
     .default({ hostKeys: [{ path: '/etc/ssh/ssh_host_ed25519_key', type: 'ed25519' }] })
     .meta({ description: 'services.openssh' }),
@@ -136,8 +181,8 @@ const promises = z.strictObject({
     .array(
       z.union([
         absolutePath,
-        z.strictObject({ directory: absolutePath }),
-        z.strictObject({ file: absolutePath }),
+        z.strictObject({ directory: absolutePath.meta({ description: 'A directory, and what is in it.' }) }),
+        z.strictObject({ file: absolutePath.meta({ description: 'A single file.' }) }),
       ]),
     )
     .default([])
@@ -177,7 +222,7 @@ const promises = z.strictObject({
   console: z
     .array(
       z.strictObject({
-        class: z.enum(CONSOLE_CLASS_NAMES),
+        class: z.enum(CONSOLE_CLASS_NAMES).meta({ description: 'What imperm takes the line for.' }),
         match: line.optional().meta({ description: 'Text that the line contains.' }),
         reason: line.meta({ description: 'Why it is harmless.' }),
       }),
@@ -187,7 +232,10 @@ const promises = z.strictObject({
 });
 
 const disk = z.strictObject({
-  size: z.string().regex(SIZE_PATTERN, 'must be a size such as 12GiB (MiB, GiB or TiB)'),
+  size: z
+    .string()
+    .regex(SIZE_PATTERN, 'must be a size such as 12GiB (MiB, GiB or TiB)')
+    .meta({ description: 'How large it is; it takes only the room that is written.' }),
   namespace: z.int().min(2, 'must be at least 2').max(32, 'must be at most 32').optional().meta({
     description:
       'On nvme: the disk is this namespace of the first disk, 10 for nvme0n10; those between are tiny and empty.',
@@ -203,7 +251,9 @@ function axis<T extends z.ZodType>(value: T): z.ZodOptional<z.ZodArray<T>> {
 }
 
 const expect = z.strictObject({
-  verdict: z.literal('known-bug'),
+  verdict: z
+    .literal('known-bug')
+    .meta({ description: 'The layout is known to be wrong. A run in which it is not is red.' }),
   reason: line.meta({ description: 'What is wrong with the layout, in one line.' }),
   symptom: line.optional().meta({ description: 'What the one who reported it saw.' }),
   broken: z
@@ -253,12 +303,17 @@ export const scenarioSchema = z.strictObject({
     .meta({ description: 'Every combination is a variant of its own.' }),
   machine: z
     .strictObject({
-      memory: z.string().regex(SIZE_PATTERN, 'must be a size such as 2GiB (MiB, GiB or TiB)').default('2GiB'),
+      memory: z
+        .string()
+        .regex(SIZE_PATTERN, 'must be a size such as 2GiB (MiB, GiB or TiB)')
+        .default('2GiB')
+        .meta({ description: 'Memory of the machine; of a tmpfs root it is the disk, too.' }),
       cpus: z.int().min(1, 'must be at least 1').max(64, 'must be at most 64').optional().meta({
         description: 'Processors. Default: 2 with KVM, 1 when emulated.',
       }),
     })
-    .default({ memory: '2GiB' }),
+    .default({ memory: '2GiB' })
+    .meta({ description: 'What the machine has.' }),
   disks: z
     .record(z.string().regex(/^[a-z][a-z0-9-]{0,19}$/, 'must be a short name in lower case'), disk)
     .default({ main: { size: '12GiB', untouched: false } })
@@ -274,8 +329,12 @@ export const scenarioSchema = z.strictObject({
     description:
       'An image instead of an installer: made on the host, as large as it has to be, and grown by the first boot.',
   }),
-  system,
-  promises: promises.prefault({}),
+  system: system.meta({
+    description: 'The layout: what of its NixOS configuration decides about persistence.',
+  }),
+  promises: promises
+    .prefault({})
+    .meta({ description: 'What is promised besides that which follows from the layout.' }),
   steps: z.array(step).default(['boot', 'reboot', 'power-cut', 'power-off']).meta({
     description:
       'boot first, power-off last; reboot, power-cut, hibernate and scripts to run between; power-cut-at before boot and power-cut; faults before whatever powers the machine on, before install, and at the end.',

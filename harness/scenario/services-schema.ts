@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-const enable = z.boolean().default(false);
+const enable = z.boolean().default(false).meta({ description: 'Whether it runs.' });
 const absolute = z.string().regex(/^\/\S*$/, 'must be an absolute path without white space');
 
 /** The services of a system; each is off when nothing is said, and costs nothing then. */
@@ -12,7 +12,7 @@ export const SERVICES_SHAPE = {
       storageDriver: z
         .enum(['btrfs', 'overlay2'])
         .optional()
-        .meta({ description: 'Default: what Docker chooses for the file system.' }),
+        .meta({ description: 'How layers are kept. Default: what Docker chooses for the file system.' }),
       settings: z
         .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
         .default({})
@@ -30,7 +30,8 @@ export const SERVICES_SHAPE = {
       interval: z
         .string()
         .regex(/^[A-Za-z0-9*,./:~ -]+$/, 'must be a calendar expression of systemd, such as weekly')
-        .default('monthly'),
+        .default('monthly')
+        .meta({ description: 'When, as a calendar expression of systemd.' }),
       fileSystems: z.array(absolute).optional().meta({
         description: 'Mount points. Default: all of btrfs, whether or not they are one file system.',
       }),
