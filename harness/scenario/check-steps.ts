@@ -1,4 +1,4 @@
-import { isSubvolumeFault } from './fault.js';
+import { changesMachine, isSubvolumeFault } from './fault.js';
 import type { FaultInput, FaultName } from './fault-schema.js';
 import type { RuleContext } from './rule-context.js';
 import type { ScenarioInput } from './schema.js';
@@ -117,6 +117,8 @@ function checkFault(
     report(`${name} works on btrfs, and system.fileSystems has none`);
   if (place.isBeforeInstall && (isSubvolumeFault(name) || name === 'fill'))
     report(`before install there is no file system that ${name} could work on`);
+  if (place.isBeforeInstall && changesMachine(name))
+    report(`${name} changes the machine that boots the layout, not the installer: put it after install`);
   if (fault.fill !== undefined && isWhole) {
     const holder = mounts.find(([mountPoint]) => mountPoint === fault.fill)?.[1];
     if (holder?.device.startsWith('/dev/') !== true)

@@ -70,7 +70,12 @@ const SUBVOLUME_FAULTS: readonly FaultName[] = [
 
 /** Whether a fault changes the machine, and nothing on its disks. */
 export function isPowerOnFault<F extends Fault>(fault: F): fault is F & PowerOnFault {
-  return (POWER_ON_FAULTS as readonly string[]).includes(fault.kind);
+  return changesMachine(fault.kind);
+}
+
+/** The same of the name of a fault. */
+export function changesMachine(name: FaultName): boolean {
+  return POWER_ON_FAULTS.includes(name);
 }
 
 /** Whether a fault needs a btrfs. */

@@ -1149,6 +1149,10 @@ t.test('a fault has one name, a place at which the machine is off, and what it w
     ['[boot, { fault: { passphrase: { wrong: 9 } } }, reboot, power-off]', /must be at most 5/],
     ['[boot, { fault: { run-on-disk: none.sh } }, reboot, power-off]', /none\.sh/],
     ['[{ fault: { fill: / } }, install, boot, reboot, power-off]', /before install there is no file system/],
+    [
+      '[{ fault: { slow-disk: {} } }, install, boot, reboot, power-off]',
+      /not the installer: put it after install/,
+    ],
     ['[boot, install, reboot, power-off]', /install can only be the first step/],
     [
       '[{ power-cut-at: x, during: shutdown }, boot, reboot, power-off]',

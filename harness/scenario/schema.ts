@@ -123,15 +123,9 @@ const system = z.strictObject({
           .boolean()
           .default(false)
           .meta({ description: 'A person, with a home directory below /home.' }),
-        uid: z
-          .int()
-          .min(0, 'must not be negative')
-          .max(65533, 'must be below 65534')
-          .optional()
-          .meta({
-            description:
-              'Number of the account. Default: the first free one, from 1000 on for a normal user.',
-          }),
+        uid: z.int().min(0, 'must not be negative').max(65533, 'must be below 65534').optional().meta({
+          description: 'Number of the account. Default: the first free one, from 1000 on for a normal user.',
+        }),
         hashedPasswordFile: absolutePath.optional().meta({
           description:
             'File that holds the hash of the password. It is read when the system is activated, in stage 1 already.',
