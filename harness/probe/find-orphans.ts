@@ -1,4 +1,4 @@
-import { isAtOrBelow, type Scenario } from '../scenario/index.js';
+import { isAtOrBelow, parseTmpfilesRule, type Scenario } from '../scenario/index.js';
 import { withoutCanaries } from './compare-roots.js';
 import type { Listing } from './listing.js';
 
@@ -36,9 +36,9 @@ function declaredSources({ system }: Scenario): { readonly files: string[]; read
 }
 
 /** Of a line of tmpfiles.d the path that it makes, and the one that a link points at or a copy comes from. */
-function pathsOfRule(rule: string): string[] {
-  const [, path = '', , , , , ...rest] = rule.trim().split(/\s+/);
-  return [path, rest.join(' ')].map((each) => each.replaceAll('"', ''));
+function pathsOfRule(line: string): string[] {
+  const { path, argument } = parseTmpfilesRule(line) ?? {};
+  return [path, argument].filter((each) => each !== undefined);
 }
 
 /** Places where nothing should lie that is not declared. A volume counts when it is used as a store and as nothing else. */

@@ -2,7 +2,7 @@ import type { LeakRecord, LeaksFile, LeaksRecord, VariantRecord } from '../recor
 import { renderLabelled, renderParagraph } from './block.js';
 import { createPaint, type Paint } from './paint.js';
 import { makeOneLine, makePrintable } from './text.js';
-import { countOf, listOf } from './words.js';
+import { countOf, formatSize, listOf } from './words.js';
 
 export interface LeaksOptions {
   /** Default: false. */
@@ -72,10 +72,10 @@ function ownerOf({ owner, because }: LeakRecord): string {
   return because === undefined ? UNKNOWN : `${owner} (${because})`;
 }
 
-/** "directory, new: 3 files and 1 link, 1.2 kB (timestamps, secret_key, …), root:root 0700" */
+/** "directory, new: 3 files and 1 link, 1.2 KiB (timestamps, secret_key, …), root:root 0700" */
 function describeLeak(leak: LeakRecord): string {
   const { kind, changes, content, sizeBytes, target, user, group, mode } = leak;
-  const size = sizeBytes === undefined ? '' : `, ${formatSize(sizeBytes)}`;
+  const size = sizeBytes === undefined ? '' : `, ${describeSize(sizeBytes)}`;
   const link = target === undefined ? '' : ` to ${target}`;
   const owner = kind === 'link' ? `${user}:${group}` : `${user}:${group} ${mode}`;
   return `${kind}${link}, ${changes.join(', ')}${content === undefined ? '' : `: ${describeContent(content)}`}${size}; ${owner}`;
@@ -94,15 +94,11 @@ function describeContent(content: NonNullable<LeakRecord['content']>): string {
   if (directories > 0) counts.push(directories === 1 ? '1 directory' : `${String(directories)} directories`);
   const more = files + links + others > sample.length ? ', …' : '';
   const names = sample.length === 0 ? '' : ` (${sample.join(', ')}${more})`;
-  return `${listOf(counts)}, ${formatSize(sizeBytes)}${names}`;
+  return `${listOf(counts)}, ${describeSize(sizeBytes)}${names}`;
 }
 
-function formatSize(bytes: number): string {
-  if (bytes === 0) return 'empty';
-  if (bytes < 1000) return `${String(bytes)} bytes`;
-  const [value, unit] =
-    bytes < 1e6 ? [bytes / 1e3, 'kB'] : bytes < 1e9 ? [bytes / 1e6, 'MB'] : [bytes / 1e9, 'GB'];
-  return `${value.toFixed(1)} ${unit}`;
+function describeSize(bytes: number): string {
+  return bytes === 0 ? 'empty' : formatSize(bytes);
 }
 
 /** The paths of a variant's leaks, a line each; what could not be looked at, too. */

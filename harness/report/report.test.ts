@@ -260,7 +260,7 @@ t.test('all leaks of a variant as a text', async (t) => {
     nix: 'environment.persistence."/persist" = {\n  files = [ "/x" ];\n};\n',
   });
   for (const expected of [
-    'The next boot loses: 2 things\n  app.service (StateDirectory=)\n    /var/lib/app\n      directory, new: 2 files and 1 directory, 1.2 kB (a, …); app:root 0750\n  unknown\n    /etc/a\\nb\n',
+    'The next boot loses: 2 things\n  app.service (StateDirectory=)\n    /var/lib/app\n      directory, new: 2 files and 1 directory, 1.2 KiB (a, …); app:root 0750\n  unknown\n    /etc/a\\nb\n',
     'another content: nothing\n',
     'although nothing declares it: could not be looked at\n',
     'not known     /persist could not be read.\n',

@@ -20,6 +20,7 @@ export type { ScenarioEdit } from './edit.js';
 export { promisedSystem } from './promised-system.js';
 export { scenarioJsonSchema } from './json-schema.js';
 export { selectVariants, type VariantFilter, type VariantSpread } from './variant.js';
+export { parseTmpfilesRule } from './tmpfiles-rule.js';
 export { escapeUnitPath } from './unit-name.js';
 export { suggest } from './problem.js';
 export { whyNotLine, whyNotName, whyNotPath } from './check-answer.js';

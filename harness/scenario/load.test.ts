@@ -1168,7 +1168,8 @@ t.test('a fault has one name, a place at which the machine is off, and what it w
     writeRecipe(
       t,
       steps(
-        '[{ fault: { slow-disk: { bytesPerSecond: 4KiB } } }, install, { fault: { plant-subvolumes: ["root/a b"] } }, boot, ' +
+        '[{ fault: { overwrite: { device: /dev/vda, size: 4KiB } } }, install, ' +
+          '{ fault: { slow-disk: { bytesPerSecond: 4KiB } } }, { fault: { plant-subvolumes: ["root/a b"] } }, boot, ' +
           '{ fault: { clock: { behind: 1h } } }, reboot, { power-cut-at: x, during: shutdown }, power-cut, power-off, ' +
           '{ fault: { overwrite: { device: /dev/vda, size: 1MiB } } }]',
       ),
@@ -1177,6 +1178,7 @@ t.test('a fault has one name, a place at which the machine is off, and what it w
   t.match(
     scenario.steps.flatMap((step) => (step.kind === 'fault' ? [step.fault] : [])),
     [
+      { kind: 'overwrite', offset: 0, sizeBytes: 4096 },
       { kind: 'slow-disk', disk: 'main', bytesPerSecond: 4096, title: 'slow the disk main down to 4 KiB/s' },
       { kind: 'plant-subvolumes', subvolumes: ['root/a b'] },
       { kind: 'clock', shiftMs: -3_600_000, title: 'set the clock 3600 s behind the time' },

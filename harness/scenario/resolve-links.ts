@@ -2,9 +2,7 @@ import type { Place } from '../core/index.js';
 import type { Path } from './located.js';
 import type { DeclaredLink } from './model.js';
 import type { SystemInput } from './schema.js';
-
-/** Type, path, mode, user, group, age, argument. */
-const LINK_RULE = /^L[-+!?=~^$]*\s+(?<path>\/\S*)(?:\s+\S+){4}\s+(?<source>\/.*\S)\s*$/;
+import { parseTmpfilesRule } from './tmpfiles-rule.js';
 
 /** The links of `environment.etc` and of the rules of tmpfiles that name both ends in full. */
 export function resolveLinks(input: SystemInput, placeAt: (...path: Path) => Place): readonly DeclaredLink[] {
@@ -15,10 +13,12 @@ export function resolveLinks(input: SystemInput, placeAt: (...path: Path) => Pla
     by: 'etc',
     place: placeAt('etc', path),
   }));
-  const rules = input.tmpfiles.flatMap((rule, index): DeclaredLink[] => {
-    const { path, source } = LINK_RULE.exec(rule)?.groups ?? {};
-    if (path === undefined || source === undefined || rule.includes('%')) return [];
-    return [{ path, target: source, source, by: 'tmpfiles', place: placeAt('tmpfiles', index) }];
+  const rules = input.tmpfiles.flatMap((line, index): DeclaredLink[] => {
+    const rule = parseTmpfilesRule(line);
+    const source = rule?.argument;
+    if (rule?.type !== 'L' || !rule.path.startsWith('/') || line.includes('%')) return [];
+    if (source?.startsWith('/') !== true) return [];
+    return [{ path: rule.path, target: source, source, by: 'tmpfiles', place: placeAt('tmpfiles', index) }];
   });
   return [...etc, ...rules];
 }

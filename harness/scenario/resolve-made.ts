@@ -2,19 +2,22 @@ import type { Place } from '../core/index.js';
 import type { Path } from './located.js';
 import type { MadePath } from './model.js';
 import type { SystemInput } from './schema.js';
+import { parseTmpfilesRule } from './tmpfiles-rule.js';
 
-/** Type, path, mode, user, group. A `-` behind the type says that it may fail. */
-const MAKING_RULE =
-  /^(?<type>[dDvqQfF])[+!=~^$]*\s+(?<path>\/\S*)(?:\s+(?<mode>\S+))?(?:\s+(?<user>\S+))?(?:\s+(?<group>\S+))?/;
+/** Directories, subvolumes and files. */
+const MAKES = /^[dDvqQfF]$/;
 
 /**
  * What rules of tmpfiles make and name in full. Mode and owner are those that hold at every boot: `-` leaves what is there
  * as it is, `:` and `~` in front are for what is new.
  */
 export function resolveMade(input: SystemInput, placeAt: (...path: Path) => Place): readonly MadePath[] {
-  const made = input.tmpfiles.flatMap((rule, index): MadePath[] => {
-    const { type = '', path, mode, user, group } = MAKING_RULE.exec(rule)?.groups ?? {};
-    if (path === undefined || rule.includes('%')) return [];
+  const made = input.tmpfiles.flatMap((line, index): MadePath[] => {
+    const rule = parseTmpfilesRule(line);
+    // A `-` behind the type says that it may fail.
+    if (rule === undefined || !MAKES.test(rule.type) || rule.modifiers.includes('-')) return [];
+    if (!rule.path.startsWith('/') || line.includes('%')) return [];
+    const { type, path, mode, user, group } = rule;
     return [
       {
         path: path.replace(/(?<=.)\/+$/, ''),
