@@ -1,15 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import { asHarnessError, Cleanup, EXIT, type Environment, type HarnessError } from '../core/index.js';
-import { planVariant, type Plan } from '../plan/index.js';
-import { type Attempt, readAttempts, runAttempts } from './attempts.js';
-import { createEventBus, createRecorder, exitCodeOf, linkLatest, type RunEvent } from '../record/index.js';
-import { createLiveReporter, renderSummary, renderTap, writeReports } from '../report/index.js';
-import { prepareRun, runVariant } from '../run/index.js';
+import { asHarnessError, Cleanup, type Environment, type HarnessError } from '../core/index.js';
+import { planVariant } from '../plan/index.js';
+import { prepareRun } from '../run/index.js';
 import type { Variant } from '../scenario/index.js';
-import { ordinaryCpus } from '../target/index.js';
-import { readAvailableMemory } from '../host/index.js';
+import { readAttempts } from './attempts.js';
 import { chooseGuest, type GuestOptions, renderGuest } from './choose-guest.js';
 import {
   chooseTarget,
@@ -20,19 +16,18 @@ import {
   renderTarget,
   reserveHardware,
 } from './choose-target.js';
-import { tellGithub } from './github.js';
-import { checkPause, chooseHands, folderOfVariant, type HandsOptions, holdForPerson } from './hands/index.js';
+import { checkPause, chooseHands, type HandsOptions } from './hands/index.js';
 import { confirmHardware } from './hardware.js';
+import { newRunId, readJobs } from './jobs.js';
 import type { MatrixOptions } from './matrix-command.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
-import { memoryOf, newRunId, processorBudget, processorsOf, readJobs } from './jobs.js';
-import { historyFile, rememberRun } from './remember.js';
+import { openReporting } from './reporting.js';
+import { runVariants } from './run-variants.js';
 import { markRunning } from './running.js';
-import { renderError } from './render-error.js';
 import { type SelectOptions, selectVariants } from './select.js';
-import { readShard, takeShard } from './shard.js';
 import { ensureHostPackages } from './set-up.js';
+import { readShard, takeShard } from './shard.js';
 import { withSignals } from './signals.js';
 
 export interface RunOptions
@@ -67,7 +62,7 @@ export async function run(
   const { flake } = options;
   const isOwn = flake !== undefined && names.length === 0;
   const selected = isOwn ? [] : await selectVariants(names, options);
-  const jobs = readJobs(options.jobs);
+  readJobs(options.jobs);
   const attempts = readAttempts(options);
   const shardChoice = await readShard(options);
   const guest = chooseGuest(options);
@@ -118,32 +113,12 @@ export async function run(
         signal,
       });
     }
-    const color = process.stderr.isTTY && !environment.noColor;
-    const bus = createEventBus();
-    const recorder = createRecorder({ version });
-    bus.subscribe(recorder);
-    const live = createLiveReporter({
-      stream: process.stderr,
-      isTty: process.stderr.isTTY && !environment.ci,
-      columns: () => process.stderr.columns || 80,
-      color,
-      verbose: options.verbose,
-    });
-    bus.subscribe(live);
-    const hold = holdForPerson({
-      terminal: { input: process.stdin, output: process.stdout },
-      terminalType: environment.terminal,
-      say: (line) => process.stderr.write(`${line}\n`),
-      quiet: () => live.suspend(),
-    });
-    const emit = (event: RunEvent): void => {
-      bus.emit(event);
-    };
+    const reporting = openReporting({ ...options, ...surroundings, folder });
+    const { emit } = reporting;
     emit({ type: 'run-start', run: runId, command: ['imperm', ...surroundings.words].join(' '), folder });
     if (sharded !== undefined) emit({ type: 'shard', shard: sharded.shard });
-    for (const text of shardChoice?.notes ?? []) emit({ type: 'note', level: 'warn', text });
-    for (const text of asked?.scenario?.warnings ?? []) emit({ type: 'note', level: 'warn', text });
-    let failure: HarnessError | undefined;
+    for (const text of [...(shardChoice?.notes ?? []), ...(asked?.scenario?.warnings ?? [])])
+      reporting.warn(text);
     const runAll = async (): Promise<void> => {
       const prepared = await prepareRun({
         environment,
@@ -155,100 +130,32 @@ export async function run(
         guest: asked === undefined || guest.kind === 'debian' ? guest : { ...guest, host: asked.host },
         scenarios: planned.map(({ scenario }) => scenario),
       });
-      const context = { ...prepared, ...(hands === undefined ? {} : { hands: { ...hands, hold } }) };
-      const memoryMiB = facts.memoryMiB ?? (await readAvailableMemory()).availableMiB;
-      const cpus = ordinaryCpus(context.host.accelerator.kind === 'kvm');
-      const processors = processorBudget(options.jobs, cpus);
-      const planOf = (variant: Variant): Plan => planVariant(variant, { memoryMiB, ...facts });
-      const whyNot = (plan: Plan): string | undefined =>
-        'skip' in plan ? plan.skip : context.guest.whyNot?.(plan.variant.scenario);
-      await runAttempts(variants, attempts, {
-        limits: { jobs: hardware === undefined ? jobs : 1, memoryMiB, processors },
-        memoryMiB: ({ scenario }) => memoryOf(scenario),
-        processors: ({ scenario }) => processorsOf(scenario, cpus),
-        signal,
-        isSkipped: (variant) => whyNot(planOf(variant)) !== undefined,
-        runOnce: async (variant, attempt) => {
-          await runPlan(planOf(variant), attempt);
-          return recorder.verdictOf(attempt.id);
+      await runVariants(variants, {
+        context: {
+          ...prepared,
+          ...(hands === undefined ? {} : { hands: { ...hands, hold: reporting.hold } }),
         },
-        note: (text) => {
-          emit({ type: 'note', level: 'warn', text });
-        },
+        reporting,
+        attempts,
+        facts,
+        ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+        folder,
+        workDir: environment.workDir,
+        repeatCommand: (variant) => repeatCommand(variant, options),
       });
-      async function runPlan(plan: Plan, { id, attempt }: Attempt): Promise<void> {
-        const numbered = attempt === undefined ? {} : { attempt };
-        const relativeFolder = folderOfVariant(id);
-        const place = {
-          folder: path.join(folder, relativeFolder),
-          relativeFolder,
-          workDir: environment.workDir,
-          repeat: repeatCommand(plan, options),
-        };
-        const skip = whyNot(plan);
-        if ('skip' in plan || skip !== undefined) {
-          const { scenario, axes } = plan.variant;
-          emit({
-            type: 'variant-start',
-            variant: id,
-            scenario: { name: scenario.name, title: scenario.title, file: scenario.file },
-            axes,
-            guest: context.guest.name,
-            target: target.name,
-            folder: relativeFolder,
-            repeat: place.repeat,
-            ...numbered,
-          });
-          emit({
-            type: 'variant-end',
-            variant: id,
-            verdict: 'skip',
-            ...(skip === undefined ? {} : { reason: skip }),
-            machineCpuMs: 0,
-          });
-          return;
-        }
-        const variant = { ...plan.variant, id };
-        await runVariant(context, { variant, steps: plan.steps, ...place, ...numbered });
-      }
     };
+    let failure: HarnessError | undefined;
     try {
       if (variants.length > 0) await runAll();
-      else
-        emit({
-          type: 'note',
-          level: 'warn',
-          text: 'There are fewer variants than shards: nothing to run here.',
-        });
+      else reporting.warn('There are fewer variants than shards: nothing to run here.');
     } catch (thrown) {
       failure = asHarnessError(thrown);
     }
-    emit({ type: 'run-end', interrupted: signal.aborted });
-    bus.close();
-    const { record, notes: remarks } = await rememberRun(recorder.record(), historyFile(options));
-    const notes = [...remarks, ...(await writeReports(record, folder)).notes];
-    await linkLatest(folder);
-    surroundings.onReport?.(folder);
-    const out = options.tap || surroundings.onReport !== undefined ? process.stderr : process.stdout;
-    if (options.tap) process.stdout.write(renderTap(record));
-    const shown = path.relative(process.cwd(), folder) || '.';
-    if (record.variants.length > 0) {
-      out.write(
-        `\n${renderSummary(record, { color: out.isTTY && !environment.noColor, width: out.columns || 100, folder: shown, proofs: options.verbose })}\n`,
-      );
-    }
-    const told = await tellGithub(record, { environment, folder: shown, out });
-    for (const note of [...notes, ...told]) process.stderr.write(`imperm: ${note}\n`);
-    if (failure !== undefined && failure.code !== 'INTERRUPTED') {
-      process.stderr.write(renderError(failure));
-      return failure.exitCode;
-    }
-    return signal.aborted ? EXIT.interrupted : exitCodeOf(record);
+    return reporting.close({ ...(failure === undefined ? {} : { failure }), interrupted: signal.aborted });
   });
 }
 
-function repeatCommand(plan: Plan, options: RunOptions): string {
-  const { scenario, choices } = plan.variant;
+function repeatCommand({ scenario, choices }: Variant, options: RunOptions): string {
   const variants = choices.map((choice) => `--variant ${choice}`);
   return [
     'npx imperm run',
