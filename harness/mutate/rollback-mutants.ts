@@ -141,9 +141,8 @@ function mutateRollbackScript({ source, scenario }: Original, rollback: Rollback
     script,
     edit: (text) => ({ at, set: { text } }),
     told: { lines: log?.lines ?? [], checks: checkTexts(scenario) },
-    ...(root === undefined ? {} : { rootDevice: root.device }),
-    // NixOS runs scripts of services so, and those of scripted stage 1 otherwise.
-    endsAtFailure: !isScripted,
+    ...(root === undefined ? {} : { root }),
+    isBusybox: isScripted,
     names: namesOf(scenario),
   });
 }

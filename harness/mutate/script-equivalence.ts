@@ -12,8 +12,8 @@ export interface ToldLog {
 export interface DroppedStatement {
   readonly statement: Statement;
   readonly told: ToldLog;
-  /** What the root is mounted from. */
-  readonly rootDevice?: string;
+  /** What is mounted on /. */
+  readonly root?: { readonly device: string };
 }
 
 /**
@@ -46,7 +46,7 @@ function whyUnread({ bodies }: ShellScript, { statement, told }: DroppedStatemen
  */
 function whyUnreachable(
   { bodies, commands }: ShellScript,
-  { statement, rootDevice }: DroppedStatement,
+  { statement, root }: DroppedStatement,
 ): string | undefined {
   const [name, place, ...more] = statement.only?.words ?? [];
   if (bodies[0]?.at(-1) !== statement || name?.text !== 'umount' || place === undefined || more.length > 0)
@@ -54,9 +54,9 @@ function whyUnreachable(
   const mounts = commands.filter(
     ({ words }) => words[0].text === 'mount' && words.at(-1)?.text === place.text,
   );
-  const isOfRoot = mounts.every(({ words }) => words.at(-2)?.text === rootDevice);
-  return mounts.length > 0 && rootDevice !== undefined && isOfRoot
-    ? `the root is mounted from ${rootDevice} until the end, and nobody reaches what stage 1 has left mounted below it`
+  const isOfRoot = mounts.every(({ words }) => words.at(-2)?.text === root?.device);
+  return mounts.length > 0 && root !== undefined && isOfRoot
+    ? `the root is mounted from ${root.device} until the end, and nobody reaches what stage 1 has left mounted below it`
     : undefined;
 }
 
@@ -74,6 +74,7 @@ export function whySwappable(
   return (
     whyUncalled(script, pair) ??
     whySameRefusals(script, pair) ??
+    whyElsewhere(script, pair) ??
     (endsAtFailure ? whySameLog(script, pair) : undefined)
   );
 }
@@ -126,6 +127,22 @@ function whySameRefusals(script: ShellScript, pair: readonly [Statement, Stateme
   };
   return pair.every(isRefusal)
     ? 'both only look, and whatever one of them refuses is refused in either order'
+    : undefined;
+}
+
+/** Both only write lines, one of them to a file that may fail: neither place shows which came first. */
+function whyElsewhere(script: ShellScript, pair: readonly [Statement, Statement]): string | undefined {
+  const isSaying = (statement: Statement): boolean =>
+    script.commands
+      .filter(({ words: [name] }) => isWithin(name, statement))
+      .every(({ words: [name] }) => name.text === 'echo' || name.text === 'printf');
+  const files = pair.filter(({ writes }) => writes);
+  const [filed] = files;
+  return files.length === 1 &&
+    filed !== undefined &&
+    script.guards.some((guard) => isWithin(guard, filed)) &&
+    pair.every((statement) => statement.isSimple && isSaying(statement))
+    ? 'both only write, and to different places'
     : undefined;
 }
 

@@ -1,22 +1,19 @@
 import type { ScenarioEdit, Script } from '../scenario/index.js';
 import type { Mutant } from './mutant.js';
 import type { MutantMaker } from './mutant-maker.js';
+import type { ScriptSurroundings } from './option-equivalence.js';
 import { type ToldLog, whyIdle, whySwappable } from './script-equivalence.js';
 import { lineAt, parseShell, type ShellScript } from './shell.js';
 import { mutateWords, type ScriptNames } from './word-mutants.js';
 
 /** A script of a layout, and what is known of it. */
-export interface ScriptSubject {
+export interface ScriptSubject extends ScriptSurroundings {
   /** `rollback/script` */
   readonly what: string;
   readonly script: Script;
   /** Puts another text into its place. */
   readonly edit: (text: string) => ScenarioEdit;
   readonly told: ToldLog;
-  /** What the root is mounted from. */
-  readonly rootDevice?: string;
-  /** The first command that fails ends it (set -e). */
-  readonly endsAtFailure: boolean;
   readonly names: ScriptNames;
 }
 
@@ -46,7 +43,7 @@ export function mutateScript(subject: ScriptSubject): readonly Mutant[] {
     ...swapStatements(parsed, subject, make),
     ...hideFailures(parsed, make),
     ...dropGuards(parsed, make),
-    ...mutateWords(parsed, subject.names, make),
+    ...mutateWords(parsed, subject, make),
   ];
 }
 
@@ -69,7 +66,7 @@ function dropStatements(parsed: ShellScript, subject: ScriptSubject, make: Mutan
 
 function swapStatements(
   parsed: ShellScript,
-  { endsAtFailure }: ScriptSubject,
+  { isBusybox }: ScriptSubject,
   make: MutantMaker,
 ): readonly Mutant[] {
   return parsed.bodies.flatMap((body) =>
@@ -89,7 +86,8 @@ function swapStatements(
           end: second.end,
           text: other + parsed.text.slice(first.end, second.start) + one,
         },
-        equivalent: whySwappable(parsed, [first, second], { endsAtFailure }),
+        // NixOS runs scripts of services with set -e, and those of scripted stage 1 without.
+        equivalent: whySwappable(parsed, [first, second], { endsAtFailure: !isBusybox }),
       });
     }),
   );

@@ -23,15 +23,15 @@ function mutantsOf(
   text: string,
   lines: readonly string[] = [],
   checks: readonly string[] = [],
-  endsAtFailure = true,
+  isBusybox = false,
 ) {
   const made = mutateScript({
     what: 's',
     script: { file: 'a/s.sh', text, place: PLACE },
     edit: (changed) => ({ at: ['s'], set: changed }),
     told: { lines, checks },
-    rootDevice: '/dev/mapper/enc',
-    endsAtFailure,
+    root: { device: '/dev/mapper/enc', fsType: 'btrfs' },
+    isBusybox,
     names: NAMES,
   });
   return new Map(
@@ -182,8 +182,8 @@ t.test(
 );
 
 t.test('when a line is said makes no difference where a failure ends the script', async (t) => {
-  const whyOf = (text: string, endsAtFailure = true): string | undefined =>
-    mutantsOf(text, [], [], endsAtFailure).get('1/swap')?.equivalent;
+  const whyOf = (text: string, isBusybox = false): string | undefined =>
+    mutantsOf(text, [], [], isBusybox).get('1/swap')?.equivalent;
   t.match(whyOf('echo new\nbtrfs subvolume create /mnt/root\n'), /same is done and said/);
   t.match(whyOf('btrfs subvolume create /mnt/root\necho new\n'), /same is done and said/);
   t.equal(whyOf('btrfs subvolume create /mnt/root || give_up\necho new\n'), undefined, 'it goes on');
@@ -192,7 +192,7 @@ t.test('when a line is said makes no difference where a failure ends the script'
   t.equal(whyOf('delete /mnt/root\necho new\ndelete() {\n  echo old\n}\n'), undefined, 'by a function, too');
   t.equal(whyOf('echo new >/mnt/log\nbtrfs subvolume create /mnt/root\n'), undefined, 'into a file');
   t.equal(whyOf('btrfs subvolume create /mnt/root\numount /mnt\n'), undefined);
-  t.equal(whyOf('btrfs subvolume create /mnt/root\necho new\n', false), undefined, 'scripted stage 1');
+  t.equal(whyOf('btrfs subvolume create /mnt/root\necho new\n', true), undefined, 'scripted stage 1');
 });
 
 t.test('where a function is defined makes a difference only to who calls it', async (t) => {
@@ -223,4 +223,37 @@ t.test('two conditions that end the script refuse the same in either order', asy
     'it changes something',
   );
   t.equal(whyOf(isRoot, '[ -e /mnt/blank ]'), undefined, 'no refusal of its own');
+});
+
+t.test('two lines that go to different places have no order', async (t) => {
+  const whyOf = (text: string): string | undefined => mutantsOf(text).get('1/swap')?.equivalent;
+  const log = 'echo "$*" >>/mnt/log || echo "no log"\n';
+  t.match(whyOf(`echo "$*"\n${log}`), /to different places/);
+  t.match(whyOf(`${log}echo "$*"\n`), /to different places/);
+  t.equal(whyOf(`echo old\necho new\n`), undefined, 'the same place');
+  t.equal(whyOf(`${log}${log}`), undefined, 'the same file');
+  t.equal(whyOf('echo "$*"\necho "$*" >>/mnt/log\n'), undefined, 'it may end the script');
+  t.equal(whyOf(`rm /mnt/log\n${log}`), undefined, 'something is done');
+  t.equal(whyOf(`${log}if [ -e x ]; then\n  echo y\nfi\n`), undefined, 'perhaps');
+});
+
+t.test('an option that says what is so anyhow', async (t) => {
+  const whyOf = (text: string, id: string, isBusybox = false): string | undefined =>
+    mutantsOf(text, [], [], isBusybox).get(`1/option:${id}/drop`)?.equivalent;
+  t.match(whyOf('mkdir -p /mnt\n', '-p'), /stage 1 has no \/mnt/);
+  t.equal(whyOf('mkdir -p /mnt\nmkdir -p /mnt\n', '-p'), undefined, 'it is there the second time');
+  t.equal(whyOf('mkdir -p /mnt/a\n', '-p'), undefined, 'its parent is not there');
+  t.equal(whyOf('mkdir -p /sysroot\n', '-p'), undefined, 'it is there');
+  t.equal(whyOf('mkdir -p "$x"\n', '-p'), undefined, 'nobody knows what it is');
+  t.equal(whyOf('mkdir -p /mnt /top\n', '-p'), undefined);
+  const mount = 'mount -t btrfs -o subvol=/ /dev/mapper/enc /mnt\n';
+  t.match(whyOf(mount, '-t btrfs'), /holds a btrfs/);
+  t.equal(whyOf(mount, '-o subvol=/'), undefined, 'the default subvolume may be another');
+  t.equal(whyOf(mount, '-t btrfs', true), undefined, 'busybox tries what is loaded');
+  t.equal(whyOf(mount.replace('btrfs', 'ext4'), '-t ext4'), undefined, 'it is another');
+  t.equal(whyOf(mount.replace('enc', 'data'), '-t btrfs'), undefined, 'nobody knows what that holds');
+  t.match(whyOf('btrfs property get -ts /mnt/blank ro\n', '-ts'), /property of subvolumes/);
+  t.match(whyOf('btrfs property set -ts "/mnt/$1" ro false\n', '-ts'), /property of subvolumes/);
+  t.equal(whyOf('btrfs property set -ts /mnt/x compression zstd\n', '-ts'), undefined, 'files have it, too');
+  t.equal(whyOf('btrfs subvolume list -ts /mnt\n', '-ts'), undefined);
 });

@@ -1,6 +1,7 @@
 import { misspell } from './misspell.js';
 import type { Mutant } from './mutant.js';
 import type { MutantMaker } from './mutant-maker.js';
+import { type ScriptSurroundings, whySameWithout } from './option-equivalence.js';
 import { lineAt, type ShellCommand, type ShellScript, type ShellWord } from './shell.js';
 
 /** Names of the layout that a script may have. */
@@ -25,16 +26,27 @@ const WITH_VALUE: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_OPTIONS = new Set(['[', '[[', 'test', 'echo', 'printf', 'set', 'exit', 'return']);
 
 /** Options that are left out, and names of devices and subvolumes that are others. */
-export function mutateWords(script: ShellScript, names: ScriptNames, make: MutantMaker): readonly Mutant[] {
+export function mutateWords(
+  script: ShellScript,
+  { names, ...surroundings }: ScriptSurroundings & { readonly names: ScriptNames },
+  make: MutantMaker,
+): readonly Mutant[] {
   const { text, commands } = script;
   return [
-    ...commands.flatMap((command) => dropOptions(text, command, make)),
+    ...commands.flatMap((command) => dropOptions(command, { script, surroundings, make })),
     ...changeNames(text, commands, names, make),
   ];
 }
 
-function dropOptions(text: string, { words }: ShellCommand, make: MutantMaker): readonly Mutant[] {
-  const [command, ...rest] = words;
+function dropOptions(
+  whole: ShellCommand,
+  {
+    script: { text, commands: all },
+    surroundings,
+    make,
+  }: { readonly script: ShellScript; readonly surroundings: ScriptSurroundings; readonly make: MutantMaker },
+): readonly Mutant[] {
+  const [command, ...rest] = whole.words;
   if (WITHOUT_OPTIONS.has(command.text)) return [];
   return rest.flatMap((option, index) => {
     if (!/^--?[A-Za-z]/.test(option.text)) return [];
@@ -49,6 +61,7 @@ function dropOptions(text: string, { words }: ShellCommand, make: MutantMaker): 
       title: `\`${command.text}\` goes without \`${shown}\``,
       missing: `\`${command.text}\` has \`${shown}\``,
       change: { start, end: last.end, text: '' },
+      equivalent: whySameWithout(whole, shown, { ...surroundings, all }),
     });
   });
 }

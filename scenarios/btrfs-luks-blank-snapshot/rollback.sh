@@ -4,7 +4,6 @@ mount -o subvol=/ /dev/mapper/enc /mnt
 
 give_up() {
   echo "Not rolled back: $*"
-  umount /mnt
   exit 1
 }
 
@@ -16,9 +15,10 @@ give_up() {
 delete_recursively() {
   btrfs property set -ts "/mnt/$1" ro false
   btrfs subvolume list -o "/mnt/$1" | cut -f 9- -d ' ' | while IFS= read -r child; do
-    delete_recursively "$child" || return 1
-  done || return 1
+    delete_recursively "$child"
+  done
   echo "Deleting /$1"
+  # Fails when something in it is left.
   btrfs subvolume delete "/mnt/$1" >/dev/null
 }
 

@@ -7,6 +7,7 @@ say() {
   echo "$*" >>/mnt/persist/rollback.log || echo "The log in /persist cannot be written"
 }
 
+# Whoever looks for the reason after a reset has to find it: what is unmounted is on the disk.
 give_up() {
   say "Not rolled back: $*"
   umount /mnt
@@ -20,8 +21,9 @@ say "Rollback running"
 delete_recursively() {
   btrfs property set -ts "/mnt/$1" ro false
   btrfs subvolume list -o "/mnt/$1" | cut -f 9- -d ' ' | while IFS= read -r child; do
-    delete_recursively "$child" || return 1
-  done || return 1
+    delete_recursively "$child"
+  done
+  # Fails when something in it is left.
   btrfs subvolume delete "/mnt/$1" >/dev/null && say "Deleted /$1"
 }
 
