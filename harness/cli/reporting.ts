@@ -18,9 +18,9 @@ import { renderError } from './render-error.js';
 
 /** Where what happens in a run goes. */
 export interface Reporting {
-  emit(event: RunEvent): void;
+  readonly emit: (event: RunEvent) => void;
   /** A warning. */
-  warn(text: string): void;
+  readonly warn: (text: string) => void;
   /** @param id Of the variant, or of one attempt at it. @returns Undefined as long as it has not ended. */
   verdictOf(id: string): Verdict | undefined;
   /** Gives the terminal to somebody who is given a machine. */

@@ -56,7 +56,7 @@ export async function run(
   options: RunOptions,
   surroundings: RunSurroundings,
 ): Promise<number> {
-  const { environment, version } = surroundings;
+  const { environment } = surroundings;
   // Before anything is started: a scenario with a mistake in it costs nobody a minute.
   checkOwnHostOptions(names, options);
   const { flake } = options;
@@ -151,7 +151,10 @@ export async function run(
     } catch (thrown) {
       failure = asHarnessError(thrown);
     }
-    return reporting.close({ ...(failure === undefined ? {} : { failure }), interrupted: signal.aborted });
+    return await reporting.close({
+      ...(failure === undefined ? {} : { failure }),
+      interrupted: signal.aborted,
+    });
   });
 }
 
