@@ -15,13 +15,10 @@ const UNIT_TIMEOUT_MS = 120_000;
 const MACHINE_TIMEOUT_MS = 45 * 60_000;
 const MACHINE_TEST = '.machine.test.ts';
 
-/** Has as many machines at once as the host can take: nothing else runs beside it. */
-const ALONE = ['layouts.machine.test.ts'];
-/**
- * Run one after the other, beside the rest, which does so, too: their machines wait a good part of the time. Those on
- * libvirt share one, and would see the machines that the other has there.
- */
-const LANES = [['nixos.machine.test.ts'], ['libvirt.machine.test.ts', 'target-contract.machine.test.ts']];
+/** Have as many machines at once as the host can take: nothing else runs beside them. */
+const BUSY = ['layouts.machine.test.ts', 'nixos.machine.test.ts'];
+/** Share one libvirt, and would see the machines that the other has there. */
+const ON_LIBVIRT = ['libvirt.machine.test.ts', 'target-contract.machine.test.ts'];
 
 const USAGE = `Usage: npm test -- [--unit | --machine] [--jobs N] [--yes] [name…]
 
@@ -42,7 +39,7 @@ export interface TestOptions {
 
 /**
  * Runs the tests: first those that need no machine, several files at the same time, then those that start
- * machines. The last line is always `N passed, N failed`.
+ * machines, at most two files at the same time. The last line is always `N passed, N failed`.
  *
  * @param args The command line.
  * @returns 0 when at least one test ran and none failed, 1 otherwise, 2 for a wrong command line, 130 when interrupted.
@@ -127,15 +124,19 @@ export async function runTests(args: readonly string[], options: TestOptions): P
       }
     }
     await runInParallel(unitTests, selection.jobs, runOne);
-    const namesOf = (files: readonly string[]): string[] =>
-      machineTests.filter((name) => files.includes(path.basename(name)));
-    const listed = namesOf([ALONE, ...LANES].flat());
-    await runInParallel(namesOf(ALONE), 1, runOne);
-    await Promise.all(
-      [...LANES.map(namesOf), machineTests.filter((name) => !listed.includes(name))].map((lane) =>
-        runInParallel(lane, 1, runOne),
+    const isOneOf = (files: readonly string[]) => (name: string) =>
+      files.some((file) => name.endsWith(`/${file}`));
+    const single = machineTests.filter((name) => !isOneOf(BUSY)(name));
+    await runInParallel(machineTests.filter(isOneOf(BUSY)), 1, runOne);
+    // Each of these has one machine at a time, which waits a good part of its time.
+    await Promise.all([
+      runInParallel(single.filter(isOneOf(ON_LIBVIRT)), 1, runOne),
+      runInParallel(
+        single.filter((name) => !isOneOf(ON_LIBVIRT)(name)),
+        1,
+        runOne,
       ),
-    );
+    ]);
   } finally {
     progress.close();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
