@@ -1,4 +1,4 @@
-import type { ShellCommand } from './shell.js';
+import type { ShellCommand, ShellScript } from './shell.js';
 
 /** Where a script of stage 1 runs. */
 export interface ScriptSurroundings {
@@ -9,23 +9,22 @@ export interface ScriptSurroundings {
 }
 
 /** What stage 1 has of its own, in NixOS and in the guest made of Debian packages. */
-const OWN_FOLDERS =
-  /^\/(?:bin|dev|etc|lib|lib32|lib64|nix|proc|root|run|sbin|sys|sysroot|tmp|usr|var)(?:\/|$)/;
+const OWN_FOLDERS = /^\/(?:bin|dev|etc|lib|lib32|lib64|nix|proc|root|run|sbin|sys|sysroot|tmp|usr|var)$/;
 
 /**
  * Says why a command of stage 1 does the same without an option. Sound, and therefore rarely an answer.
  *
- * @param all Every command of the script.
+ * @param script That the command is in.
  * @param option As written, with its value as another word: `-t btrfs`.
  * @returns The reason as a part of a sentence; undefined when nobody can say so without running it.
  */
 export function whySameWithout(
   command: ShellCommand,
   option: string,
-  { all, root, isBusybox }: ScriptSurroundings & { readonly all: readonly ShellCommand[] },
+  { script, root, isBusybox }: ScriptSurroundings & { readonly script: ShellScript },
 ): string | undefined {
   const [name, ...rest] = command.words.map(({ text }) => text);
-  if (name === 'mkdir' && option === '-p') return whyMakesOnce(rest, all);
+  if (name === 'mkdir' && option === '-p') return whyMakesOnce(command, script);
   // The mount of busybox tries only what the kernel has loaded already.
   if (name === 'mount' && root !== undefined && option === `-t ${root.fsType}` && !isBusybox)
     return rest.at(-2) === root.device
@@ -39,13 +38,21 @@ export function whySameWithout(
   return undefined;
 }
 
-/** Stage 1 lies in memory and is new at every boot: what it does not bring, and is made in one place alone, is not there before. */
-function whyMakesOnce(words: readonly string[], all: readonly ShellCommand[]): string | undefined {
-  const [folder, ...more] = words.filter((word) => !word.startsWith('-'));
+/**
+ * Stage 1 lies in memory and is new at every boot: what it does not bring is not there before it is made. A function or a loop
+ * may come by more than once, and another command may have made it.
+ */
+function whyMakesOnce({ words }: ShellCommand, { text, bodies, commands }: ShellScript): string | undefined {
+  const [name, ...rest] = words;
+  const [folder, ...more] = rest.map((word) => word.text).filter((word) => !word.startsWith('-'));
   if (folder === undefined || more.length > 0 || !/^\/[\w-]+$/.test(folder) || OWN_FOLDERS.test(folder))
     return undefined;
-  const makers = all.filter(
-    ({ words: [name, ...rest] }) => name.text === 'mkdir' && rest.some(({ text }) => text === folder),
-  );
-  return makers.length === 1 ? `stage 1 has no ${folder} before it is made here` : undefined;
+  const isAlone = bodies[0]?.some(({ only }) => only?.words[0].start === name.start) === true;
+  const makers = commands.filter((each) => {
+    const [maker, ...made] = each.words;
+    return maker.text === 'mkdir' && made.some((word) => word.text === folder);
+  });
+  return isAlone && makers.length === 1 && !text.slice(0, name.start).includes(folder)
+    ? `stage 1 has no ${folder} before it is made here`
+    : undefined;
 }

@@ -242,6 +242,14 @@ t.test('an option that says what is so anyhow', async (t) => {
     mutantsOf(text, [], [], isBusybox).get(`1/option:${id}/drop`)?.equivalent;
   t.match(whyOf('mkdir -p /mnt\n', '-p'), /stage 1 has no \/mnt/);
   t.equal(whyOf('mkdir -p /mnt\nmkdir -p /mnt\n', '-p'), undefined, 'it is there the second time');
+  t.equal(
+    mutantsOf('mkdir -p /mnt\nmkdir -p /mnt\n').get('2/option:-p/drop')?.equivalent,
+    undefined,
+    'it is there the second time',
+  );
+  t.equal(whyOf('mount --mkdir /dev/vda /mnt; mkdir -p /mnt\n', '-p'), undefined, 'made by another command');
+  t.equal(whyOf('for x in a b; do mkdir -p /mnt; done\n', '-p'), undefined, 'in a loop');
+  t.equal(whyOf('f() { mkdir -p /mnt; }; f; f\n', '-p'), undefined, 'in a function');
   t.equal(whyOf('mkdir -p /mnt/a\n', '-p'), undefined, 'its parent is not there');
   t.equal(whyOf('mkdir -p /sysroot\n', '-p'), undefined, 'it is there');
   t.equal(whyOf('mkdir -p "$x"\n', '-p'), undefined, 'nobody knows what it is');

@@ -41,11 +41,12 @@ export function mutateWords(
 function dropOptions(
   whole: ShellCommand,
   {
-    script: { text, commands: all },
+    script,
     surroundings,
     make,
   }: { readonly script: ShellScript; readonly surroundings: ScriptSurroundings; readonly make: MutantMaker },
 ): readonly Mutant[] {
+  const { text } = script;
   const [command, ...rest] = whole.words;
   if (WITHOUT_OPTIONS.has(command.text)) return [];
   return rest.flatMap((option, index) => {
@@ -61,7 +62,7 @@ function dropOptions(
       title: `\`${command.text}\` goes without \`${shown}\``,
       missing: `\`${command.text}\` has \`${shown}\``,
       change: { start, end: last.end, text: '' },
-      equivalent: whySameWithout(whole, shown, { ...surroundings, all }),
+      equivalent: whySameWithout(whole, shown, { ...surroundings, script }),
     });
   });
 }
