@@ -13,8 +13,8 @@ persisted, the place of a password, of a key, of swap. It keeps the promises of 
   error       nobody knows; run again by --resume
 
 Each is installed and booted twice, and its disk is read (steps of the scenario from its second reboot on are left out).
-What survives that is put through the scenarios that do more to a machine with the very same system: faults, power cuts,
-hibernation (scenarios/bugs/*-corrected). The layout as it is runs first, in the same way (--controls): a broken promise
+What survives that is put through the scenarios that do more to the same layout, or to one that extends it: faults, power
+cuts, hibernation (scenarios/bugs/*-corrected). The layout as it is runs first, in the same way (--controls): a broken promise
 there is a false alarm. Scripts are read and changed as text; nothing of them is run on this host.
 
 Examples:
@@ -35,6 +35,7 @@ export function addMutate(
     .argument('[scenario...]')
     .option('--list', 'show the mutants, and run none', false)
     .option('--only <id...>', 'only mutants with such an id; * stands for anything')
+    .option('--trial <name...>', 'put survivors through these scenarios only, in this order')
     .option('--lints', 'what `imperm check` finds in a mutant counts as killed, and needs no machine', false)
     .option('--controls <n>', 'how often the layout is run as it is', '1')
     .option('--resume <file>', 'go on with these results: only what they do not know is run')

@@ -7,6 +7,8 @@ export interface MutateOptions extends HostOptions {
   readonly list: boolean;
   /** Patterns of ids; absent: every mutant. */
   readonly only?: readonly string[];
+  /** Names of the only scenarios that survivors are put through, in this order; absent: all there are. */
+  readonly trial?: readonly string[];
   /** What a lint finds needs no machine. */
   readonly lints: boolean;
   /** How often the layout is run as it is. */

@@ -36,6 +36,7 @@ t.test('what cannot be asked is refused before anything is started', async (t) =
   const cases: Record<string, readonly [readonly string[], RegExp]> = {
     'a faulty layout': [['btrfs-luks-rollback-as-published'], /is known to break promises as it is/],
     'an unknown id': [['--only', 'nix'], /No mutant has an id like nix/],
+    'no trial': [['--trial', 'slow-disk', 'small-services'], /small-services is no trial/],
     'no number': [['--controls', 'x'], /--controls takes a whole number/],
     'no results': [['--resume', '/nowhere/mutants.json'], /Could not read the results/],
     'a real machine': [['--target', 'hardware', '--host', 'x.yaml'], /virtual machines only/],

@@ -48,6 +48,7 @@ export async function mutate(
     only: options.only ?? [],
     layouts: before?.layouts ?? [],
     byLints: options.lints,
+    ...(options.trial === undefined ? {} : { trials: options.trial }),
   });
   if (options.list) return list(subjects);
   const folder =
@@ -126,7 +127,7 @@ function list(subjects: readonly Subject[]): number {
       process.stdout.write(`${renderListed({ ...mutant, lints: [...lints] }, decided)}\n`);
     if (trials.length > 0)
       process.stdout.write(
-        `What survives is put through ${trials.map(({ scenario }) => scenario.name).join(', ')}.\n`,
+        `What survives is put through ${trials.map(({ variant: each }) => each.scenario.name).join(', ')}.\n`,
       );
   }
   return EXIT.ok;

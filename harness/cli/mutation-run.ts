@@ -12,6 +12,7 @@ import {
   renderControl,
   renderMutant,
   slowestPhaseMs,
+  type Trial,
   trialScenario,
 } from '../mutate/index.js';
 import { planVariant } from '../plan/index.js';
@@ -90,7 +91,7 @@ export class MutationRun {
       },
       scenarios: subjects.flatMap(({ original, mutants, trials }) => [
         original.scenario,
-        ...trials.map(({ scenario }) => scenario),
+        ...trials.map(({ variant }) => variant.scenario),
         ...mutants.flatMap(({ scenario }) => (scenario === undefined ? [] : [scenario])),
       ]),
     });
@@ -158,25 +159,27 @@ export class MutationRun {
   }
 
   /** Puts the survivors into harder circumstances, which the layout as it is has to pass first. */
-  async #try(trial: Variant, subject: Subject, layout: LayoutResults): Promise<void> {
+  async #try(trial: Trial, subject: Subject, layout: LayoutResults): Promise<void> {
     const { print, save } = this.#around;
-    const { name } = trial.scenario;
-    const left = subject.mutants.flatMap(({ mutant, scenario }) => {
+    const { name } = trial.variant.scenario;
+    const found = subject.mutants.map(async ({ mutant, scenario: mutated }) => {
       const result = layout.mutants.find(({ id }) => id === mutant.id);
       const { outcome } = result ?? {};
       const isOpen = outcome?.kind === 'survived' && !outcome.trials.includes(name);
-      return result === undefined || scenario === undefined || !isOpen ? [] : [{ result, outcome, scenario }];
+      if (result === undefined || mutated === undefined || !isOpen) return [];
+      const scenario = await trialScenario(trial, { original: subject.original, mutant, mutated });
+      return scenario === undefined ? [] : [{ result, outcome, scenario }];
     });
+    const left = (await Promise.all(found)).flat();
     if (left.length === 0) return;
-    await this.#control(trial, layout, { numbers: [1], trial: name });
+    await this.#control(trial.variant, layout, { numbers: [1], trial: name });
     const control = layout.controls.find((each) => each.trial === name);
     if (control === undefined || !isPassed(control)) return;
     const { slowestMs, setUpMs } = control;
     await this.#pool(left, {
       scenarioOf: ({ scenario }) => scenario,
       work: async ({ result, outcome, scenario }) => {
-        const tried = { ...trial, scenario: trialScenario(trial.scenario, scenario) };
-        const record = await this.#run(tried, { id: result.id, slowestMs });
+        const record = await this.#run({ ...trial.variant, scenario }, { id: result.id, slowestMs });
         if (record === undefined) return;
         const found = judgeMutant(record, setUpMs);
         const durationMs = outcome.durationMs + record.durationMs;

@@ -3,17 +3,17 @@ import path from 'node:path';
 import { HarnessError } from '../core/index.js';
 import {
   decide,
-  isSameLayout,
+  isTrialOf,
   type LayoutResults,
   makeMutants,
   type Mutant,
   type Original,
   type Outcome,
+  type Trial,
 } from '../mutate/index.js';
 import {
   findScenarios,
   isPowerOnFault,
-  loadScenarios,
   openScenario,
   type Scenario,
   selectVariants,
@@ -43,7 +43,7 @@ export interface Subject {
   readonly made: number;
   readonly mutants: readonly KnownMutant[];
   /** Scenarios that put the same layout, unbroken, into other circumstances: what its survivors go through. */
-  readonly trials: readonly Variant[];
+  readonly trials: readonly Trial[];
 }
 
 /** Steps that bring a layout into circumstances in which few are. */
@@ -66,6 +66,8 @@ export async function openSubjects(
     readonly only: readonly string[];
     readonly layouts: readonly Pick<LayoutResults, 'file' | 'variant'>[];
     readonly byLints: boolean;
+    /** Names of the only trials that are wanted, in their order; absent: all there are. */
+    readonly trials?: readonly string[];
   },
 ): Promise<readonly Subject[]> {
   const { layouts } = options;
@@ -73,15 +75,7 @@ export async function openSubjects(
   const wanted = isResumed
     ? layouts.map(({ file, variant }) => ({ name: file, id: variant }))
     : (names.length === 0 ? [undefined] : names).map((name) => ({ name, id: undefined }));
-  const shipped = await loadScenarios(
-    (await Promise.all([SCENARIOS_DIR, path.join(SCENARIOS_DIR, 'bugs')].map(findScenarios))).flat(),
-  );
-  const hard = shipped
-    .flatMap(({ variants }) => variants)
-    .filter(
-      ({ scenario: { knownBug, steps } }) =>
-        knownBug === undefined && steps.some(({ kind }) => HARD_STEPS.includes(kind)),
-    );
+  const hard = await findTrials(options.trials);
   const subjects: Subject[] = [];
   for (const { name, id } of wanted) subjects.push(await openSubject(name, id, { ...options, hard }));
   if (subjects.every(({ mutants }) => mutants.length === 0))
@@ -98,8 +92,8 @@ async function openSubject(
     readonly variant: readonly string[];
     readonly only: readonly string[];
     readonly byLints: boolean;
-    /** Variants that may be trials. */
-    readonly hard: readonly Variant[];
+    /** What may be a trial of it. */
+    readonly hard: readonly Trial[];
   },
 ): Promise<Subject> {
   const file = await findScenario(name);
@@ -131,17 +125,45 @@ async function openSubject(
     original,
     made: mutants.length,
     mutants: await Promise.all(chosen.map((mutant) => know(mutant, original, options))),
-    trials: sortTrials(options.hard.filter((each) => isSameLayout(each.scenario, scenario))),
+    trials: firstOfEach(options.hard.filter((each) => isTrialOf(original, each))),
   };
 }
 
-/** One of each scenario, whatever its disks are. What is done to disks tells more, and sooner, than what is done to a machine. */
-function sortTrials(variants: readonly Variant[]): readonly Variant[] {
-  const names = variants.map(({ scenario }) => scenario.name);
-  const first = variants.filter(({ scenario }, index) => names.indexOf(scenario.name) === index);
-  const isOfMachine = ({ scenario }: Variant): boolean =>
-    scenario.steps.some((step) => step.kind === 'fault' && isPowerOnFault(step.fault));
-  return [...first].sort((one, other) => Number(isOfMachine(one)) - Number(isOfMachine(other)));
+/**
+ * Finds every shipped scenario that does more to a correct layout than to boot it. What is done to disks tells more, and sooner,
+ * than what is done to a machine, and comes first.
+ *
+ * @throws {HarnessError} USAGE for a name that is none of theirs.
+ */
+async function findTrials(names: readonly string[] | undefined): Promise<readonly Trial[]> {
+  const files = (
+    await Promise.all([SCENARIOS_DIR, path.join(SCENARIOS_DIR, 'bugs')].map(findScenarios))
+  ).flat();
+  const sources = await Promise.all(files.map(openScenario));
+  const all = sources
+    .flatMap((source) => source.scenario.variants.map((variant) => ({ source, variant })))
+    .filter(
+      ({ variant: { scenario } }) =>
+        scenario.knownBug === undefined && scenario.steps.some(({ kind }) => HARD_STEPS.includes(kind)),
+    );
+  const isOfMachine = ({ variant }: Trial): boolean =>
+    variant.scenario.steps.some((step) => step.kind === 'fault' && isPowerOnFault(step.fault));
+  if (names === undefined)
+    return all.sort((one, other) => Number(isOfMachine(one)) - Number(isOfMachine(other)));
+  const known = [...new Set(all.map(({ variant }) => variant.scenario.name))];
+  return names.flatMap((name) => {
+    if (!known.includes(name))
+      throw new HarnessError('USAGE', `${name} is no trial`, {
+        hint: `Trials are what does more to a correct layout than to boot it: ${known.join(', ')}.`,
+      });
+    return all.filter(({ variant }) => variant.scenario.name === name);
+  });
+}
+
+/** One of each scenario, whatever its disks are. */
+function firstOfEach(trials: readonly Trial[]): readonly Trial[] {
+  const names = trials.map(({ variant }) => variant.scenario.name);
+  return trials.filter(({ variant }, index) => names.indexOf(variant.scenario.name) === index);
 }
 
 async function know(

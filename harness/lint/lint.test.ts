@@ -541,7 +541,7 @@ const FIRING: Readonly<Record<string, readonly string[]>> = {
   'broken/damaged': ['esp-world-readable', ...RECIPE],
   'broken/hook-too-early': ['rollback-before-resume', 'rollback-before-unlock', ...IN_SCRIPTED],
   'broken/path-misspelt': RECIPE,
-  'broken/rollback-before-resume': RECIPE.filter((lint) => lint !== 'swap-in-the-clear'),
+  'broken/rollback-before-resume': ['rollback-before-resume'],
   'broken/rollback-removed': ['swap-in-the-clear'],
   'broken/rollback-too-late': [
     'rollback-after-mount',

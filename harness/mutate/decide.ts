@@ -1,7 +1,8 @@
 import { HarnessError } from '../core/index.js';
 import { lintScenario, type LintFinding } from '../lint/index.js';
 import type { Scenario, ScenarioEdit, Step, SystemModel } from '../scenario/index.js';
-import type { Mutant, Original } from './mutant.js';
+import { loadEdited, type Mutant, type Original } from './mutant.js';
+import { isSameLayout } from './trial.js';
 
 /** What is known of a mutant before any machine is started. */
 export type Decision =
@@ -37,7 +38,7 @@ export async function decide(
   if (mutant.equivalent !== undefined) return { kind: 'equivalent', reason: mutant.equivalent };
   let scenario: Scenario;
   try {
-    scenario = await loadMutated(mutant, original);
+    scenario = await loadEdited([...mutant.edits, ...SYSTEM_ALONE], original);
   } catch (thrown) {
     if (!(thrown instanceof HarnessError) || thrown.code !== 'SCENARIO_INVALID') throw thrown;
     const [problem = thrown.message] = (thrown.details ?? '').split('\n');
@@ -69,19 +70,6 @@ export function controlScenario({ scenario }: Original): Scenario {
   return mutantScenario(scenario, scenario);
 }
 
-/**
- * Whether two scenarios are one layout, with other promises and in other circumstances: the same system, installed by the same
- * script.
- */
-export function isSameLayout(one: Scenario, other: Scenario): boolean {
-  return formOf(one.system) === formOf(other.system) && one.install?.text === other.install?.text;
-}
-
-/** A mutant in the circumstances of another scenario of its layout, with all that is done and promised there. */
-export function trialScenario(trial: Scenario, { system, install }: Scenario): Scenario {
-  return { ...trial, system, promised: trial.system, ...(install === undefined ? {} : { install }) };
-}
-
 /** A system under the promises of another one. */
 function mutantScenario(
   original: Scenario,
@@ -104,21 +92,4 @@ function shorten(steps: readonly Step[]): readonly Step[] {
     .filter(({ kind }) => kind !== 'power-cut-at');
   const between = first.filter(({ kind }) => kind === 'run' || kind === 'hibernate');
   return [{ kind: 'boot' }, ...between, { kind: 'reboot' }, { kind: 'power-off' }];
-}
-
-async function loadMutated({ edits }: Mutant, { source, axes }: Original): Promise<Scenario> {
-  const { variants } = await source.load([...edits, ...SYSTEM_ALONE]);
-  const variant = variants.find((each) =>
-    Object.entries(axes).every(([axis, value]) => each.axes[axis as keyof typeof axes] === value),
-  );
-  if (variant === undefined)
-    throw new HarnessError('INTERNAL', 'Internal error: a mutant lacks the variant of its original');
-  return variant.scenario;
-}
-
-/** Everything of a system but where it is written. */
-function formOf(system: SystemModel): string {
-  return JSON.stringify(system, (key, value: unknown) =>
-    key === 'place' || key === 'file' || key === 'unitPlaces' ? undefined : value,
-  );
 }

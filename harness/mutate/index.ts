@@ -1,6 +1,6 @@
 export type { Mutant, Original } from './mutant.js';
 export { makeMutants } from './make-mutants.js';
-export { controlScenario, decide, type Decision, isSameLayout, trialScenario } from './decide.js';
+export { controlScenario, decide, type Decision } from './decide.js';
 export { judgeControl, judgeMutant, slowestPhaseMs } from './judge.js';
 export { countResults, renderControl, renderListed, renderMutant, renderResults } from './render.js';
 export {
@@ -14,3 +14,4 @@ export {
   RESULTS_FILE,
   takeLayout,
 } from './results.js';
+export { isTrialOf, type Trial, trialScenario } from './trial.js';

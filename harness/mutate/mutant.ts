@@ -1,4 +1,4 @@
-import type { Place } from '../core/index.js';
+import { HarnessError, type Place } from '../core/index.js';
 import type { Scenario, ScenarioEdit, ScenarioSource, Variant } from '../scenario/index.js';
 
 /** A layout with one difference that a harness should notice. */
@@ -23,4 +23,22 @@ export interface Original {
   readonly scenario: Scenario;
   /** The variant's. */
   readonly axes: Variant['axes'];
+}
+
+/**
+ * Loads the variant of a scenario as if its file were written with differences.
+ *
+ * @throws {HarnessError} `SCENARIO_INVALID` when it could not be used then.
+ */
+export async function loadEdited(
+  edits: readonly ScenarioEdit[],
+  { source, axes }: Pick<Original, 'source' | 'axes'>,
+): Promise<Scenario> {
+  const { variants } = await source.load(edits);
+  const variant = variants.find((each) =>
+    Object.entries(axes).every(([axis, value]) => each.axes[axis as keyof typeof axes] === value),
+  );
+  if (variant === undefined)
+    throw new HarnessError('INTERNAL', 'Internal error: a mutant lacks the variant of its original');
+  return variant.scenario;
 }

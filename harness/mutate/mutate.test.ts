@@ -5,11 +5,12 @@ import path from 'node:path';
 import t, { type Test } from 'tap';
 
 import { repositoryRoot } from '../core/index.js';
-import { openScenario, selectVariants } from '../scenario/index.js';
-import { controlScenario, decide, isSameLayout, trialScenario } from './decide.js';
+import { openScenario, type Scenario, selectVariants } from '../scenario/index.js';
+import { controlScenario, decide } from './decide.js';
 import { makeMutants } from './make-mutants.js';
 import { misspell } from './misspell.js';
 import type { Original } from './mutant.js';
+import { isTrialOf, type Trial, trialScenario } from './trial.js';
 
 async function open(name: string, filter: Record<string, string> = {}): Promise<Original> {
   const source = await openScenario(path.join(repositoryRoot, 'scenarios', name, 'scenario.yaml'));
@@ -332,19 +333,57 @@ t.test('what the lints tell of a mutant, and not of the layout as it is', async 
   t.match(silent, { kind: 'run', lints: [] }, 'what the original has, too, tells nothing');
 });
 
+async function openTrial(name: string): Promise<Trial> {
+  const { source, axes } = await open(name);
+  const variant = source.scenario.variants.find((each) => each.axes === axes);
+  if (variant === undefined) throw new Error('no variant');
+  return { source, variant };
+}
+
+/** A mutant in a trial. */
+async function tryOut(original: Original, trial: Trial, id: string): Promise<Scenario | undefined> {
+  const mutant = makeMutants(original).find((each) => each.id === id);
+  if (mutant === undefined) throw new Error(`there is no mutant ${id}`);
+  const decision = await decide(mutant, original);
+  if (decision.kind !== 'run') throw new Error(`${id} is not run`);
+  return trialScenario(trial, { original, mutant, mutated: decision.scenario });
+}
+
 t.test('the same layout in other circumstances', async (t) => {
   const original = await open('btrfs-luks-blank-snapshot');
-  const trial = (await open('bugs/root-missing-corrected')).scenario;
-  t.ok(isSameLayout(original.scenario, trial), 'only steps and promises differ');
+  const trial = await openTrial('bugs/root-missing-corrected');
+  t.ok(isTrialOf(original, trial), 'only steps and promises differ');
   const scripted = await open('btrfs-luks-blank-snapshot', { stage1: 'scripted' });
-  t.notOk(isSameLayout(scripted.scenario, trial), 'another stage 1');
-  t.notOk(isSameLayout(original.scenario, (await open('bugs/root-missing')).scenario), 'another script');
-  const mutant = makeMutants(original).find(({ id }) => id === 'rollback/drop');
-  if (mutant === undefined) throw new Error('there is no such mutant');
-  const decision = await decide(mutant, original);
-  if (decision.kind !== 'run') throw new Error('it is not run');
-  const tried = trialScenario(trial, decision.scenario);
-  t.equal(tried.system.rollback, undefined, 'the system is the mutant');
-  t.equal(tried.promised, trial.system);
-  t.same([tried.steps, tried.promises], [trial.steps, trial.promises], 'all else is that of the trial');
+  t.notOk(isTrialOf(scripted, trial), 'another stage 1');
+  t.notOk(isTrialOf(await open('btrfs-luks-rollback'), trial), 'another layout');
+  const { scenario } = trial.variant;
+  const tried = await tryOut(original, trial, 'rollback/drop');
+  t.equal(tried?.system.rollback, undefined, 'the system is the mutant');
+  t.equal(tried?.promised, scenario.system);
+  t.same(
+    [tried?.steps, tried?.promises],
+    [scenario.steps, scenario.promises],
+    'all else is that of the trial',
+  );
+});
+
+t.test('a layout that extends the one of the mutants', async (t) => {
+  const original = await open('btrfs-luks-blank-snapshot');
+  const trial = await openTrial('bugs/hibernation-encrypted-swap-corrected');
+  t.ok(isTrialOf(original, trial));
+  const { scenario } = trial.variant;
+  const tried = await tryOut(original, trial, 'rollback/after:local-fs-pre.target/drop');
+  t.same(tried?.system.rollback?.after, ['systemd-cryptsetup@enc.service'], 'the mutant is in it');
+  t.same(
+    tried?.system.luks.map(({ name }) => name),
+    ['enc', 'cryptswap'],
+    'so is what it has of its own',
+  );
+  t.equal(tried?.promised, scenario.system);
+  t.same(tried?.steps, scenario.steps);
+  t.equal(
+    await tryOut(original, trial, 'swapDevices:/dev/disk/by-partlabel/swap/drop'),
+    undefined,
+    'it has other swap than that which is broken',
+  );
 });

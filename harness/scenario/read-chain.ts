@@ -12,8 +12,8 @@ import { EXTENDS_PATTERN } from './schema.js';
 export interface ScenarioChain {
   /** Absent when one of the files could not be read at all. */
   readonly root?: Located;
-  /** Absolute paths of the folders of all files of the chain. */
-  readonly folders: readonly string[];
+  /** Absolute paths of all files of the chain, the scenario's own first. */
+  readonly files: readonly string[];
   readonly problems: readonly Problem[];
 }
 
@@ -43,8 +43,8 @@ interface Link {
 
 async function readLink(file: string, link: Link): Promise<ScenarioChain> {
   const shown = showFile(file);
-  const folders = [path.dirname(file)];
-  const fail = (message: string): ScenarioChain => ({ folders, problems: [{ place: link.place, message }] });
+  const files = [file];
+  const fail = (message: string): ScenarioChain => ({ files, problems: [{ place: link.place, message }] });
   const content = await readSmallText(file);
   if ('refusal' in content) return fail(`the scenario file ${shown} ${content.refusal}`);
   const real = await realpath(file);
@@ -53,18 +53,18 @@ async function readLink(file: string, link: Link): Promise<ScenarioChain> {
   if (link.above.length >= MAX_CHAIN) return fail(`extends goes over more than ${String(MAX_CHAIN)} files`);
 
   const { root, problems } = parseYaml({ shown, folder: path.dirname(file), text: content.text });
-  if (root === undefined) return { folders, problems };
+  if (root === undefined) return { files, problems };
   if (!(root.value instanceof Map)) {
-    return { folders, problems: [...problems, { place: root.place, message: 'a scenario must be a map' }] };
+    return { files, problems: [...problems, { place: root.place, message: 'a scenario must be a map' }] };
   }
   const parent = locate(root, ['extends'])?.value;
-  if (typeof parent !== 'string' || !EXTENDS_PATTERN.test(parent)) return { root, folders, problems };
+  if (typeof parent !== 'string' || !EXTENDS_PATTERN.test(parent)) return { root, files, problems };
 
   const below = await readLink(path.resolve(path.dirname(file), parent), {
     above: [...link.above, real],
     place: placeOf(root, ['extends']),
   });
-  const all = { folders: [...folders, ...below.folders], problems: [...problems, ...below.problems] };
+  const all = { files: [...files, ...below.files], problems: [...problems, ...below.problems] };
   if (!root.value.has('imperm')) {
     all.problems.push({
       place: root.place,

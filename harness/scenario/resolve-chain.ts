@@ -33,7 +33,7 @@ export async function resolveChain(file: string, chain: ScenarioChain): Promise<
     const message = `the scenario's name would be "${name}"; it must consist of a-z, 0-9, ".", "-" and "_"`;
     problems.push({ place: { file: shown, line: 1, col: 1 }, message });
   }
-  const { root, folders } = chain;
+  const { root, files } = chain;
   if (root === undefined) return { problems };
 
   const shape = checkShape(root, { schema: scenarioSchema, name: 'scenario' });
@@ -42,7 +42,7 @@ export async function resolveChain(file: string, chain: ScenarioChain): Promise<
   checkScenario(input, rules);
   problems.push(...shape.problems);
 
-  const scripts = await readScripts(input, { root, folders, rules });
+  const scripts = await readScripts(input, { root, folders: files.map((each) => path.dirname(each)), rules });
   problems.push(...rules.problems);
 
   // The promises that follow from a broken system would only be in the way of its own problems.

@@ -10,6 +10,8 @@ import { resolveChain } from './resolve-chain.js';
 export interface ScenarioSource {
   /** As it is. */
   readonly scenario: ScenarioFile;
+  /** Absolute paths of the file and of all that it extends, in this order. */
+  readonly files: readonly string[];
   /** What the file says at a path, all that it extends included; undefined when nothing. */
   valueAt(path: Path): unknown;
   /** Where it says so, or the nearest thing above. */
@@ -37,9 +39,10 @@ export async function openScenario(file: string): Promise<ScenarioSource> {
     return scenario;
   };
   const scenario = await load([]);
-  const { root } = chain;
+  const { root, files } = chain;
   return {
     scenario,
+    files,
     load,
     valueAt: (path) => {
       const node = root === undefined ? undefined : locate(root, path);
