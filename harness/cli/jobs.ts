@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 
 import { HarnessError } from '../core/index.js';
@@ -44,10 +43,4 @@ export function readJobs(text: string | undefined): number {
   if (!/^[1-9]\d{0,3}$/.test(text))
     throw new HarnessError('USAGE', `--jobs takes a whole number from 1, not "${text}"`);
   return Number(text);
-}
-
-/** Name of a run and of its folder: when it began, and a few digits that no other has. */
-export function newRunId(): string {
-  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '').replace('T', '-');
-  return `${time}-${randomBytes(2).toString('hex')}`;
 }

@@ -9,13 +9,13 @@ import {
   historyOf,
   linkLatest,
   mergeRecords,
+  newRunId,
   readRecord,
   RECORD_FILE,
   type ShardRun,
 } from '../record/index.js';
 import { renderSummary, writeReports } from '../report/index.js';
 import { tellGithub } from './github.js';
-import { newRunId } from './jobs.js';
 import { historyFile, rememberRun } from './remember.js';
 import { markRunning, wasKilled } from './running.js';
 import { withSignals } from './signals.js';

@@ -14,8 +14,8 @@ import {
   RESULTS_FILE,
   takeLayout,
 } from '../mutate/index.js';
-import { writeAtomically } from '../record/index.js';
-import { newRunId, readJobs } from './jobs.js';
+import { newRunId, writeAtomically } from '../record/index.js';
+import { readJobs } from './jobs.js';
 import { openSubjects, type Subject } from './mutation-subject.js';
 import { MutationRun } from './mutation-run.js';
 import type { MutateOptions } from './mutate-options.js';

@@ -16,7 +16,7 @@ import {
   trialScenario,
 } from '../mutate/index.js';
 import { planVariant } from '../plan/index.js';
-import { createEventBus, createRecorder, type VariantRecord } from '../record/index.js';
+import { createEventBus, createRecorder, folderOfVariant, type VariantRecord } from '../record/index.js';
 import { createLiveReporter } from '../report/index.js';
 import { prepareRun, type RunContext, runVariant } from '../run/index.js';
 import type { Scenario, Variant } from '../scenario/index.js';
@@ -233,7 +233,7 @@ export class MutationRun {
     const emit: RunContext['emit'] = (event) => {
       bus.emit(event);
     };
-    const relativeFolder = `${variant.id} ${run.id}`.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').slice(0, 200);
+    const relativeFolder = folderOfVariant(`${variant.id} ${run.id}`).slice(0, 200);
     const mutated = { ...variant, id: `${variant.id} ${run.id}` };
     const plan = planVariant(mutated, this.#facts);
     if ('skip' in plan)

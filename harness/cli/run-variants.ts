@@ -2,11 +2,11 @@ import path from 'node:path';
 
 import { readAvailableMemory } from '../host/index.js';
 import { type Plan, planVariant, type TargetFacts } from '../plan/index.js';
+import { folderOfVariant } from '../record/index.js';
 import { type RunContext, runVariant } from '../run/index.js';
 import type { Variant } from '../scenario/index.js';
 import { ordinaryCpus } from '../target/index.js';
 import { type Attempt, type AttemptPlan, runAttempts } from './attempts.js';
-import { folderOfVariant } from './hands/index.js';
 import { memoryOf, processorBudget, processorsOf, readJobs } from './jobs.js';
 import type { Reporting } from './reporting.js';
 

@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { asHarnessError, Cleanup, type Environment, type HarnessError } from '../core/index.js';
 import { planVariant } from '../plan/index.js';
+import { newRunId } from '../record/index.js';
 import { prepareRun } from '../run/index.js';
 import type { Variant } from '../scenario/index.js';
 import { readAttempts } from './attempts.js';
@@ -18,7 +19,7 @@ import {
 } from './choose-target.js';
 import { checkPause, chooseHands, type HandsOptions } from './hands/index.js';
 import { confirmHardware } from './hardware.js';
-import { newRunId, readJobs } from './jobs.js';
+import { readJobs } from './jobs.js';
 import type { MatrixOptions } from './matrix-command.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';

@@ -18,7 +18,7 @@ t.test('as declared at a later attempt is flaky, and no pass', (t) => {
     verdict: 'flaky',
     reason: 'not as declared in attempt 1, as declared in attempt 2; attempt 1: 1 of 2 checks failed',
     attempt: 1,
-    folder: 'v-disk=virtio-',
+    folder: 'v-disk=virtio',
     repeat: 'imperm run v',
   });
   t.strictSame(

@@ -10,5 +10,6 @@ export { createEventBus, type EventBus, type EventBusOptions, type Reporter } fr
 export { createRecorder, type Recorder, type RecorderOptions } from './fold.js';
 export { isRealNixos } from './guest.js';
 export { exitCodeOf } from './exit-code.js';
+export { folderOfVariant, newRunId, RUN_NAME } from './run-names.js';
 export { recordJsonSchema } from './json-schema.js';
 export { linkLatest, readRecord, RECORD_FILE, writeAtomically, writeRecord } from './write.js';

@@ -1,6 +1,7 @@
 import type { AttemptVerdict, CheckRecord, ErrorRecord, RunRecord, VariantRecord } from './record.js';
 import type { RunEvent } from './event.js';
 import { createRecorder } from './fold.js';
+import { folderOfVariant } from './run-names.js';
 
 /** Made-up runs of variants that are run more than once, for tests. */
 
@@ -46,7 +47,7 @@ function eventsOf({ id, verdict, attempt }: SampleAttempt): RunEvent[] {
       axes: { disk: 'virtio' },
       guest: 'debian',
       target: 'qemu',
-      folder: id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-'),
+      folder: folderOfVariant(id),
       repeat: `imperm run ${name}`,
       ...(attempt === undefined ? {} : { attempt }),
     },

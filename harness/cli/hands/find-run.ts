@@ -2,14 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HarnessError } from '../../core/index.js';
-
-/** As `newRunId` makes them; their order is that of time. */
-const RUN_NAME = /^\d{4}-\d{2}-\d{2}-\d{6}-[0-9a-f]{4}$/;
-
-/** The folder of a variant below that of its run. @param id `btrfs-luks-rollback[disk=nvme]` */
-export function folderOfVariant(id: string): string {
-  return id.replaceAll(/[^A-Za-z0-9=._-]+/g, '-').replace(/-$/, '');
-}
+import { folderOfVariant, RUN_NAME } from '../../record/index.js';
 
 /**
  * The folder of a run.

@@ -9,13 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 
 import { HarnessError } from '../../core/index.js';
-import { writeRecord, type RunRecord } from '../../record/index.js';
+import { folderOfVariant, writeRecord, type RunRecord } from '../../record/index.js';
 import type { SessionEnd } from '../../target/index.js';
 import { Cli, withFolder } from '../cli-process.js';
 import { markRunning } from '../running.js';
 import { checkPause, chooseHands, completeKeep } from './choose-hands.js';
 import { showConsole } from './console.js';
-import { findRun, findVariant, folderOfVariant } from './find-run.js';
+import { findRun, findVariant } from './find-run.js';
 import { SecretScan } from './secret-scan.js';
 import { type FarEnd, joinTerminal, type Terminal } from './terminal.js';
 

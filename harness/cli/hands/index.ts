@@ -1,4 +1,3 @@
 export { checkPause, chooseHands, completeKeep, type HandsOptions } from './choose-hands.js';
-export { folderOfVariant } from './find-run.js';
 export { addHands, withHands } from './hands-command.js';
 export { holdForPerson } from './person.js';
