@@ -167,16 +167,39 @@ const TELLS_OR_TRIES = /\|\||&&|\b(?:if|while|until|exit|return|echo|printf)\b/;
 
 /**
  * One of two statements writes a line of the log. Should what the other does fail, a line that came before it would be wrong,
- * but the script ends there (NixOS runs it with set -e), and a failed unit is told of by promises of their own.
+ * but the script ends there (NixOS runs it with set -e, or a guard ends it), and a failed unit is told of by promises of their own.
  */
 function whySameLog(
   script: ShellScript,
   [first, second]: readonly [Statement, Statement],
 ): string | undefined {
   const [said, done] = first.only?.words[0].text === 'echo' ? [first, second] : [second, first];
-  const what = textOf(script, done);
+  if (said.only?.words[0].text !== 'echo') return undefined;
+  if (isRecursion(script, { said, done }))
+    return 'a function that calls itself says the same lines, in another order';
+  const ending = script.guards.find(
+    (guard) => isWithin(guard, done) && guard.end === done.end && endsScript(script, guard),
+  );
+  const what = script.text.slice(done.start, ending?.start ?? done.end);
   // A function may say something, too.
-  if (said.only?.words[0].text !== 'echo' || functionsIn(script, what).size > 0 || TELLS_OR_TRIES.test(what))
-    return undefined;
+  if (functionsIn(script, what).size > 0 || TELLS_OR_TRIES.test(what)) return undefined;
   return 'the same is done and said, and where what is done fails the script ends';
+}
+
+/** A loop does nothing but call the function in which both stand. */
+function isRecursion(
+  script: ShellScript,
+  { said, done }: { readonly said: Statement; readonly done: Statement },
+): boolean {
+  const around = script.bodies
+    .flat()
+    .find(({ defines, ...extent }) => defines !== undefined && isWithin(said, extent));
+  const loop = script.bodies.filter(
+    ([statement]) => statement !== undefined && statement !== done && isWithin(statement, done),
+  );
+  return (
+    around?.defines !== undefined &&
+    loop.length === 1 &&
+    loop.flat().every(({ only }) => only?.words[0].text === around.defines)
+  );
 }
