@@ -70,7 +70,9 @@ async function cutAt(
       let tell: (line: string) => void = () => undefined;
       const said = new Promise<string>((resolve) => (tell = resolve));
       const unwatch = power.watch((line) => {
-        if (line.includes(text)) tell(line);
+        if (!line.includes(text)) return;
+        power.overlook();
+        tell(line);
       });
       try {
         const part = budget.part(`the machine to say "${text}"`, LIMITS_MS.cut * timeScale, {

@@ -24,6 +24,7 @@ export class MachinePower {
   readonly #watch: ConsoleWatch;
   #powered: PoweredMachine | undefined;
   #asleep: MachineIdentity | undefined;
+  #isOverlooked = false;
   readonly #watchers = new Set<(line: string) => void>();
 
   constructor(scenario: Scenario, context: VariantContext, watch: ConsoleWatch) {
@@ -58,6 +59,14 @@ export class MachinePower {
     return () => this.#watchers.delete(onLine);
   }
 
+  /**
+   * What the running machine says from now on is no failure of its: its power is about to go, and how far it comes until then is
+   * chance.
+   */
+  overlook(): void {
+    this.#isOverlooked = true;
+  }
+
   /** Puts the system to sleep on its disk. The machine is off afterwards. */
   async hibernate(boot: number): Promise<void> {
     const { machine, keys, nonce } = this.#running;
@@ -80,6 +89,7 @@ export class MachinePower {
     const tell = (line: string): void => {
       for (const watcher of [...this.#watchers]) watcher(line);
     };
+    this.#isOverlooked = false;
     const { host, folder, redactor, emit, variant, timeScale, budget, hands } = this.#context;
     const { machine: hardware, system } = this.#scenario;
     const machine = await Machine.start(
@@ -98,7 +108,7 @@ export class MachinePower {
         consoleFile: path.join(folder, 'console.log'),
         journalFile: path.join(folder, 'journal.log'),
         judge: (line) => {
-          const finding = this.#watch.see(line);
+          const finding = this.#isOverlooked ? undefined : this.#watch.see(line);
           return finding?.severity === 'fatal' && finding.allowed === undefined
             ? { kind: finding.class, text: finding.text }
             : undefined;
