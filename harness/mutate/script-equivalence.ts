@@ -175,8 +175,6 @@ function whySameLog(
 ): string | undefined {
   const [said, done] = first.only?.words[0].text === 'echo' ? [first, second] : [second, first];
   if (said.only?.words[0].text !== 'echo') return undefined;
-  if (isRecursion(script, { said, done }))
-    return 'a function that calls itself says the same lines, in another order';
   const ending = script.guards.find(
     (guard) => isWithin(guard, done) && guard.end === done.end && endsScript(script, guard),
   );
@@ -184,22 +182,4 @@ function whySameLog(
   // A function may say something, too.
   if (functionsIn(script, what).size > 0 || TELLS_OR_TRIES.test(what)) return undefined;
   return 'the same is done and said, and where what is done fails the script ends';
-}
-
-/** A loop does nothing but call the function in which both stand. */
-function isRecursion(
-  script: ShellScript,
-  { said, done }: { readonly said: Statement; readonly done: Statement },
-): boolean {
-  const around = script.bodies
-    .flat()
-    .find(({ defines, ...extent }) => defines !== undefined && isWithin(said, extent));
-  const loop = script.bodies.filter(
-    ([statement]) => statement !== undefined && statement !== done && isWithin(statement, done),
-  );
-  return (
-    around?.defines !== undefined &&
-    loop.length === 1 &&
-    loop.flat().every(({ only }) => only?.words[0].text === around.defines)
-  );
 }

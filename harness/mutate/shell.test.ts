@@ -199,22 +199,6 @@ t.test('when a line is said makes no difference where a failure ends the script'
   t.equal(whyOf(`${guarded}${end.replace('  exit 1\n', '')}`), undefined, 'the guard goes on');
 });
 
-t.test('a function that calls itself may say its line before or after', (t) => {
-  const whyOf = (loop: string, id = '2/swap'): string | undefined =>
-    mutantsOf(
-      `delete() {\n${loop}\n  echo "Deleting $1"\n  btrfs subvolume delete "$1"\n}\ndelete /mnt/root\n`,
-    ).get(id)?.equivalent;
-  const loop = '  list "$1" | while IFS= read -r child; do\n    delete "$child"\n  done';
-  t.match(whyOf(loop), /calls itself says the same lines/);
-  t.equal(whyOf(loop.replace('delete "$child"', 'delete "$child"\n    exit 1')), undefined, 'it does more');
-  t.equal(
-    whyOf(loop.replace('delete "$child"', 'btrfs subvolume delete "$child"')),
-    undefined,
-    'something else',
-  );
-  t.end();
-});
-
 t.test('where a function is defined makes a difference only to who calls it', async (t) => {
   const whyOf = (text: string): string | undefined => mutantsOf(text).get('1/swap')?.equivalent;
   const say = 'say() { echo "$*"; }\n';
