@@ -6,7 +6,9 @@ import {
   countResults,
   emptyResults,
   type LayoutResults,
+  type MutantResult,
   type MutationResults,
+  noteDecided,
   readResults,
   renderListed,
   renderMutant,
@@ -82,15 +84,13 @@ export async function mutate(
     for (const { mutant, decided, lints } of subject.mutants) {
       if (decided === undefined) continue;
       const { id, title, missing, place } = mutant;
-      // What is known without a machine is known best, whatever was found before.
-      const known = layout.mutants.find((each) => each.id === id);
-      if (known !== undefined) {
-        known.outcome = decided;
-        continue;
-      }
-      const result = { id, title, missing, place, lints: [...lints], outcome: decided };
-      layout.mutants.push(result);
-      print(renderMutant(result));
+      const result: MutantResult = { id, title, missing, place, lints: [...lints], outcome: decided };
+      const noted = noteDecided(layout, result);
+      if (noted === 'new') print(renderMutant(result));
+      if (noted === 'contradicted')
+        process.stderr.write(
+          `imperm: ${id} is called equivalent, but a machine has told it from the layout: the rule is wrong.\n`,
+        );
     }
   }
   await save();

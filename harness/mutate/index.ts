@@ -9,6 +9,7 @@ export {
   type LayoutResults,
   type MutantResult,
   type MutationResults,
+  noteDecided,
   type Outcome,
   readResults,
   RESULTS_FILE,

@@ -13,6 +13,7 @@ import {
   emptyResults,
   type LayoutResults,
   type MutantResult,
+  noteDecided,
   type Outcome,
   readResults,
   takeLayout,
@@ -127,6 +128,32 @@ t.test('going on with results', async (t) => {
   t.equal(results.layouts.length, 1);
   const other = takeLayout(results, { ...of, scenario: { ...scenario, steps: [{ kind: 'boot' }] } });
   t.same([other.controls, other.mutants], [[], []], 'of another layout nothing is known');
+});
+
+t.test('what is decided without a machine, where a machine has decided before', async (t) => {
+  const open = resultOf({ kind: 'survived', trials: [], durationMs: 1, folder: 'f' }, 'a/drop');
+  const layout: LayoutResults = {
+    variant: 'x',
+    file: 'x',
+    digest: 'd',
+    promises: 1,
+    made: 3,
+    controls: [],
+    mutants: [open, resultOf(judgeMutant(FAILED), 'b/drop')],
+  };
+  const same = (id: string): MutantResult => resultOf({ kind: 'equivalent', reason: 'the same' }, id);
+  t.equal(noteDecided(layout, same('a/drop')), 'known');
+  t.equal(noteDecided(layout, same('b/drop')), 'contradicted');
+  t.equal(noteDecided(layout, resultOf({ kind: 'refused', by: 'lint', reason: 'x' }, 'b/drop')), 'known');
+  t.equal(noteDecided(layout, same('c/drop')), 'new');
+  t.same(
+    layout.mutants.map(({ id, outcome }) => [id, outcome.kind]),
+    [
+      ['a/drop', 'equivalent'],
+      ['b/drop', 'refused'],
+      ['c/drop', 'equivalent'],
+    ],
+  );
 });
 
 t.test('the layout as it is', async (t) => {

@@ -140,6 +140,24 @@ export function takeLayout(
   return layout;
 }
 
+/**
+ * Notes what is known of a mutant without a machine; that is known best, whatever was found before. But what a machine has
+ * killed is no equivalent: then the rule is wrong, and the kill stays.
+ *
+ * @param layout Changed in place.
+ * @returns `contradicted` when a machine knows better.
+ */
+export function noteDecided(layout: LayoutResults, result: MutantResult): 'new' | 'known' | 'contradicted' {
+  const known = layout.mutants.find(({ id }) => id === result.id);
+  if (known === undefined) {
+    layout.mutants.push(result);
+    return 'new';
+  }
+  if (known.outcome.kind === 'killed' && result.outcome.kind === 'equivalent') return 'contradicted';
+  known.outcome = result.outcome;
+  return 'known';
+}
+
 /** Tells layouts apart: two with the same digest have the same system, promises and steps. */
 function layoutDigest({ system, install, promises, steps }: Scenario): string {
   return digestOf(JSON.stringify({ system, install: install?.text, promises, steps }));
