@@ -109,8 +109,15 @@ export class BootSequence {
         else await power.cut();
         return undefined;
       case 'faults':
-        if (step.boot > 0)
-          this.parts = await applyFaults(step.faults, this.parts, { scenario, context, isInstalled: true });
+        if (step.boot > 0) {
+          const faulted = await applyFaults(step.faults, this.parts, {
+            scenario,
+            context,
+            isInstalled: true,
+          });
+          this.parts = faulted.parts;
+          this.headers = faulted.headers ?? this.headers;
+        }
         return undefined;
       case 'power-cut-at':
         return this.#cutPower(step);

@@ -85,10 +85,10 @@ export class VariantSession {
     const context = this.#context;
     const steps = this.#steps;
     const [first] = steps;
-    const parts =
+    const { parts } =
       first?.kind === 'faults'
         ? await applyFaults(first.faults, made, { scenario, context, isInstalled: false })
-        : made;
+        : { parts: made };
     this.#parts = parts;
     if (first?.kind === 'faults') await this.#holder.atEnd(first, parts);
     const digests = await digestUntouched(scenario, parts.disks);
