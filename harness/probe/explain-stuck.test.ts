@@ -2,7 +2,7 @@
 import t from 'tap';
 
 import { loadScenario } from '../scenario/index.js';
-import { explainStuckBoot } from './explain-stuck.js';
+import { explainFailedRollback, explainStuckBoot } from './explain-stuck.js';
 
 const scenario = await loadScenario('scenarios/btrfs-luks-rollback/scenario.yaml');
 const blank = await loadScenario('scenarios/btrfs-luks-blank-snapshot/scenario.yaml');
@@ -91,5 +91,32 @@ void t.test('a passphrase that was wrong too often', (t) => {
     undefined,
     'once is not',
   );
+  t.end();
+});
+
+void t.test('a rollback that failed', (t) => {
+  const by = (writer: string | undefined, message: string) => ({
+    monotonicUs: 1_000_000,
+    message,
+    ...(writer === undefined ? { about: 'rollback.service' } : { writer }),
+  });
+  const ended = by(undefined, 'Failed to start rollback.service - Rollback the root.');
+  const causeOf = (...journal: ReturnType<typeof by>[]): string | undefined =>
+    explainFailedRollback(blank, {
+      journal,
+      disk: diskWith('/dev/mapper/enc', 'root', 'root/srv', 'root/var/tmp', ...kept),
+    })?.cause;
+  const notEmpty = by('rollback.service', 'ERROR: Could not destroy subvolume/snapshot: Directory not empty');
+  t.match(
+    causeOf(notEmpty, by('rollback.service', "Delete subvolume 262 (no-commit): '/mnt/root'"), ended),
+    /rollback.service failed.*holds subvolumes \(\/srv, \/var\/tmp\).*from the leaves up/,
+  );
+  t.match(
+    causeOf(by('rollback.service', 'Not rolled back: no blank'), ended),
+    /said: "Not rolled back: no blank"/,
+  );
+  t.match(causeOf(ended), /said nothing/);
+  t.equal(causeOf(notEmpty), undefined, 'it has not failed');
+  t.equal(causeOf(by('other.service', 'Directory not empty')), undefined);
   t.end();
 });

@@ -1,5 +1,6 @@
 import { findRoot, type Scenario } from '../scenario/index.js';
 import type { DiskEvidence, JournalLine } from './evidence.js';
+import { unitLines } from './check-rollback-unit.js';
 import { formatJournalLine } from './stage-one-log.js';
 
 /** Why a boot did not come up. */
@@ -15,6 +16,8 @@ const UNSIGNED = /: (?:Access [Dd]enied|Security [Vv]iolation)/;
 const DELETED = /Delete subvolume [^']*'([^']+)'/;
 const NO_SUBVOLUME = /Not a Btrfs subvolume|not a valid root subvolume|Not a subvolume/i;
 const TOO_OFTEN = /Too many attempts to activate/;
+/** What btrfs says of a subvolume that holds others. */
+const NOT_EMPTY = /Directory not empty/;
 /** systemd names the unit first, if it has another name than the device. */
 const TIMED_OUT = /Timed out waiting for device (?:\S+ - )?(\S+?)\.?$/;
 
@@ -139,6 +142,41 @@ function explainRefused(journal: readonly JournalLine[]): StuckCause | undefined
     cause:
       'The passphrase was wrong too often, and systemd gave up. Of the three tries that it gives by default, releases before mid-2026 count the first mistake twice (systemd#38495, nixpkgs#534360): the option tries=0 of crypttab lets people try for ever.',
     evidence: [formatJournalLine(line)],
+  };
+}
+
+/**
+ * Why a boot ended at a rollback that failed: in its own words. Where the order of stage 1 was wrong, that is the better answer.
+ *
+ * @returns undefined when the rollback has not failed.
+ */
+export function explainFailedRollback(
+  scenario: Scenario,
+  {
+    journal,
+    disk,
+  }: { readonly journal: readonly JournalLine[]; readonly disk: Pick<DiskEvidence, 'volumes'> },
+): StuckCause | undefined {
+  const unit = scenario.system.rollback?.unit;
+  const lines = unitLines({ scenario, evidence: { journal } });
+  if (unit === undefined || !lines.some(({ message }) => message.startsWith(`Failed to start ${unit}`)))
+    return undefined;
+  const said = lines.filter(({ writer }) => writer === unit);
+  const words = (said.findLast(({ message }) => /error|cannot|could not|not /i.test(message)) ?? said.at(-1))
+    ?.message;
+  const root = rootSubvolume(scenario.system);
+  const device = findRoot(scenario.system.fileSystems)?.device;
+  const inside = (disk.volumes.find((each) => each.device === device)?.subvolumes ?? []).flatMap(
+    ({ path }) => (root !== undefined && path.startsWith(`${root}/`) ? [path.slice(root.length)] : []),
+  );
+  const why = said.some(({ message }) => NOT_EMPTY.test(message))
+    ? `The root holds subvolumes${inside.length === 0 ? '' : ` (${inside.slice(0, 4).join(', ')}${inside.length > 4 ? ', …' : ''})`}, and btrfs deletes none that holds another: delete them first, from the leaves up. systemd makes some of them by itself.`
+    : words === undefined
+      ? 'It said nothing.'
+      : `It said: "${words}"`;
+  return {
+    cause: `${unit} failed, and the boot does not go on without it. ${why}`,
+    evidence: lines.slice(-8).map(formatJournalLine),
   };
 }
 

@@ -25,5 +25,5 @@ export type { Leak, LeakEvidence, Leaks } from './leak.js';
 export { collectOwners, type OwnerEvidence } from './owners.js';
 export { collectRoot } from './root-tree.js';
 export type { Tree } from './tree.js';
-export { explainStuckBoot } from './explain-stuck.js';
+export { explainFailedRollback, explainStuckBoot } from './explain-stuck.js';
 export { parseSections, renderSections } from './sections.js';

@@ -5,6 +5,7 @@ import { HarnessError } from '../core/index.js';
 import {
   checkFailedBoot,
   type DiskEvidence,
+  explainFailedRollback,
   explainStuckBoot,
   parseForwardedJournal,
   parseStageOneConsole,
@@ -54,6 +55,10 @@ export async function reportStuckBoot(
   const findings = checkFailedBoot(scenario, { boot, journal });
   const told = explainStuckBoot(scenario, { message: error.message, journal, disk: options.disk });
   const wrongOrder = findings.find(({ status }) => status === 'fail');
+  const failed =
+    told === undefined && wrongOrder === undefined
+      ? explainFailedRollback(scenario, { journal, disk: options.disk })
+      : undefined;
   log.report(findings, files);
   log.add({
     id: 'boots',
@@ -65,10 +70,11 @@ export async function reportStuckBoot(
     cause:
       told?.cause ??
       wrongOrder?.cause ??
+      failed?.cause ??
       (hardware === undefined
         ? 'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.'
         : describeReal(hardware.host)),
-    evidence: [...(told?.evidence ?? []), ...(error.details ?? '').split('\n')].slice(-20),
+    evidence: [...((told ?? failed)?.evidence ?? []), ...(error.details ?? '').split('\n')].slice(-20),
     files,
   });
 }
