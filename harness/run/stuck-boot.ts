@@ -14,6 +14,9 @@ import type { HardwareHost, Scenario } from '../scenario/index.js';
 import type { VariantContext } from './context.js';
 import type { FindingLog } from './findings.js';
 
+/** Lines of a boot that did not come up that are shown with what is said of it. */
+const EVIDENCE_LINES = 20;
+
 /** A boot that did not come up, by the layout's fault. */
 export interface StuckBoot {
   readonly boot: number;
@@ -59,6 +62,7 @@ export async function reportStuckBoot(
     told === undefined && wrongOrder === undefined
       ? explainFailedRollback(scenario, { journal, disk: options.disk })
       : undefined;
+  const telling = ((told ?? failed)?.evidence ?? []).slice(0, EVIDENCE_LINES - 1);
   log.report(findings, files);
   log.add({
     id: 'boots',
@@ -74,7 +78,7 @@ export async function reportStuckBoot(
       (hardware === undefined
         ? 'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.'
         : describeReal(hardware.host)),
-    evidence: [...((told ?? failed)?.evidence ?? []), ...(error.details ?? '').split('\n')].slice(-20),
+    evidence: [...telling, ...(error.details ?? '').split('\n').slice(telling.length - EVIDENCE_LINES)],
     files,
   });
 }
