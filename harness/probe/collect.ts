@@ -15,12 +15,15 @@ export const STARTUP_FINISHED = 'b07a249cd024414a82dd00cd181378ff';
 
 /**
  * A function that is journalctl of this boot. By itself journalctl looks only at the journals of the machine id that /etc has
- * now, and a layout may change that one after journald has begun.
+ * now, and a layout may change that one after journald has begun. journald may rename a file between the list and its opening.
  */
 const BOOT_JOURNAL = `boot_journal() (
   shopt -s nullglob
-  files=(/{run,var}/log/journal/*/*.journal*)
-  journalctl "\${files[@]/#/--file=}" --boot="$(tr -d - </proc/sys/kernel/random/boot_id)" --quiet --no-pager "$@"
+  for attempt in 1 2 3 4 5; do
+    files=(/{run,var}/log/journal/*/*.journal*)
+    journalctl "\${files[@]/#/--file=}" --boot="$(tr -d - </proc/sys/kernel/random/boot_id)" --quiet --no-pager "$@" && exit
+  done
+  exit 1
 )
 `;
 
@@ -220,6 +223,10 @@ function parseBootEvidence(
 ): BootEvidence {
   const [uptime = '', clock = ''] = text(results, 'clock').split(' ');
   const memoryKiB = Number(text(results, 'memory'));
+  if (results.get('journal')?.exitCode !== 0)
+    throw new HarnessError('EVIDENCE_MISSING', `The journal of boot ${String(boot)} could not be read`, {
+      details: text(results, 'journal').slice(-500),
+    });
   const journal = lines(results, 'journal')
     .map(parseJournalLine)
     // The kernel's log also has what systemd said early of units that nobody asks for.
