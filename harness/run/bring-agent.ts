@@ -8,8 +8,10 @@ import type { MachineKeys, Machine } from '../target/index.js';
 const AGENT_DIR = path.join(repositoryRoot, 'harness/guest/debian/overlay/agent/usr/lib/imperm');
 const FOLDER = '/run/imperm-agent';
 
-/** The medium has logged its user in, or asks who is there. */
-const USER_PROMPT = /(?<login>\blogin: ?$)|nixos@[^\s:]+:[^\n]*\$ ?$/;
+/** The medium has logged its user in. */
+const USER_PROMPT = /nixos@[^\s:]+:[^\n]*\$ ?$/;
+const LOGIN_OR_USER_PROMPT = new RegExp(`(?<login>\\blogin: ?$)|${USER_PROMPT.source}`);
+const PASSWORD_OR_USER_PROMPT = new RegExp(`(?<password>Password: ?$)|${USER_PROMPT.source}`);
 const ROOT_PROMPT = /root@[^\s:]+:[^\n]*# ?$/;
 const READY = 'imperm-agent-is-there';
 
@@ -24,27 +26,11 @@ export async function bringAgent(
   keys: MachineKeys,
   options: { readonly password: string; readonly budget: Budget },
 ): Promise<void> {
-  const { password, budget } = options;
+  const { budget } = options;
   const part = budget.part("the medium's console to take commands", budget.remainingMs, {
     lastSeen: () => machine.console.tail(),
   });
-  let position = 0;
-  const waitFor = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    const { match, end } = await machine.until(machine.console.waitFor(pattern, part, position), part);
-    position = end;
-    return match;
-  };
-  if ((await waitFor(USER_PROMPT)).groups?.['login'] !== undefined) {
-    machine.console.type('nixos\n');
-    await waitFor(/Password: ?$/);
-    machine.console.type(`${password}\n`);
-    await waitFor(USER_PROMPT);
-  }
-  machine.console.type('sudo -i\n');
-  await waitFor(ROOT_PROMPT);
-  // What follows holds a key: it is not to be seen on the console.
-  machine.console.type('stty -echo\n');
-  await waitFor(ROOT_PROMPT);
+  const waitFor = await becomeRoot(machine, { ...options, budget: part });
   const script = await renderAgentScript(keys);
   machine.console.type(`base64 --decode <<'END' | bash\n${inLines(script)}\nEND\n`);
   const { groups } = await waitFor(new RegExp(`${READY}|(?<failed>imperm-agent: [^\\n]*)\\n`));
@@ -52,6 +38,38 @@ export async function bringAgent(
     throw new HarnessError('INSTALL_FAILED', `The medium lacks something: ${groups['failed']}`, {
       details: machine.console.tail(),
     });
+}
+
+/**
+ * Logs in on the console of a medium as it asks for it.
+ *
+ * @returns Waits for the first match behind the last one.
+ */
+export async function becomeRoot(
+  machine: Pick<Machine, 'console' | 'until'>,
+  { password, budget }: { readonly password: string; readonly budget: Budget },
+): Promise<(pattern: RegExp) => Promise<RegExpExecArray>> {
+  let position = 0;
+  const waitFor = async (pattern: RegExp): Promise<RegExpExecArray> => {
+    const { match, end } = await machine.until(machine.console.waitFor(pattern, budget, position), budget);
+    position = end;
+    return match;
+  };
+  if ((await waitFor(LOGIN_OR_USER_PROMPT)).groups?.['login'] !== undefined) {
+    // Whoever logs in by itself says so after the same words: then nobody asks for a password, and the name is a command
+    // that there is not.
+    machine.console.type('nixos\n');
+    if ((await waitFor(PASSWORD_OR_USER_PROMPT)).groups?.['password'] !== undefined) {
+      machine.console.type(`${password}\n`);
+      await waitFor(USER_PROMPT);
+    }
+  }
+  machine.console.type('sudo -i\n');
+  await waitFor(ROOT_PROMPT);
+  // What is typed from here on may hold a secret: it is not to be seen on the console.
+  machine.console.type('stty -echo\n');
+  await waitFor(ROOT_PROMPT);
+  return waitFor;
 }
 
 /** As base64, in lines that a terminal takes whole. */

@@ -56,13 +56,14 @@ export async function reportStuckBoot(
       ? parseStageOneConsole(await read('console.log'))
       : parseForwardedJournal(await read('journal.log'), scenario);
   const findings = checkFailedBoot(scenario, { boot, journal });
-  const told = explainStuckBoot(scenario, { message: error.message, journal, disk: options.disk });
   const wrongOrder = findings.find(({ status }) => status === 'fail');
-  const failed =
-    told === undefined && wrongOrder === undefined
+  const told =
+    explainStuckBoot(scenario, { message: error.message, journal, disk: options.disk }) ??
+    // What ran in a wrong order fails for that.
+    (wrongOrder === undefined
       ? explainFailedRollback(scenario, { journal, disk: options.disk })
-      : undefined;
-  const telling = ((told ?? failed)?.evidence ?? []).slice(0, EVIDENCE_LINES - 1);
+      : { cause: wrongOrder.cause, evidence: [] });
+  const telling = (told?.evidence ?? []).slice(0, EVIDENCE_LINES - 1);
   log.report(findings, files);
   log.add({
     id: 'boots',
@@ -73,8 +74,6 @@ export async function reportStuckBoot(
     found: error.message,
     cause:
       told?.cause ??
-      wrongOrder?.cause ??
-      failed?.cause ??
       (hardware === undefined
         ? 'The last lines of the console tell what stage 1 or the system was waiting for; journal.log goes on where the console is silent.'
         : describeReal(hardware.host)),
