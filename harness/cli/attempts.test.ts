@@ -16,11 +16,11 @@ async function play(
   let now = 0;
   const variants = Object.keys(verdicts).map((id) => ({ id }) as Variant);
   await runAttempts(variants, readAttempts(options), {
-    limits: { jobs, memoryMiB: 100, processors: 100 },
+    hosts: [{ limits: { jobs, memoryMiB: 100, processors: 100 } }],
     signal: stop.signal,
     memoryMiB: () => 1,
     processors: () => 1,
-    isSkipped: ({ id }) => verdicts[id] === 'skip',
+    suits: (_, { id }) => verdicts[id] !== 'skip',
     runOnce: async ({ id }, { id: own, attempt }) => {
       now += 1;
       seen.most = Math.max(seen.most, now);

@@ -66,16 +66,17 @@ function readCount(text: string, option: string): number {
   });
 }
 
-export interface RunAttemptsOptions {
-  readonly limits: PoolLimits;
+export interface RunAttemptsOptions<H extends { readonly limits: PoolLimits }> {
+  /** Where variants are run. */
+  readonly hosts: readonly H[];
+  /** Whether a host can run it. */
+  readonly suits: (host: H, variant: Variant) => boolean;
   readonly signal: AbortSignal;
   /** Of the machine of a variant. */
   readonly memoryMiB: (variant: Variant) => number;
-  readonly processors: (variant: Variant) => number;
-  /** Whether it is skipped: once is enough then. */
-  readonly isSkipped: (variant: Variant) => boolean;
-  /** Runs it once. Must not throw. @returns What it ended with; nothing when nobody knows. */
-  readonly runOnce: (variant: Variant, attempt: Attempt) => Promise<Verdict | undefined>;
+  readonly processors: (variant: Variant, host: H) => number;
+  /** Runs it once. A variant that suits none of the hosts is given to the first, once. Must not throw. @returns What it ended with; nothing when nobody knows. */
+  readonly runOnce: (variant: Variant, attempt: Attempt, host: H) => Promise<Verdict | undefined>;
   /** Told why a variant is run again, as a sentence. */
   readonly note: (text: string) => void;
 }
@@ -84,38 +85,44 @@ export interface RunAttemptsOptions {
  * Runs variants as often as is asked for, as many at the same time as there is room for. Repetitions go round by round, so that
  * something is known of every variant soon; a retry follows at once, in the place of the attempt before it.
  */
-export async function runAttempts(
+export async function runAttempts<H extends { readonly limits: PoolLimits }>(
   variants: readonly Variant[],
   plan: AttemptPlan,
-  options: RunAttemptsOptions,
+  options: RunAttemptsOptions<H>,
 ): Promise<void> {
-  const { limits, signal, runOnce, isSkipped } = options;
+  const { hosts, suits, signal, runOnce } = options;
   let isOver = false;
-  const repeated = plan.repeat === 1 ? [] : variants.filter((variant) => !isSkipped(variant));
+  const repeated =
+    plan.repeat === 1 ? [] : variants.filter((variant) => hosts.some((host) => suits(host, variant)));
   const pieces = Array.from({ length: plan.repeat }, (_, index) => index + 1).flatMap((number) =>
     (number === 1 ? variants : repeated).map((variant) => ({ variant, number })),
   );
-  await runPool(pieces, limits, {
+  await runPool(pieces, hosts, {
     memoryMiB: ({ variant }) => options.memoryMiB(variant),
-    processors: ({ variant }) => options.processors(variant),
+    processors: ({ variant }, host) => options.processors(variant, host),
+    suits: (host, { variant }) => suits(host, variant),
     signal,
-    work: async ({ variant, number }) => {
+    work: async ({ variant, number }, host) => {
       if (isOver) return;
       if (!plan.isNumbered) {
-        await runWithRetries(variant, plan.retries, options);
+        await runWithRetries(variant, plan.retries, { ...options, host });
         return;
       }
-      const verdict = await runOnce(variant, attemptAt(variant, number, 'repeat'));
+      const verdict = await runOnce(variant, attemptAt(variant, number, 'repeat'), host);
       if (plan.untilFail && verdict !== undefined && !isAsDeclared(verdict)) isOver = true;
     },
   });
 }
 
-async function runWithRetries(variant: Variant, retries: number, options: RunAttemptsOptions): Promise<void> {
-  const { runOnce, note, signal } = options;
+async function runWithRetries<H extends { readonly limits: PoolLimits }>(
+  variant: Variant,
+  retries: number,
+  options: Pick<RunAttemptsOptions<H>, 'runOnce' | 'note' | 'signal'> & { readonly host: H },
+): Promise<void> {
+  const { runOnce, note, signal, host } = options;
   for (let number = 1; number <= retries + 1; number += 1) {
     const attempt = number === 1 ? { id: variant.id } : attemptAt(variant, number, 'retry');
-    const verdict = await runOnce(variant, attempt);
+    const verdict = await runOnce(variant, attempt, host);
     if (verdict === undefined || isAsDeclared(verdict) || signal.aborted || number > retries) return;
     note(
       `${variant.id} was not as declared (${verdict}) in attempt ${String(number)} of at most ${String(retries + 1)}, and is run again.`,

@@ -20,7 +20,8 @@ export function withTarget(command: Command): Command {
     .option('--host <file>', 'with --target hardware, the file that describes the machine')
     .option(
       '--connect <uri>',
-      'with --target libvirt, its address: qemu:///session, qemu+ssh://user@host/system (default: qemu:///system)',
+      'with --target libvirt, its address: qemu:///session, qemu+ssh://user@host/system (default: qemu:///system); imperm run takes several, once each',
+      (uri: string, before: readonly string[] = []) => [...before, uri],
     );
 }
 

@@ -26,20 +26,22 @@ export function processorsOf({ machine }: Scenario, ordinary: number): number {
  *
  * @param text As given with `--jobs`.
  * @param ordinary Processors of an ordinary machine.
+ * @param cpus As `readJobs`.
  */
-export function processorBudget(text: string | undefined, ordinary: number): number {
-  return text === undefined ? readJobs(text) * ordinary : Infinity;
+export function processorBudget(text: string | undefined, ordinary: number, cpus?: number): number {
+  return text === undefined ? readJobs(text, cpus) * ordinary : Infinity;
 }
 
 /**
  * Most machines at once.
  *
  * @param text As given with `--jobs`. Default: one more than there are processors.
+ * @param cpus Processors of the host that has the machines. Default: of this one.
  * @throws {HarnessError} USAGE when it is no number from 1.
  */
-export function readJobs(text: string | undefined): number {
+export function readJobs(text: string | undefined, cpus = os.availableParallelism()): number {
   // A machine waits a good part of its time: for the delay after a wrong password, for its disk, for the harness.
-  if (text === undefined) return os.availableParallelism() + 1;
+  if (text === undefined) return cpus + 1;
   if (!/^[1-9]\d{0,3}$/.test(text))
     throw new HarnessError('USAGE', `--jobs takes a whole number from 1, not "${text}"`);
   return Number(text);

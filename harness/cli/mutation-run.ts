@@ -201,16 +201,12 @@ export class MutationRun {
     const { jobs, signal } = this.#around;
     const ordinary = ordinaryCpus(this.#context?.host.accelerator.kind === 'kvm');
     const processors = processorBudget(this.#options.jobs, ordinary);
-    return runPool(
-      pieces,
-      { jobs, memoryMiB: this.#facts.memoryMiB, processors },
-      {
-        memoryMiB: (piece) => memoryOf(scenarioOf(piece)),
-        processors: (piece) => processorsOf(scenarioOf(piece), ordinary),
-        signal,
-        work,
-      },
-    );
+    return runPool(pieces, [{ limits: { jobs, memoryMiB: this.#facts.memoryMiB, processors } }], {
+      memoryMiB: (piece) => memoryOf(scenarioOf(piece)),
+      processors: (piece) => processorsOf(scenarioOf(piece), ordinary),
+      signal,
+      work,
+    });
   }
 
   /**

@@ -4,8 +4,8 @@ import type { TargetName } from '../target/index.js';
 export interface TargetOptions {
   /** Default `qemu`. */
   readonly target?: TargetName;
-  /** Address of libvirt. Default `qemu:///system`. */
-  readonly connect?: string;
+  /** Addresses of libvirt. Default `qemu:///system`. */
+  readonly connect?: readonly string[];
   /** Host file of a real machine. */
   readonly host?: string;
 }

@@ -20,30 +20,26 @@ async function watch(
 ): Promise<{ most: number; mostMiB: number; mostProcessors: number; order: string[] }> {
   const now = new Set<Piece>();
   const seen = { most: 0, mostMiB: 0, mostProcessors: 0, order: [] as string[] };
-  await runPool(
-    pieces,
-    { processors: Infinity, ...limits },
-    {
-      memoryMiB: ({ memoryMiB }) => memoryMiB,
-      processors: ({ processors = 1 }) => processors,
-      signal,
-      work: async (piece) => {
-        now.add(piece);
-        seen.order.push(piece.name);
-        seen.most = Math.max(seen.most, now.size);
-        seen.mostMiB = Math.max(
-          seen.mostMiB,
-          [...now].reduce((sum, { memoryMiB }) => sum + memoryMiB, 0),
-        );
-        seen.mostProcessors = Math.max(
-          seen.mostProcessors,
-          [...now].reduce((sum, { processors = 1 }) => sum + processors, 0),
-        );
-        for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-        now.delete(piece);
-      },
+  await runPool(pieces, [{ limits: { processors: Infinity, ...limits } }], {
+    memoryMiB: ({ memoryMiB }) => memoryMiB,
+    processors: ({ processors = 1 }) => processors,
+    signal,
+    work: async (piece) => {
+      now.add(piece);
+      seen.order.push(piece.name);
+      seen.most = Math.max(seen.most, now.size);
+      seen.mostMiB = Math.max(
+        seen.mostMiB,
+        [...now].reduce((sum, { memoryMiB }) => sum + memoryMiB, 0),
+      );
+      seen.mostProcessors = Math.max(
+        seen.mostProcessors,
+        [...now].reduce((sum, { processors = 1 }) => sum + processors, 0),
+      );
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      now.delete(piece);
     },
-  );
+  });
   return seen;
 }
 
@@ -91,19 +87,48 @@ t.test('a machine with many processors counts for so many', async (t) => {
 t.test('after the signal nothing more is begun', async (t) => {
   const stop = new AbortController();
   const order: string[] = [];
+  await runPool(SMALL, [{ limits: { jobs: 2, memoryMiB: 100, processors: 100 } }], {
+    memoryMiB: () => 1,
+    processors: () => 1,
+    signal: stop.signal,
+    work: ({ name }) => {
+      order.push(name);
+      if (name === 'b') stop.abort();
+      return Promise.resolve();
+    },
+  });
+  t.strictSame(order, ['a', 'b']);
+});
+
+t.test('several hosts: each piece goes to the least busy one that can do it', async (t) => {
+  const host = (name: string, jobs: number) => ({
+    name,
+    limits: { jobs, memoryMiB: 100, processors: 100 },
+  });
+  const began: string[] = [];
+  const now = new Map<string, number>();
+  const most = new Map<string, number>();
   await runPool(
-    SMALL,
-    { jobs: 2, memoryMiB: 100, processors: 100 },
+    [...SMALL, { name: 'only-far', memoryMiB: 2 }, { name: 'nowhere', memoryMiB: 2 }],
+    [host('near', 1), host('far', 2)],
     {
-      memoryMiB: () => 1,
+      memoryMiB: ({ memoryMiB }) => memoryMiB,
       processors: () => 1,
-      signal: stop.signal,
-      work: ({ name }) => {
-        order.push(name);
-        if (name === 'b') stop.abort();
-        return Promise.resolve();
+      suits: ({ name }, piece) =>
+        piece.name === 'nowhere' ? false : piece.name !== 'only-far' || name === 'far',
+      signal: new AbortController().signal,
+      work: async (piece, { name }) => {
+        began.push(`${piece.name} ${name}`);
+        now.set(name, (now.get(name) ?? 0) + 1);
+        most.set(name, Math.max(most.get(name) ?? 0, now.get(name) ?? 0));
+        for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+        now.set(name, (now.get(name) ?? 0) - 1);
       },
     },
   );
-  t.strictSame(order, ['a', 'b']);
+  t.strictSame(began.slice(0, 3), ['a near', 'b far', 'c far']);
+  t.strictSame([most.get('near'), most.get('far')], [1, 2], 'each host has limits of its own');
+  t.ok(began.includes('only-far far'));
+  t.ok(began.includes('nowhere near'), 'whoever is first says why it cannot be done');
+  t.equal(began.length, 7);
 });

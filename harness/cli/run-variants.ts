@@ -8,57 +8,96 @@ import type { Variant } from '../scenario/index.js';
 import { ordinaryCpus } from '../target/index.js';
 import { type Attempt, type AttemptPlan, runAttempts } from './attempts.js';
 import { memoryOf, processorBudget, processorsOf, readJobs } from './jobs.js';
+import type { PoolLimits } from './pool.js';
 import type { Reporting } from './reporting.js';
 
-export interface RunVariantsOptions {
+/** A host that can have machines. */
+export interface VariantHost {
   readonly context: RunContext;
-  readonly reporting: Pick<Reporting, 'emit' | 'verdictOf' | 'warn'>;
-  readonly attempts: AttemptPlan;
   /** Of the target and the guest. Without memory: what this host has free. */
   readonly facts: Omit<TargetFacts, 'memoryMiB'> & Partial<Pick<TargetFacts, 'memoryMiB'>>;
-  /** As given with `--jobs`. */
+  /** Processors. Absent: as many as this host has. */
+  readonly cpus?: number;
+  /** The command that runs a variant again there. */
+  readonly repeatCommand: (variant: Variant) => string;
+  /** Asks whether it is still there. @returns Why not; undefined when it is. */
+  readonly whyGone?: () => Promise<string | undefined>;
+}
+
+export interface RunVariantsOptions {
+  /** At least one. */
+  readonly hosts: readonly VariantHost[];
+  readonly reporting: Pick<Reporting, 'emit' | 'verdictOf' | 'warn'>;
+  readonly attempts: AttemptPlan;
+  readonly signal: AbortSignal;
+  /** As given with `--jobs`; counts for each host. */
   readonly jobs?: string;
   /** Folder of the run. */
   readonly folder: string;
   readonly workDir: string;
-  /** The command that runs a variant again. */
-  readonly repeatCommand: (variant: Variant) => string;
+}
+
+/** A host, with what it has room for. */
+interface MeasuredHost extends Omit<VariantHost, 'facts'> {
+  readonly facts: TargetFacts;
+  readonly limits: PoolLimits;
 }
 
 /** Runs variants as often as is asked for, as many at once as there is room for. What happens is told in events. */
 export async function runVariants(variants: readonly Variant[], options: RunVariantsOptions): Promise<void> {
-  const { context, reporting, attempts, facts, jobs } = options;
-  const memoryMiB = facts.memoryMiB ?? (await readAvailableMemory()).availableMiB;
-  const cpus = ordinaryCpus(context.host.accelerator.kind === 'kvm');
-  const planOf = (variant: Variant): Plan => planVariant(variant, { ...facts, memoryMiB });
-  const whyNot = (plan: Plan): string | undefined =>
+  const { reporting, attempts, signal } = options;
+  const hosts = await Promise.all(options.hosts.map((host) => measure(host, options.jobs)));
+  const gone = new Set<MeasuredHost>();
+  const whyNot = ({ context }: MeasuredHost, plan: Plan): string | undefined =>
     'skip' in plan ? plan.skip : context.guest.whyNot?.(plan.variant.scenario);
   await runAttempts(variants, attempts, {
-    limits: {
-      jobs: context.hardware === undefined ? readJobs(jobs) : 1,
-      memoryMiB,
-      processors: processorBudget(jobs, cpus),
-    },
+    hosts,
+    suits: (host, variant) => !gone.has(host) && whyNot(host, planVariant(variant, host.facts)) === undefined,
     memoryMiB: ({ scenario }) => memoryOf(scenario),
-    processors: ({ scenario }) => processorsOf(scenario, cpus),
-    signal: context.signal,
-    isSkipped: (variant) => whyNot(planOf(variant)) !== undefined,
-    runOnce: async (variant, attempt) => {
-      const plan = planOf(variant);
-      const skip = whyNot(plan);
-      if ('skip' in plan || skip !== undefined) tellSkipped(plan, attempt, { ...options, reason: skip });
-      else await runPlan(plan, attempt, options);
-      return reporting.verdictOf(attempt.id);
+    processors: ({ scenario }, host) => processorsOf(scenario, ordinaryOf(host)),
+    signal,
+    runOnce: async (variant, attempt, host) => {
+      const plan = planVariant(variant, host.facts);
+      const skip = whyNot(host, plan);
+      if ('skip' in plan || skip !== undefined) tellSkipped(plan, attempt, { host, reporting, reason: skip });
+      else await runPlan(plan, attempt, { ...options, host });
+      const verdict = reporting.verdictOf(attempt.id);
+      // A host that is gone ends everything at once: it would be the least busy one, and get all that is left.
+      const why = verdict === 'error' && hosts.length > 1 ? await host.whyGone?.() : undefined;
+      if (why !== undefined && !gone.has(host)) {
+        gone.add(host);
+        reporting.warn(`Nothing more is run there: ${why}`);
+      }
+      return verdict;
     },
     note: reporting.warn,
   });
 }
 
+async function measure(host: VariantHost, jobs: string | undefined): Promise<MeasuredHost> {
+  const { context, facts, cpus } = host;
+  const memoryMiB = facts.memoryMiB ?? (await readAvailableMemory()).availableMiB;
+  return {
+    ...host,
+    facts: { ...facts, memoryMiB },
+    limits: {
+      jobs: context.hardware === undefined ? readJobs(jobs, cpus) : 1,
+      memoryMiB,
+      processors: processorBudget(jobs, ordinaryOf(host), cpus),
+    },
+  };
+}
+
+function ordinaryOf({ context }: Pick<VariantHost, 'context'>): number {
+  return ordinaryCpus(context.host.accelerator.kind === 'kvm');
+}
+
 async function runPlan(
   { variant, steps }: Exclude<Plan, { skip: string }>,
   { id, attempt }: Attempt,
-  { context, folder, workDir, repeatCommand }: RunVariantsOptions,
+  { host, folder, workDir }: Pick<RunVariantsOptions, 'folder' | 'workDir'> & { readonly host: VariantHost },
 ): Promise<void> {
+  const { context, repeatCommand } = host;
   const relativeFolder = folderOfVariant(id);
   await runVariant(context, {
     variant: { ...variant, id },
@@ -74,8 +113,16 @@ async function runPlan(
 function tellSkipped(
   { variant }: Plan,
   { id, attempt }: Attempt,
-  { context, reporting, repeatCommand, reason }: RunVariantsOptions & { readonly reason: string | undefined },
+  {
+    host,
+    reporting,
+    reason,
+  }: Pick<RunVariantsOptions, 'reporting'> & {
+    readonly host: VariantHost;
+    readonly reason: string | undefined;
+  },
 ): void {
+  const { context, repeatCommand } = host;
   const { scenario, axes } = variant;
   reporting.emit({
     type: 'variant-start',

@@ -1,22 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import { asHarnessError, Cleanup, type Environment, type HarnessError } from '../core/index.js';
+import { asHarnessError, Cleanup, type Environment, HarnessError } from '../core/index.js';
 import { planVariant } from '../plan/index.js';
 import { newRunId } from '../record/index.js';
-import { prepareRun } from '../run/index.js';
 import type { Variant } from '../scenario/index.js';
+import type { TargetChoice } from '../target/index.js';
 import { readAttempts } from './attempts.js';
 import { chooseGuest, type GuestOptions, renderGuest } from './choose-guest.js';
-import {
-  chooseTarget,
-  describeTarget,
-  openChosenTarget,
-  reap,
-  reapLibvirt,
-  renderTarget,
-  reserveHardware,
-} from './choose-target.js';
+import { chooseTargets, reap, renderTarget, reserveHardware } from './choose-target.js';
 import { checkPause, chooseHands, type HandsOptions } from './hands/index.js';
 import { confirmHardware } from './hardware.js';
 import { readJobs } from './jobs.js';
@@ -24,6 +16,7 @@ import type { MatrixOptions } from './matrix-command.js';
 import type { HostOptions } from './options.js';
 import { askForHost, checkOwnHostOptions, type OwnHostOptions, writeHostScenario } from './own-host.js';
 import { openReporting } from './reporting.js';
+import { openHosts, prepareHosts, scenariosOf } from './run-hosts.js';
 import { runVariants } from './run-variants.js';
 import { markRunning } from './running.js';
 import { type SelectOptions, selectVariants } from './select.js';
@@ -67,16 +60,18 @@ export async function run(
   const attempts = readAttempts(options);
   const shardChoice = await readShard(options);
   const guest = chooseGuest(options);
-  const choice = chooseTarget(options);
+  const choices = chooseTargets(options);
+  if (choices.length > 1 && shardChoice !== undefined)
+    throw new HarnessError('USAGE', '--shard and several --connect cannot be together', {
+      hint: 'Shards are for hosts that run an imperm each; several libvirts are for one that runs them all.',
+    });
   const isInteractive = process.stdin.isTTY && process.stdout.isTTY && surroundings.onReport === undefined;
   const hands = chooseHands(options, { isInteractive });
   return withSignals(async (signal) => {
     await ensureHostPackages(options, environment, signal);
     await reap(environment.workDir, signal);
-    const target = await openChosenTarget(options, { workDir: environment.workDir, signal });
-    if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
-    const { hardware } = target;
-    const facts = { guest: guest.kind, ...describeTarget(target) };
+    const targets = await openHosts(choices, { environment, signal, guest: guest.kind });
+    const hardware = targets.find(({ target }) => target.hardware !== undefined)?.target.hardware;
     const asked =
       flake === undefined
         ? undefined
@@ -93,13 +88,15 @@ export async function run(
       takeShard(selection, shardChoice, {
         guest: guest.kind,
         lane: options.lane,
-        target: choice.kind,
+        target: options.target ?? 'qemu',
         attempts,
       });
     const variants = sharded?.variants ?? selection;
-    const plans = variants.map((variant) => planVariant(variant, { memoryMiB: Infinity, ...facts }));
-    checkPause(hands?.pauseAt, plans);
-    const planned = plans.filter((plan) => !('skip' in plan)).map(({ variant }) => variant);
+    const hosts = targets.map((host) => ({
+      ...host,
+      plans: variants.map((variant) => planVariant(variant, { memoryMiB: Infinity, ...host.facts })),
+    }));
+    for (const { plans } of hosts) checkPause(hands?.pauseAt, plans);
     await mkdir(folder, { recursive: true });
     await using cleanup = new Cleanup(() => undefined);
     const running = await markRunning(folder, signal);
@@ -108,7 +105,13 @@ export async function run(
       const lock = await reserveHardware(hardware.host, { workDir: environment.workDir, signal });
       cleanup.push('giving the machine back', () => lock.release());
       await confirmHardware(hardware.host, {
-        disks: [...new Set(planned.flatMap(({ scenario }) => scenario.disks.map(({ name }) => name)))],
+        disks: [
+          ...new Set(
+            hosts.flatMap(({ plans }) =>
+              scenariosOf(plans).flatMap(({ disks }) => disks.map(({ name }) => name)),
+            ),
+          ),
+        ],
         erase: options.erase ?? [],
         isInteractive: process.stdin.isTTY && process.stderr.isTTY && !environment.ci,
         signal,
@@ -121,28 +124,23 @@ export async function run(
     for (const text of [...(shardChoice?.notes ?? []), ...(asked?.scenario?.warnings ?? [])])
       reporting.warn(text);
     const runAll = async (): Promise<void> => {
-      const prepared = await prepareRun({
+      const prepared = await prepareHosts(hosts, {
+        ...options,
         environment,
-        tools: options.tools,
-        accelerator: options.accel,
-        target,
         signal,
         emit,
         guest: asked === undefined || guest.kind === 'debian' ? guest : { ...guest, host: asked.host },
-        scenarios: planned.map(({ scenario }) => scenario),
+        ...(hands === undefined ? {} : { hands: { ...hands, hold: reporting.hold } }),
+        repeatCommand: (variant, choice) => repeatCommand(variant, choice, options),
       });
       await runVariants(variants, {
-        context: {
-          ...prepared,
-          ...(hands === undefined ? {} : { hands: { ...hands, hold: reporting.hold } }),
-        },
+        hosts: prepared,
         reporting,
         attempts,
-        facts,
+        signal,
         ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
         folder,
         workDir: environment.workDir,
-        repeatCommand: (variant) => repeatCommand(variant, options),
       });
     };
     let failure: HarnessError | undefined;
@@ -159,13 +157,13 @@ export async function run(
   });
 }
 
-function repeatCommand({ scenario, choices }: Variant, options: RunOptions): string {
+function repeatCommand({ scenario, choices }: Variant, target: TargetChoice, options: RunOptions): string {
   const variants = choices.map((choice) => `--variant ${choice}`);
   return [
     'npx imperm run',
     scenario.file,
     ...renderGuest(options),
-    ...renderTarget(options),
+    ...renderTarget(target),
     ...(options.erase ?? []).map((serial) => `--erase ${serial}`),
     ...variants,
   ].join(' ');

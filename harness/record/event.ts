@@ -27,6 +27,7 @@ export type RunEvent =
       readonly axes: VariantRecord['axes'];
       readonly guest: string;
       readonly target: string;
+      readonly connect?: string;
       readonly folder: string;
       readonly repeat: string;
       /** Absent: nobody asked for more than one. */

@@ -65,7 +65,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const drafts = new Map<string, Draft>();
   const setup: PhaseRecord[] = [];
   const problems: string[] = [];
-  let host: HostRecord | undefined;
+  const hosts: HostRecord[] = [];
   let shard: ShardRecord | undefined;
   let start: { readonly event: EventOf<'run-start'>; readonly stamped: StampedEvent } | undefined;
   let end: EventOf<'run-end'> | undefined;
@@ -103,7 +103,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         start = { event, stamped };
         return;
       case 'host':
-        host = event.host;
+        hosts.push(event.host);
         return;
       case 'shard':
         shard = event.shard;
@@ -174,7 +174,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         durationMs: lastAtMs - runStartMs,
         interrupted,
         ...ifGiven('shard', shard),
-        ...ifGiven('host', host),
+        ...(hosts.length > 1 ? { hosts } : ifGiven('host', hosts[0])),
         setup: withOpenPhase(setup, openSetup, lastAtMs - runStartMs),
         variants: groupAttempts([...drafts.values()]).map(([first, ...later]) =>
           joinAttempts(
@@ -223,6 +223,7 @@ function finishVariant(draft: Draft, run: { interrupted: boolean; lastAtMs: numb
     axes: start.axes,
     guest: start.guest,
     target: start.target,
+    ...ifGiven('connect', start.connect),
     verdict: ending.verdict,
     ...(attempt?.why === 'repeat' ? { attempt: attempt.number, repeatOf: attempt.of } : {}),
     ...ifGiven('reason', ending.reason),

@@ -1,4 +1,5 @@
 import { isAsDeclared, variantIdOf } from './attempts.js';
+import { hostOf } from './host.js';
 import type { HistoryEntry, HistoryPoint, HistoryRecord, RunRecord, VariantRecord } from './record.js';
 
 /** So many earlier runs are counted. */
@@ -47,7 +48,7 @@ function summarize(
   const row = earlier.slice(lastGood + 1);
   const now: HistoryPoint = { when: variant.startedAt, run: record.run, imperm: record.imperm };
   const isFailing = !isAsDeclared(variant.verdict);
-  const accelerator = record.host?.accelerator;
+  const accelerator = hostOf(record, variant)?.accelerator;
   return {
     verdicts: counted.map(({ verdict }) => verdict),
     ...(isFailing ? { failingSince: pointOf(row[0] ?? now), failingRuns: row.length + 1 } : {}),

@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { type Budget, HarnessError, takeLock } from '../core/index.js';
 import { variantIdOf } from './attempts.js';
+import { hostOf } from './host.js';
 import type { HistoryEntry, RunRecord } from './record.js';
 import { historyEntrySchema } from './schema.js';
 
@@ -104,8 +105,10 @@ export async function appendHistory(
 }
 
 /** What a run adds to the history: nothing of variants that were skipped or interrupted, because nobody looked. */
-export function historyOf({ run, imperm, host, variants }: RunRecord): HistoryEntry[] {
-  return variants.flatMap((variant) => {
+export function historyOf(record: RunRecord): HistoryEntry[] {
+  const { run, imperm } = record;
+  return record.variants.flatMap((variant) => {
+    const host = hostOf(record, variant);
     const { verdict, startedAt, durationMs, checks, error, guest, target, attempt, repeatOf } = variant;
     if (verdict === 'skip' || error?.code === 'INTERRUPTED') return [];
     const broken = checks.find(({ status }) => status === 'fail')?.id;

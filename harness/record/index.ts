@@ -3,6 +3,7 @@ export * from './leaks.js';
 export { attemptsOf, isAsDeclared, variantIdOf } from './attempts.js';
 export type { RunEvent, StampedEvent } from './event.js';
 export { appendHistory, HISTORY_FILE, historyOf, readHistory } from './history.js';
+export { hostsOf } from './host.js';
 export { withHistory } from './history-summary.js';
 export { medianOf } from './median.js';
 export { mergeRecords, type ShardRun } from './merge.js';

@@ -9,6 +9,7 @@ import {
   createEventBus,
   createRecorder,
   exitCodeOf,
+  historyOf,
   linkLatest,
   readLeaks,
   readRecord,
@@ -21,6 +22,7 @@ import {
   type StampedEvent,
   type AttemptVerdict,
 } from './index.js';
+import { runRecordSchema } from './schema.js';
 
 const check: CheckRecord = {
   id: 'kept:/home',
@@ -35,7 +37,7 @@ const check: CheckRecord = {
   files: ['boot-1/evidence.json'],
 };
 
-const hostEvent: RunEvent = {
+const hostEvent: Extract<RunEvent, { type: 'host' }> = {
   type: 'host',
   host: {
     accelerator: 'tcg',
@@ -50,7 +52,7 @@ const hostEvent: RunEvent = {
 
 const runStart: RunEvent = { type: 'run-start', run: 'r1', command: 'imperm run', folder: 'reports/r1' };
 
-function variantStart(variant: string): RunEvent {
+function variantStart(variant: string): Extract<RunEvent, { type: 'variant-start' }> {
   return {
     type: 'variant-start',
     variant,
@@ -122,6 +124,42 @@ t.test('a run is folded, variants in the order of their start', async (t) => {
   t.strictSame(a?.boots, [{ number: 1, how: 'power-on', bootId: 'x' }], 'a boot told twice is one boot');
   t.strictSame(a?.checks, [check]);
   t.notMatch(JSON.stringify(record), 'not kept');
+});
+
+t.test('machines on several hosts: which had what', (t) => {
+  const [one, two] = ['qemu+ssh://one/system', 'qemu+ssh://two/system'];
+  const at = (connect: string, accelerator: 'kvm' | 'tcg'): RunEvent => ({
+    ...hostEvent,
+    host: { ...hostEvent.host, connect, accelerator },
+  });
+  const record = fold([
+    runStart,
+    at(one, 'tcg'),
+    at(two, 'kvm'),
+    { ...variantStart('a'), connect: two },
+    { type: 'check', variant: 'a', check },
+    end('a', 'pass'),
+    { ...variantStart('b'), connect: one },
+    { type: 'check', variant: 'b', check },
+    end('b', 'pass'),
+    { type: 'run-end', interrupted: false },
+  ]);
+  t.equal(record.host, undefined, 'none of them is the host');
+  t.strictSame(
+    record.hosts?.map(({ connect }) => connect),
+    [one, two],
+  );
+  t.strictSame(
+    record.variants.map(({ connect }) => connect),
+    [two, one],
+  );
+  t.strictSame(
+    historyOf(record).map(({ accelerator }) => accelerator),
+    ['kvm', 'tcg'],
+    'times are compared with those of the same accelerator',
+  );
+  t.strictSame(runRecordSchema.parse(record), record, 'and it is in the file');
+  t.end();
 });
 
 t.test('a variant without an end', async (t) => {

@@ -113,6 +113,8 @@ export interface VariantRecord extends AttemptFacts {
   readonly axes: Readonly<Record<string, string>>;
   readonly guest: string;
   readonly target: string;
+  /** Address of the libvirt that had its machine. Absent: none had. */
+  readonly connect?: string;
   readonly verdict: Verdict;
   /** Which attempt these facts are of, from 1; absent when there was one only, and nobody asked for more. */
   readonly attempt?: number;
@@ -158,6 +160,9 @@ export interface HostRecord {
   /** Version of what runs the machines; of a real machine, what it is. */
   readonly qemu: string;
   readonly firmware: string;
+  /** Address of the libvirt that has the machines. Absent: none has. */
+  readonly connect?: string;
+  /** Of the host that has the machines. */
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly node: string;
@@ -217,8 +222,10 @@ export interface RunRecord {
   readonly shard?: ShardRecord;
   /** Present when the run was put together from shards. */
   readonly mergedFrom?: readonly MergedShard[];
-  /** Absent when the run ended before it was known what the machines would run on, or when merged shards differ in it. */
+  /** Absent when the run ended before it was known what the machines would run on, when there were several, or when merged shards differ in it. */
   readonly host?: HostRecord;
+  /** Present when the machines were on several: all of them, in the order in which they were named. */
+  readonly hosts?: readonly HostRecord[];
   readonly setup: readonly PhaseRecord[];
   readonly variants: readonly VariantRecord[];
 }

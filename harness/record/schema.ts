@@ -72,6 +72,7 @@ const host = z.object({
   acceleratorReason: z.string(),
   qemu: z.string(),
   firmware: z.string(),
+  connect: z.string().exactOptional(),
   cpus: count,
   memoryMiB: z.number().nonnegative(),
   node: z.string(),
@@ -130,6 +131,7 @@ const variant = z.object({
   axes: z.record(z.string(), z.string()),
   guest: z.string(),
   target: z.string(),
+  connect: z.string().exactOptional(),
   verdict: z.enum(VERDICTS),
   attempt: z.int().positive().exactOptional(),
   repeatOf: z.string().exactOptional(),
@@ -168,6 +170,7 @@ export const runRecordSchema: z.ZodType<RunRecord> = z.object({
   shard: shard.exactOptional(),
   mergedFrom: z.array(mergedShard).exactOptional(),
   host: host.exactOptional(),
+  hosts: z.array(host).exactOptional(),
   setup: z.array(phase),
   variants: z.array(variant),
 });

@@ -1,4 +1,4 @@
-import type { PhaseRecord, RunRecord, VariantRecord } from '../record/index.js';
+import { hostsOf, type PhaseRecord, type RunRecord, type VariantRecord } from '../record/index.js';
 import { digestPromises } from './digest.js';
 
 /** What became of a variant from one run to the next. */
@@ -173,9 +173,9 @@ function compareTimes(
 ): Times {
   const none = { slower: [], faster: [] };
   if (pairs.length === 0) return { ...none, notTimed: 'No variant came to a good end in both runs.' };
-  const was = before.host?.accelerator;
-  const is = now.host?.accelerator;
-  if (was !== undefined && is !== undefined && was !== is)
+  const was = acceleratorsOf(before);
+  const is = acceleratorsOf(now);
+  if (was !== '' && is !== '' && was !== is)
     return { ...none, notTimed: `The machines ran on ${was} before, and on ${is} now.` };
   const names = new Set(pairs.flatMap((pair) => pair.now.phases.map(({ name }) => name)));
   const changes = [...names].flatMap((name) => comparePhase(name, pairs) ?? []);
@@ -185,6 +185,11 @@ function compareTimes(
     slower: changes.filter((change) => change.ratio > factor && isLarge(change)),
     faster: changes.filter((change) => change.ratio < 1 / factor && isLarge(change)),
   };
+}
+
+/** `kvm and tcg`; empty when nobody knows. */
+function acceleratorsOf(record: RunRecord): string {
+  return [...new Set(hostsOf(record).map(({ accelerator }) => accelerator))].sort().join(' and ');
 }
 
 /** Only variants count that have the phase in both runs. */

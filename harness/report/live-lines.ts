@@ -43,7 +43,7 @@ export function renderEvent(
           : makePrintable(event.text),
       );
     case 'variant-start':
-      return hasDisplay ? [] : [`${name}started, ${event.guest} on ${event.target}`];
+      return hasDisplay ? [] : [`${name}started, ${event.guest} on ${event.connect ?? event.target}`];
     case 'phase-start':
       return hasDisplay ? [] : [`${name}${describePhase(event.name, event.boot)}`];
     case 'phase-end': {

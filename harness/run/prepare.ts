@@ -102,7 +102,7 @@ async function openHost(
       },
     }),
   );
-  const { hardware } = options.target;
+  const { hardware, capacity } = options.target;
   const accelerator =
     hardware === undefined
       ? await phases.run('accelerator', () =>
@@ -125,8 +125,9 @@ async function openHost(
       acceleratorReason: accelerator.reason,
       qemu: target.version,
       firmware: hardware?.facts.firmware ?? toolbox.firmwareVersion,
-      cpus: os.availableParallelism(),
-      memoryMiB: await totalMemoryMiB(),
+      ...(target.connect === undefined ? {} : { connect: target.connect }),
+      cpus: capacity?.cpus ?? os.availableParallelism(),
+      memoryMiB: capacity?.totalMiB ?? (await totalMemoryMiB()),
       node: process.version,
     },
   });

@@ -46,6 +46,7 @@ export async function runVariant(run: RunContext, options: RunVariantOptions): P
     axes: variant.axes,
     guest: run.guest.name,
     target: run.host.target.name,
+    ...(run.host.target.connect === undefined ? {} : { connect: run.host.target.connect }),
     folder: options.relativeFolder,
     repeat,
     ...(options.attempt === undefined ? {} : { attempt: options.attempt }),

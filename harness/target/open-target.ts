@@ -3,7 +3,15 @@ import { loadHost, type TargetLimits } from '../scenario/index.js';
 import type { Toolbox } from '../host/index.js';
 import type { Accelerator } from './accelerator.js';
 import { askHardware, hardwareLimits, HardwareTarget, RealMachine } from './hardware/index.js';
-import { askLibvirt, askLimits, LibvirtTarget, parseSshAddress, Virsh } from './libvirt/index.js';
+import {
+  askCapacity,
+  askLibvirt,
+  askLimits,
+  type HostCapacity,
+  LibvirtTarget,
+  parseSshAddress,
+  Virsh,
+} from './libvirt/index.js';
 import { QemuTarget } from './qemu.js';
 import type { Target, TargetName } from './target.js';
 
@@ -23,6 +31,8 @@ export interface OpenTarget {
   readonly isRemote: boolean;
   /** Present: it is one real machine, which answers. */
   readonly hardware?: RealMachine;
+  /** Of the other host that runs the machines. Absent: this host runs them. */
+  readonly capacity?: HostCapacity;
   make(toolbox: Toolbox, accelerator: Accelerator): Target;
 }
 
@@ -80,6 +90,7 @@ export async function openTarget(
       limits: await askLimits(virsh, facts, { folder: lease.dir, budget }),
       hasKvm: facts.hasKvm,
       isRemote,
+      ...(isRemote ? { capacity: await askCapacity(uri, budget) } : {}),
       make: (_toolbox, accelerator) => new LibvirtTarget(virsh, facts, accelerator),
     };
   } finally {

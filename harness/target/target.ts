@@ -75,6 +75,8 @@ export interface Target {
    * powered off once that answers.
    */
   readonly offVerb: 'poweroff' | 'reboot';
+  /** Address of the libvirt that has the machines. Absent: none has. */
+  readonly connect?: string;
   /** Of all that a saved state depends on: `10.0.13 (Debian …)`. */
   readonly version: string;
   /** Everything that a saved state has to have in common with the machine it is restored in. */

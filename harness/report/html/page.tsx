@@ -1,6 +1,6 @@
 import type { VNode } from 'preact';
 
-import type { RunRecord, VariantRecord, Verdict } from '../../record/index.js';
+import { hostsOf, type RunRecord, type VariantRecord, type Verdict } from '../../record/index.js';
 import { digestPromises, reasonOf } from '../digest.js';
 import { makePrintable } from '../text.js';
 import { formatDuration } from '../words.js';
@@ -63,7 +63,7 @@ export function Page({ record, materials, style, script }: PageProps): VNode {
 }
 
 function Head({ record }: Pick<PageProps, 'record'>): VNode {
-  const { command, startedAt, durationMs, host, interrupted, imperm, variants } = record;
+  const { command, startedAt, durationMs, interrupted, imperm, variants } = record;
   return (
     <header>
       <h1>{summaryOf(variants)}</h1>
@@ -74,12 +74,12 @@ function Head({ record }: Pick<PageProps, 'record'>): VNode {
         {startedAt.slice(0, 16).replace('T', ' ')} UTC, {formatDuration(durationMs)}
         {interrupted ? ', interrupted' : ''}, imperm {imperm}
       </p>
-      {host === undefined ? null : (
+      {hostsOf(record).map((host) => (
         <p class="host">
           QEMU {host.qemu}, {host.firmware}; {host.cpus} processors, {(host.memoryMiB / 1024).toFixed(0)} GiB;{' '}
           {host.accelerator}: {makePrintable(host.acceleratorReason)}
         </p>
-      )}
+      ))}
     </header>
   );
 }

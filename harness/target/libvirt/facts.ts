@@ -89,6 +89,34 @@ export async function askLibvirt(virsh: Virsh, budget: Budget): Promise<LibvirtF
   };
 }
 
+/** What a host has for machines. */
+export interface HostCapacity {
+  readonly cpus: number;
+  readonly totalMiB: number;
+  /** What its kernel counts as available now. */
+  readonly availableMiB: number;
+}
+
+/**
+ * Asks what the host of a libvirt has for machines.
+ *
+ * @throws {HarnessError} HOST_UNFIT when it does not say so; as `LibvirtHost.run`.
+ */
+export async function askCapacity(uri: string, budget: Budget): Promise<HostCapacity> {
+  const said = await new LibvirtHost(uri).run('nproc; cat /proc/meminfo', budget);
+  const numberOf = (pattern: RegExp): number => Number(pattern.exec(said)?.[1] ?? 0);
+  const capacity = {
+    cpus: numberOf(/^(\d+)\n/),
+    totalMiB: Math.floor(numberOf(/^MemTotal:\s+(\d+) kB$/m) / 1024),
+    availableMiB: Math.floor(numberOf(/^MemAvailable:\s+(\d+) kB$/m) / 1024),
+  };
+  if (Object.values(capacity).includes(0))
+    throw new HarnessError('HOST_UNFIT', `The host of libvirt at ${uri} does not say what memory it has`, {
+      details: said.slice(0, 400),
+    });
+  return capacity;
+}
+
 async function askOwner(host: LibvirtHost, budget: Budget): Promise<FileOwner> {
   const [user = '', group = ''] = (await host.run('id -u; id -g', budget)).split('\n');
   return { user: Number(user), group: Number(group) };

@@ -1,4 +1,4 @@
-export { askLibvirt } from './facts.js';
+export { askCapacity, askLibvirt, type HostCapacity } from './facts.js';
 export { LibvirtHost, parseSshAddress } from './host.js';
 export { reapDomains } from './reap.js';
 export { askLimits } from './limits.js';

@@ -14,7 +14,7 @@ import type { MachineSpec } from '../machine-spec.js';
 import { cutPower } from './cut-power.js';
 import { type DomainOptions, renderDisk, renderDomain } from './domain-xml.js';
 import { DomainEvents } from './events.js';
-import { askLibvirt, type LibvirtFacts } from './facts.js';
+import { askCapacity, askLibvirt, type LibvirtFacts } from './facts.js';
 import { LibvirtHost } from './host.js';
 import { translate } from './hypervisor.js';
 import { askLimits } from './limits.js';
@@ -349,4 +349,13 @@ t.test('a power cut leaves QEMU no time to write anything', async (t) => {
   await t.rejects(access(file), 'it would have been written');
   const gone = play(() => Promise.reject(refusal("error: failed to get domain 'x'")));
   await cutPower(gone, { host: LOCAL, uuid }, budget);
+});
+
+void t.test("what a libvirt's host has is asked there", async (t) => {
+  const budget = Budget.start('the host', 10_000, new AbortController().signal);
+  const { cpus, totalMiB, availableMiB } = await askCapacity('qemu:///system', budget);
+  t.equal(cpus, os.availableParallelism());
+  t.ok(availableMiB > 0 && availableMiB <= totalMiB);
+  const away = askCapacity('qemu+ssh://imperm-test.invalid/system', budget);
+  await t.rejects(away, { code: 'HOST_UNFIT' });
 });

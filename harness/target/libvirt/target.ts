@@ -20,7 +20,7 @@ const STOP_MS = 30_000;
 /** Several imperms may look for a free name at the same moment. */
 const NAME_ATTEMPTS = 10;
 
-/** A libvirt daemon on this host. Its machines go on when we die; their label tells `imperm reap` whose they were. */
+/** A libvirt daemon. Its machines go on when we die; their label tells `imperm reap` whose they were. */
 export class LibvirtTarget implements Target {
   readonly name = 'libvirt';
   readonly offVerb = 'poweroff';
@@ -32,6 +32,10 @@ export class LibvirtTarget implements Target {
     this.#virsh = virsh;
     this.#facts = facts;
     this.#accelerator = accelerator;
+  }
+
+  get connect(): string {
+    return this.#virsh.uri;
   }
 
   get version(): string {
