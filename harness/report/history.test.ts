@@ -4,7 +4,13 @@ import t from 'tap';
 import type { HistoryEntry, HistoryRecord, RunRecord, VariantRecord } from '../record/index.js';
 import { describeHistory } from './history.js';
 import { renderHtml } from './html/index.js';
-import { renderHistory, renderSummary, renderVariantHistory } from './index.js';
+import {
+  renderHistory,
+  renderJUnit,
+  renderSummary,
+  renderTap,
+  renderVariantHistory,
+} from './index.js';
 import { makeSampleRecord } from './sample-run.js';
 
 const POINT = { when: '2026-02-01T10:00:00.000Z', run: 'r7', imperm: '0.1.0' };
@@ -65,6 +71,14 @@ t.test('in the summary and on the page, of what is not as declared', async (t) =
   t.equal(html.match(/<h3>Earlier runs<\/h3>/g)?.length, 2);
   t.match(html, />●<\/span><span class="verdict verdict-fail" title="fail">✗</);
   t.notMatch(await renderHtml(sample, t.testdir({})), 'Earlier runs');
+});
+
+t.test('for machines, too', (t) => {
+  const told = /last as declared .* UTC/g;
+  t.equal(renderTap(withHistory).match(/^ {4}# last as declared .* UTC/gm)?.length, 2);
+  t.equal(renderJUnit(withHistory).match(told)?.length, 2);
+  t.notMatch(renderTap(sample) + renderJUnit(sample), told);
+  t.end();
 });
 
 const entry = (rest: Partial<HistoryEntry>): HistoryEntry => ({

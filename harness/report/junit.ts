@@ -4,6 +4,7 @@ import { formatPlace } from '../core/index.js';
 import { isAsDeclared, type CheckRecord, type RunRecord, type VariantRecord } from '../record/index.js';
 import { momentOf, reasonOf } from './digest.js';
 import { listAttempts } from './attempts.js';
+import { describeHistory } from './history.js';
 import { listLeaks } from './leaks.js';
 import { makePrintable } from './text.js';
 
@@ -83,6 +84,7 @@ function toSuite(variant: VariantRecord): { element: Element; counts: Counts } {
         `Evidence: ${variant.folder}/`,
         ...evidenceFiles(variant),
         ...listAttempts(variant),
+        ...describeHistory(variant),
         ...listLeaks(variant),
         `Repeat: ${variant.repeat}`,
       ].join('\n'),

@@ -9,6 +9,7 @@ import {
 } from '../record/index.js';
 import { listAttempts } from './attempts.js';
 import { momentOf, reasonOf } from './digest.js';
+import { describeHistory } from './history.js';
 import { listLeaks } from './leaks.js';
 import { makeOneLine, makePrintable } from './text.js';
 
@@ -48,9 +49,9 @@ function renderVariant(variant: VariantRecord, number: number): string[] {
   const points = variant.checks.map((check, index) => renderCheck(check, variant, index + 1));
   const verdict = renderVerdict(variant, points.length + 1);
   if (verdict !== undefined) points.push(verdict);
-  // Comments: leaks are information, not a verdict.
-  const leaks = listLeaks(variant).map((line) => `# ${line}`);
-  const subtest = [...points.flat(), ...leaks, `1..${String(points.length)}`];
+  // Comments: neither leaks nor earlier runs are a verdict.
+  const comments = [...describeHistory(variant), ...listLeaks(variant)].map((line) => `# ${makeOneLine(line)}`);
+  const subtest = [...points.flat(), ...comments, `1..${String(points.length)}`];
   const ok = isAsDeclared(variant.verdict);
   return [
     `# Subtest: ${name}`,
