@@ -21,7 +21,7 @@ export function withTarget(command: Command): Command {
     .option(
       '--connect <uri>',
       'with --target libvirt, its address: qemu:///session, qemu+ssh://user@host/system (default: qemu:///system); imperm run takes several, once each',
-      (uri: string, before: readonly string[] = []) => [...before, uri],
+      (uri: string, before: readonly string[] | undefined) => [...(before ?? []), uri],
     );
 }
 

@@ -4,13 +4,7 @@ import t from 'tap';
 import type { HistoryEntry, HistoryRecord, RunRecord, VariantRecord } from '../record/index.js';
 import { describeHistory } from './history.js';
 import { renderHtml } from './html/index.js';
-import {
-  renderHistory,
-  renderJUnit,
-  renderSummary,
-  renderTap,
-  renderVariantHistory,
-} from './index.js';
+import { renderHistory, renderJUnit, renderSummary, renderTap, renderVariantHistory } from './index.js';
 import { makeSampleRecord } from './sample-run.js';
 
 const POINT = { when: '2026-02-01T10:00:00.000Z', run: 'r7', imperm: '0.1.0' };

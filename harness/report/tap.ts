@@ -50,7 +50,9 @@ function renderVariant(variant: VariantRecord, number: number): string[] {
   const verdict = renderVerdict(variant, points.length + 1);
   if (verdict !== undefined) points.push(verdict);
   // Comments: neither leaks nor earlier runs are a verdict.
-  const comments = [...describeHistory(variant), ...listLeaks(variant)].map((line) => `# ${makeOneLine(line)}`);
+  const comments = [...describeHistory(variant), ...listLeaks(variant)].map(
+    (line) => `# ${makeOneLine(line)}`,
+  );
   const subtest = [...points.flat(), ...comments, `1..${String(points.length)}`];
   const ok = isAsDeclared(variant.verdict);
   return [
