@@ -1,7 +1,7 @@
 import path from 'node:path';
 
 import { EXIT } from '../core/index.js';
-import { attemptsOf, exitCodeOf, type RunRecord, type Verdict } from '../record/index.js';
+import { attemptsOf, exitCodeOf, type HostRecord, type RunRecord, type Verdict } from '../record/index.js';
 import { renderParagraph } from './block.js';
 import { describeLeaks } from './leaks.js';
 import { countWipes, digestPromises, type PromiseOutcome } from './digest.js';
@@ -98,9 +98,11 @@ export function describeProofs(record: RunRecord): string {
 
 function describeMachines(record: RunRecord): string {
   const took = `Took ${formatDuration(record.durationMs)}`;
-  const { host } = record;
-  if (record.mergedFrom !== undefined && host === undefined)
-    return `${took}. ${describeShards(record.mergedFrom)}`;
+  const { host, hosts, mergedFrom } = record;
+  if (mergedFrom !== undefined && host === undefined)
+    return `${took}. Merged from ${countOf(mergedFrom.length, 'shard')}: ${listHosts(mergedFrom.map((shard) => ({ name: `shard ${String(shard.index)}`, host: shard.host })))}.`;
+  if (hosts !== undefined)
+    return `${took}, on ${countOf(hosts.length, 'host')}: ${listHosts(hosts.map((each) => ({ name: each.connect ?? 'here', host: each })))}.`;
   if (host === undefined) return `${took}. Ended before it was known what the machines would run on.`;
   if (host.accelerator === 'none')
     return `${took}, on a real machine: ${host.qemu}, firmware ${host.firmware}.`;
@@ -113,14 +115,19 @@ function describeMachines(record: RunRecord): string {
   );
 }
 
-/** "3 shards: 1 on KVM, 2 on TCG; QEMU 10.0.13" */
-function describeShards(shards: NonNullable<RunRecord['mergedFrom']>): string {
-  const hosts = shards.map(({ index, host }) => {
-    const on =
-      host === undefined ? 'nothing' : `${host.accelerator}, QEMU ${host.qemu}, ${countOf(host.cpus, 'CPU')}`;
-    return `shard ${String(index)} on ${on}`;
-  });
-  return `Merged from ${countOf(shards.length, 'shard')}: ${hosts.join('; ')}.`;
+/** "shard 1 on kvm, QEMU 10.0.13, 4 CPUs; shard 2 on nothing" */
+function listHosts(
+  named: readonly { readonly name: string; readonly host: HostRecord | undefined }[],
+): string {
+  return named
+    .map(({ name, host }) => {
+      const on =
+        host === undefined
+          ? 'nothing'
+          : `${host.accelerator}, QEMU ${host.qemu}, ${countOf(host.cpus, 'CPU')}`;
+      return `${name} on ${on}`;
+    })
+    .join('; ');
 }
 
 function describeExit(record: RunRecord): string {

@@ -57,7 +57,14 @@ export function explainVariant(variant: VariantRecord, options: ExplainOptions):
   // A machine that was never powered on has written neither.
   if (variant.boots.length > 0) lines.push(...renderLabelled('look', WHERE_TO_LOOK, at));
   lines.push(...renderLabelled('repeat', variant.repeat, at));
+  if (canBeOpened(variant))
+    lines.push(...renderLabelled('by hand', `${variant.repeat} --keep, then npx imperm shell`, at));
   return lines;
+}
+
+/** Whether a machine like it could be kept for somebody who wants to look, and was not. */
+function canBeOpened({ verdict, boots, target, kept }: VariantRecord): boolean {
+  return verdict !== 'known-bug' && boots.length > 0 && target === 'qemu' && kept === undefined;
 }
 
 function explainError(error: ErrorRecord, { paint, width }: ExplainOptions): string[] {

@@ -114,14 +114,24 @@ export function listLeaks({ leaks }: VariantRecord): string[] {
   ];
 }
 
-/** One line for each variant: what is not kept, and the command that tells all of it. */
+/**
+ * One line for each variant: what is not kept, and the command that tells all of it. Among several, those of which nothing is known
+ * are left out: what broke tells enough of them.
+ */
 export function describeLeaks(variants: readonly VariantRecord[], folder: string | undefined): string[] {
   const told = variants.flatMap(({ id, leaks }) => (leaks === undefined ? [] : [{ id, leaks }]));
   const command = `imperm leaks${folder === undefined ? '' : ` ${folder}`}`;
-  return told.map(({ id, leaks }) => {
+  const known = told.filter(
+    ({ leaks }) => told.length === 1 || leaks.missing.length === 0 || countAll(leaks) > 0,
+  );
+  return known.map(({ id, leaks }) => {
     const of = told.length === 1 ? '' : ` (${makeOneLine(id)})`;
     return `Not kept${of}: ${describeCounts(leaks)}: ${command}`;
   });
+}
+
+function countAll({ lost = [], remade = [], orphans = [] }: LeaksRecord): number {
+  return lost.length + remade.length + orphans.length;
 }
 
 /** "3 things the next boot loses, 1 orphan in /persist" */
