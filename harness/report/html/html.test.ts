@@ -84,6 +84,31 @@ t.test('evidence that is damaged or not there is left out, and the rest is shown
   t.match(await renderHtml(record, path.join(folder, 'nowhere')), /<article/);
 });
 
+t.test('time has its rows in the order of time, faults between the boots', async (t) => {
+  const phase = (name: string, boot?: number) => ({
+    name,
+    startMs: 0,
+    durationMs: 1000,
+    ...(boot === undefined ? {} : { boot }),
+  });
+  const variants = record.variants.slice(0, 1).map((variant) => ({
+    ...variant,
+    boots: [{ number: 1, how: 'power-on' as const }],
+    phases: [
+      phase('install'),
+      ...[phase('stage-1', 1), phase('shutdown', 1)],
+      phase('faults'),
+      phase('stage-1', 2),
+      phase('inspect-disk'),
+    ],
+  }));
+  const html = await renderHtml({ ...record, variants }, t.testdir({}));
+  t.strictSame(
+    [...html.matchAll(/bar-title">([^<]*)</g)].map(([, title]) => title),
+    ['install', 'boot 1, first power-on', 'faults', 'boot 2', 'powered off'],
+  );
+});
+
 t.test('the console has the lines that a broken promise quotes marked', async (t) => {
   const [quoted = ''] = record.variants.flatMap(({ checks }) =>
     checks.filter(({ status }) => status === 'fail').flatMap(({ evidence }) => evidence ?? []),

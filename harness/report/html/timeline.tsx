@@ -85,35 +85,27 @@ function Segment({ phase, totalMs, longestMs }: SegmentProps): VNode {
   );
 }
 
+/** In the order of time: what is done to a machine that is off stands between its boots. */
 function rowsOf({ phases, boots }: VariantRecord): readonly Row[] {
   const first = phases.findIndex(({ boot }) => boot !== undefined);
   const last = phases.findLastIndex(({ boot }) => boot !== undefined);
-  const before = first < 0 ? phases : phases.slice(0, first);
-  const after = first < 0 ? [] : phases.slice(last + 1);
-  // A fault between two boots belongs to what was done to the machine before the next one.
-  const numbers = [...new Set(phases.flatMap(({ boot }) => (boot === undefined ? [] : [boot])))];
-  const between = phases.slice(Math.max(first, 0), last + 1);
-  const row = (title: string, own: readonly PhaseRecord[]): Row => ({
-    title,
-    phases: own,
-    totalMs: own.reduce((sum, { durationMs }) => sum + durationMs, 0),
-  });
-  const bootRows = numbers.map((number) => {
-    const how = boots.find((each) => each.number === number)?.how;
-    return row(
-      `boot ${String(number)}${how === undefined ? '' : `, ${nameBootHow(how)}`}`,
-      between.filter(({ boot }) => boot === number),
-    );
-  });
-  return [
-    row('install', before),
-    ...bootRows,
-    row(
-      'faults',
-      between.filter(({ boot }) => boot === undefined),
-    ),
-    row('powered off', after),
-  ].filter(({ totalMs }) => totalMs > 0);
+  const titleAt = (index: number): string => {
+    const boot = phases[index]?.boot;
+    if (boot === undefined)
+      return first < 0 || index < first ? 'install' : index > last ? 'powered off' : 'faults';
+    const how = boots.find(({ number }) => number === boot)?.how;
+    return `boot ${String(boot)}${how === undefined ? '' : `, ${nameBootHow(how)}`}`;
+  };
+  const rows: { readonly title: string; readonly phases: PhaseRecord[] }[] = [];
+  for (const [index, phase] of phases.entries()) {
+    const title = titleAt(index);
+    const row = rows.at(-1);
+    if (row?.title === title) row.phases.push(phase);
+    else rows.push({ title, phases: [phase] });
+  }
+  return rows
+    .map((row) => ({ ...row, totalMs: row.phases.reduce((sum, { durationMs }) => sum + durationMs, 0) }))
+    .filter(({ totalMs }) => totalMs > 0);
 }
 
 function percent(share: number): string {
