@@ -105,7 +105,11 @@ export async function runAttempts<H extends { readonly limits: PoolLimits }>(
     work: async ({ variant, number }, host) => {
       if (isOver) return;
       if (!plan.isNumbered) {
-        await runWithRetries(variant, plan.retries, { ...options, host });
+        await runWithRetries(variant, plan.retries, {
+          runOnce: (attempt) => runOnce(variant, attempt, host),
+          note: options.note,
+          signal,
+        });
         return;
       }
       const verdict = await runOnce(variant, attemptAt(variant, number, 'repeat'), host);
@@ -114,15 +118,19 @@ export async function runAttempts<H extends { readonly limits: PoolLimits }>(
   });
 }
 
-async function runWithRetries<H extends { readonly limits: PoolLimits }>(
+async function runWithRetries(
   variant: Variant,
   retries: number,
-  options: Pick<RunAttemptsOptions<H>, 'runOnce' | 'note' | 'signal'> & { readonly host: H },
+  options: {
+    readonly runOnce: (attempt: Attempt) => Promise<Verdict | undefined>;
+    readonly note: (text: string) => void;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
-  const { runOnce, note, signal, host } = options;
+  const { runOnce, note, signal } = options;
   for (let number = 1; number <= retries + 1; number += 1) {
     const attempt = number === 1 ? { id: variant.id } : attemptAt(variant, number, 'retry');
-    const verdict = await runOnce(variant, attempt, host);
+    const verdict = await runOnce(attempt);
     if (verdict === undefined || isAsDeclared(verdict) || signal.aborted || number > retries) return;
     note(
       `${variant.id} was not as declared (${verdict}) in attempt ${String(number)} of at most ${String(retries + 1)}, and is run again.`,
