@@ -108,7 +108,7 @@ async function openHost(
       ? await phases.run('accelerator', () =>
           chooseAccelerator({
             wanted: options.target.hasKvm ? options.accelerator : 'tcg',
-            isRemote: options.target.isRemote,
+            isRemote: capacity !== undefined,
             toolbox,
             cacheDir,
             workDir,

@@ -27,11 +27,9 @@ export interface OpenTarget {
   readonly limits: TargetLimits;
   /** Whether it would run machines with KVM at all. */
   readonly hasKvm: boolean;
-  /** Another host runs the machines: whether KVM works there is not seen here. */
-  readonly isRemote: boolean;
   /** Present: it is one real machine, which answers. */
   readonly hardware?: RealMachine;
-  /** Of the other host that runs the machines. Absent: this host runs them. */
+  /** Of the other host that runs the machines: whether KVM works there is not seen here. Absent: this host runs them. */
   readonly capacity?: HostCapacity;
   make(toolbox: Toolbox, accelerator: Accelerator): Target;
 }
@@ -56,7 +54,6 @@ export async function openTarget(
       name: 'hardware',
       limits: hardwareLimits(asked),
       hasKvm: false,
-      isRemote: false,
       hardware,
       make: () => new HardwareTarget(hardware),
     };
@@ -66,7 +63,6 @@ export async function openTarget(
       name: 'qemu',
       limits: {},
       hasKvm: true,
-      isRemote: false,
       make: (toolbox, accelerator) => new QemuTarget(toolbox, accelerator),
     };
   }
@@ -89,7 +85,6 @@ export async function openTarget(
       name: 'libvirt',
       limits: await askLimits(virsh, facts, { folder: lease.dir, budget }),
       hasKvm: facts.hasKvm,
-      isRemote,
       ...(isRemote ? { capacity: await askCapacity(uri, budget) } : {}),
       make: (_toolbox, accelerator) => new LibvirtTarget(virsh, facts, accelerator),
     };
