@@ -53,10 +53,10 @@ export function checkLogins(
 }
 
 function judgeLogin(user: string, login: LoginEvidence, file: string): Outcome {
-  if (login.acceptsRight && !login.acceptsWrong) return { status: 'pass', found: 'logged in at the console' };
+  if (login.acceptsRight && !login.acceptsWrong) return { status: 'pass', found: 'logged in at a terminal' };
   return {
     status: 'fail',
-    expected: `${user} logs in at the console with the password, and is refused with another`,
+    expected: `${user} logs in at a terminal with the password, and is refused with another`,
     evidence: login.transcript,
     ...(login.acceptsWrong
       ? {

@@ -22,11 +22,11 @@ export interface Finding {
   readonly evidence?: readonly string[];
 }
 
-/** How a login at the console went. */
+/** How a login at a terminal went. */
 export interface LoginEvidence {
   readonly acceptsRight: boolean;
   readonly acceptsWrong: boolean;
-  /** What the console showed meanwhile. */
+  /** What the terminals showed meanwhile. */
   readonly transcript: readonly string[];
 }
 

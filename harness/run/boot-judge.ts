@@ -106,7 +106,7 @@ export class BootJudge {
     if (logins.size === 0) return;
     const name = `logins-${String(boot)}.json`;
     await this.#log.save(name, logins);
-    this.#log.report(checkLogins(this.#scenario, boot, logins), [name, 'console.log']);
+    this.#log.report(checkLogins(this.#scenario, boot, logins), [name, 'journal.log']);
   }
 
   /** The last look into the running system, before anyone logs in: what a login leaves is the harness's. */

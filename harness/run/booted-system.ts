@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HarnessError, lastLines } from '../core/index.js';
@@ -12,11 +13,11 @@ import {
   type SessionEvidence,
 } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
-import { MachineConsole, type MachineShell } from '../target/index.js';
+import type { MachineShell } from '../target/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
-import { TerminalLogin } from './login.js';
+import { tryLogins } from './login.js';
 import type { MachinePower } from './power.js';
 import { enrolTpm2 } from './unlock.js';
 
@@ -53,35 +54,25 @@ export class BootedSystem {
     const users = this.#scenario.promises.flatMap((promise) =>
       promise.kind === 'login' ? [promise.user] : [],
     );
-    const logins = new Map<string, LoginEvidence>();
     // Of a system that has forgotten nothing yet a login says nothing.
-    if (users.length === 0 || boot === 1) return logins;
-    const alsoWrong = boot === 2;
-    await this.#context.phases.run(
+    if (users.length === 0 || boot === 1) return new Map();
+    return this.#context.phases.run(
       'log-in',
       async () => {
-        const budget = this.#part('logins at a terminal', LIMITS_MS.login * users.length);
-        const terminal = await this.#openTerminal(boot, { shell, budget });
-        const login = new TerminalLogin(this.#power.machine, { terminal, budget });
-        for (const user of users) logins.set(user, await login.tryUser({ user, password, alsoWrong }));
-        if (terminal !== this.#power.machine.console) await terminal.close();
+        const folder = path.join(this.#context.folder, `logins-${String(boot)}`);
+        await mkdir(folder, { recursive: true });
+        return tryLogins(users, {
+          machine: this.#power.machine,
+          shell,
+          budget: this.#part('logins at a terminal', LIMITS_MS.login),
+          redactor: this.#context.redactor,
+          folder,
+          password,
+          alsoWrong: boot === 2,
+        });
       },
       boot,
     );
-    return logins;
-  }
-
-  /** The serial console; in a real machine that has none for us, a terminal that SSH brings, with the same program behind it. */
-  async #openTerminal(
-    boot: number,
-    { shell, budget }: { readonly shell: MachineShell; readonly budget: VariantContext['budget'] },
-  ): Promise<MachineConsole> {
-    const { hardware, folder, redactor } = this.#context;
-    if (hardware === undefined || hardware.host.console !== undefined) return this.#power.machine.console;
-    return new MachineConsole(await shell.terminal('while [ -t 0 ] && login; do :; done', budget), {
-      logFile: path.join(folder, `terminal-${String(boot)}.log`),
-      redactor,
-    });
   }
 
   /** Runs the scenario's own checks. */

@@ -175,7 +175,7 @@ export interface SwapKeyPromise extends PromiseBase {
   readonly mappers: readonly string[];
 }
 
-/** A user logs in at the console with the password of the install, and is refused with another. */
+/** A user logs in at a terminal with the password of the install, and is refused with another. */
 export interface LoginPromise extends PromiseBase {
   readonly kind: 'login';
   readonly user: string;

@@ -187,17 +187,6 @@ export class MachineShell {
   }
 
   /**
-   * Starts a command on a terminal of its own, 80 by 24.
-   *
-   * @returns Its keyboard and its screen.
-   */
-  async terminal(command: string, budget: Budget): Promise<Duplex> {
-    if (this.#ended !== undefined) throw this.#ended;
-    const started = this.#start(command, (opened) => Promise.resolve(opened), { pty: true });
-    return budget.race(Promise.race([started, this.#end]));
-  }
-
-  /**
    * Starts a command that somebody talks to while it runs.
    *
    * @param terminal It runs on one. Default: on none.
