@@ -12,6 +12,11 @@ export function monotonicMs(): number {
   return performance.now();
 }
 
+/** Milliseconds since 1970 on a clock that never jumps: what it was at our start, and what has gone by since. */
+export function wallClockMs(): number {
+  return performance.timeOrigin + monotonicMs();
+}
+
 export interface BudgetOptions {
   /** Added to the message when the time is over: what was seen last (a console tail, a state). */
   readonly lastSeen?: () => string;

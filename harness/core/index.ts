@@ -1,5 +1,5 @@
 export * from './errors.js';
-export { Budget, interruptedError, monotonicMs, type BudgetOptions } from './budget.js';
+export { Budget, interruptedError, monotonicMs, wallClockMs, type BudgetOptions } from './budget.js';
 export { Cleanup, describeFailure } from './cleanup.js';
 export { readEnvironment, type Environment } from './env.js';
 export {

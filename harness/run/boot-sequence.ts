@@ -153,7 +153,7 @@ export class BootSequence {
     if (running !== undefined) await this.#logIn(step.boot - 1, running);
     let from = 0;
     if (step.how === 'reboot' && running !== undefined) {
-      from = await power.reboot(step.boot - 1);
+      from = await power.reboot(step.boot - 1, this.parts);
     } else {
       await power.cut();
       await power.on(this.parts);

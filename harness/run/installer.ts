@@ -8,8 +8,8 @@ import {
   describeFailure,
   digestOf,
   HarnessError,
-  monotonicMs,
   Redactor,
+  wallClockMs,
 } from '../core/index.js';
 import {
   type BootSource,
@@ -200,7 +200,7 @@ async function startInstaller(
     if (isCold) await shell.run(medium.preload, budget);
     // The saved clock stands still, and all copies hold the same host key: the nonce tells them apart.
     const nonce = await shell.run(
-      `date -s @${String(Math.round((performance.timeOrigin + monotonicMs()) / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,
+      `date -s @${String(Math.round(wallClockMs() / 1000))} >/dev/null; cat /sys/firmware/qemu_fw_cfg/by_name/opt/imperm/nonce/raw`,
       budget,
     );
     if (nonce !== spec.nonce)

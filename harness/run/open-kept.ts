@@ -1,7 +1,7 @@
 import { copyFile, cp } from 'node:fs/promises';
 import path from 'node:path';
 
-import { Budget, describeFailure, Redactor } from '../core/index.js';
+import { Budget, describeFailure, Redactor, wallClockMs } from '../core/index.js';
 import { ConsoleWatch } from '../probe/index.js';
 import type { RunEvent } from '../record/index.js';
 import { Machine, makeMachineKeys, makeNonce, type MachineShell } from '../target/index.js';
@@ -51,7 +51,11 @@ export async function powerOnKept(
   const budget = limit('the machine to be powered on', () => '');
   const parts = await takeParts(kept, host, { ...options, budget });
   const watch = new ConsoleWatch(consoleAllow);
-  const spec = specAtPowerOn(parts, { hardware, secureBoot, nonce: makeNonce(), timeScale, vnc });
+  const spec = specAtPowerOn(parts, {
+    ...{ hardware, secureBoot, timeScale, vnc },
+    nonce: makeNonce(),
+    nowMs: wallClockMs(),
+  });
   const machine = await Machine.start(host, spec, {
     budget,
     keys: makeMachineKeys(),

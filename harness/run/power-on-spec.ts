@@ -1,4 +1,3 @@
-import { monotonicMs } from '../core/index.js';
 import type { Scenario } from '../scenario/index.js';
 import type { MachineSpec } from '../target/index.js';
 import { EMULATED_KERNEL, guestTimeouts } from './budgets.js';
@@ -14,11 +13,13 @@ export function specAtPowerOn(
     readonly nonce: string;
     readonly timeScale: number;
     readonly vnc: boolean;
+    /** Milliseconds since 1970. */
+    readonly nowMs: number;
   },
 ): MachineSpec {
-  const { hardware, secureBoot, nonce, timeScale, vnc } = options;
+  const { hardware, secureBoot, nonce, timeScale, vnc, nowMs } = options;
   const { faults, nvramFile, tpmDir } = parts;
-  const clockMs = clockAtPowerOn(faults, performance.timeOrigin + monotonicMs());
+  const clockMs = clockAtPowerOn(faults, nowMs);
   // Only for this power-on, nothing on the disk knows of it: the guest's own time-outs follow its speed. Who lets stage 1
   // wait wants to see its own limits.
   const slow = [EMULATED_KERNEL, ...guestTimeouts(faults.typing.afterMs > 0 ? 1 : timeScale)].join(' ');

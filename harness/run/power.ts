@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { type Budget, describeFailure, HarnessError } from '../core/index.js';
+import { type Budget, describeFailure, HarnessError, wallClockMs } from '../core/index.js';
 import type { ConsoleWatch } from '../probe/index.js';
 import type { Scenario } from '../scenario/index.js';
 import { Machine } from '../target/index.js';
@@ -13,6 +13,8 @@ import { watchSilence } from './silence.js';
 
 interface PoweredMachine extends MachineIdentity {
   readonly machine: Machine;
+  /** How far its clock is off; absent: it is right. */
+  readonly clockShiftMs?: number;
 }
 
 /** The power switch of the machine under test. Its disks and its firmware variables outlast every power cut. */
@@ -92,38 +94,38 @@ export class MachinePower {
     this.#isOverlooked = false;
     const { host, folder, redactor, emit, variant, timeScale, budget, hands } = this.#context;
     const { machine: hardware, system } = this.#scenario;
-    const machine = await Machine.start(
-      host,
-      specAtPowerOn(parts, {
-        hardware,
-        secureBoot: system.secureBoot !== undefined,
-        nonce,
-        timeScale,
-        vnc: hands?.vnc === true,
-      }),
-      {
-        budget,
-        keys,
-        redactor,
-        consoleFile: path.join(folder, 'console.log'),
-        journalFile: path.join(folder, 'journal.log'),
-        judge: (line) => {
-          const finding = this.#isOverlooked ? undefined : this.#watch.see(line);
-          return finding?.severity === 'fatal' && finding.allowed === undefined
-            ? { kind: finding.class, text: finding.text }
-            : undefined;
-        },
-        onConsoleLine: (line) => {
-          emit({ type: 'console', variant, line: line.text });
-          tell(line.text);
-        },
-        onJournalLine: tell,
-        onCleanupError: (what, error) => {
-          emit({ type: 'note', level: 'warn', text: `${what}: ${describeFailure(error)}` });
-        },
+    const nowMs = wallClockMs();
+    const spec = specAtPowerOn(parts, {
+      hardware,
+      secureBoot: system.secureBoot !== undefined,
+      nonce,
+      timeScale,
+      vnc: hands?.vnc === true,
+      nowMs,
+    });
+    const machine = await Machine.start(host, spec, {
+      budget,
+      keys,
+      redactor,
+      consoleFile: path.join(folder, 'console.log'),
+      journalFile: path.join(folder, 'journal.log'),
+      judge: (line) => {
+        const finding = this.#isOverlooked ? undefined : this.#watch.see(line);
+        return finding?.severity === 'fatal' && finding.allowed === undefined
+          ? { kind: finding.class, text: finding.text }
+          : undefined;
       },
-    );
-    this.#powered = { machine, keys, nonce };
+      onConsoleLine: (line) => {
+        emit({ type: 'console', variant, line: line.text });
+        tell(line.text);
+      },
+      onJournalLine: tell,
+      onCleanupError: (what, error) => {
+        emit({ type: 'note', level: 'warn', text: `${what}: ${describeFailure(error)}` });
+      },
+    });
+    const clockShiftMs = spec.clockMs === undefined ? undefined : spec.clockMs - nowMs;
+    this.#powered = { machine, keys, nonce, ...(clockShiftMs === undefined ? {} : { clockShiftMs }) };
     watchSilence(machine, {
       folder,
       isOver: () => this.#powered?.machine !== machine,
@@ -147,13 +149,25 @@ export class MachinePower {
    * An orderly reboot, up to the moment at which the firmware takes over, or at which that is noticed: a real machine may
    * be further by then.
    *
-   * @returns Where on the console the shutdown begins, and the next boot behind it.
+   * A virtual machine ends when its guest resets it, and is started anew with what outlasts a reset. In place, an emulated one
+   * finds its memory full of code that it has translated, and takes up to 40 s in the firmware instead of 2.
+   *
+   * @returns Where on the console the next boot is to be looked for.
    */
-  async reboot(boot: number): Promise<number> {
-    const { machine } = this.#running;
+  async reboot(boot: number, parts: MachineParts): Promise<number> {
+    const { machine, clockShiftMs } = this.#running;
     const { position } = machine.console;
-    await this.#shutDown(boot, 'reboot', (part) => machine.waitForReset(part));
-    return position;
+    if (!(await machine.endAtReset(this.#context.budget))) {
+      await this.#shutDown(boot, 'reboot', (part) => machine.waitForReset(part));
+      return position;
+    }
+    await this.#shutDown(boot, 'reboot', (part) => machine.waitForPowerOff(part));
+    await this.cut();
+    // No power was lost: the clock goes on as it was.
+    const faults =
+      clockShiftMs === undefined ? parts.faults : { ...parts.faults, clock: { shiftMs: clockShiftMs } };
+    await this.on({ ...parts, faults });
+    return 0;
   }
 
   /** An orderly end. The machine is off afterwards. */

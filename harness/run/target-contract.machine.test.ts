@@ -251,6 +251,11 @@ function checkRestored(t: Test, bench: Bench): Promise<unknown> {
         );
       t.equal((await read(0)).trim(), 'synced', 'the power cut left what was synced');
       t.equal((await read(8)).trim(), '', 'and took what was not');
+      t.ok(await again.machine.endAtReset(moment()));
+      const off = again.machine.waitForPowerOff(moment());
+      await Promise.race([off, again.machine.sendCommand('reboot --force', budget)]);
+      await off;
+      t.pass('a reset can end a machine');
     } finally {
       await again.machine.stop();
     }

@@ -240,6 +240,17 @@ export class Machine implements AsyncDisposable {
     });
   }
 
+  /**
+   * Has the next reset by the guest end the machine, as its powering off does.
+   *
+   * @returns Whether it will; a real machine goes on.
+   */
+  async endAtReset(budget: Budget): Promise<boolean> {
+    if (this.#hypervisor.endAtReset === undefined) return false;
+    await this.until(this.#hypervisor.endAtReset(budget), budget);
+    return true;
+  }
+
   /** Settles at the next reset of the machine. Call it before causing the reset. */
   async waitForReset(budget: Budget): Promise<void> {
     let note: () => void = () => undefined;

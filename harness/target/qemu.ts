@@ -127,6 +127,10 @@ class QemuHypervisor implements Hypervisor {
     if (boot.from === 'state') await restoreMachineState(this.#qmp, boot.stateFile, budget);
   }
 
+  async endAtReset(budget: Budget): Promise<void> {
+    await this.#qmp.execute('set-action', { reboot: 'shutdown' }, budget);
+  }
+
   async attachDisk(disk: MachineDisk, budget: Budget): Promise<void> {
     const slot = this.#slots.indexOf(undefined);
     if (slot < 0)

@@ -53,6 +53,8 @@ export interface Hypervisor {
   run(budget: Budget): Promise<void>;
   /** What the machine starts after its next shutdown. Absent: always what is on its disk. */
   bootInto?(place: 'installer' | 'system', budget: Budget): Promise<void>;
+  /** Has the next reset by the guest end the machine, as its powering off does. Absent: a reset is all there is. */
+  endAtReset?(budget: Budget): Promise<void>;
   /** Plugs a disk into a free slot. */
   attachDisk(disk: MachineDisk, budget: Budget): Promise<void>;
   /** Settles when the guest has let go of the disk and its file is closed. */

@@ -1,6 +1,6 @@
 import { Builder } from 'xml2js';
 
-import { HarnessError } from '../../core/index.js';
+import { HarnessError, wallClockMs } from '../../core/index.js';
 import type { Accelerator } from '../accelerator.js';
 import { ordinaryCpus, type DiskRate, type MachineDisk, type MachineSpec } from '../machine-spec.js';
 import type { LinePaths, MachineFiles } from '../target.js';
@@ -131,7 +131,7 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
 /** libvirt counts from the time in seconds. */
 function describeClock(clockMs: number | undefined): Attributes {
   if (clockMs === undefined) return { offset: 'utc' };
-  const nowMs = performance.timeOrigin + performance.now();
+  const nowMs = wallClockMs();
   return { offset: 'variable', basis: 'utc', adjustment: String(Math.round((clockMs - nowMs) / 1000)) };
 }
 

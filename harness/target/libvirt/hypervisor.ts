@@ -48,6 +48,10 @@ export class LibvirtHypervisor implements Hypervisor {
     await this.#virsh.run(['resume', this.#id], budget);
   }
 
+  async endAtReset(budget: Budget): Promise<void> {
+    await this.#virsh.run(['set-lifecycle-action', '--live', this.#id, 'reboot', 'destroy'], budget);
+  }
+
   async attachDisk(disk: MachineDisk, budget: Budget): Promise<void> {
     const free = this.#disks.indexOf(undefined);
     const index = free < 0 ? this.#disks.length : free;
