@@ -52,6 +52,52 @@ t.test('--repeat: every one so often, round by round, whatever it ends with', as
   t.strictSame((await play({ a: 'pass' }, { repeat: '1' })).ran, ['a attempt 1'], 'who repeats gets numbers');
 });
 
+t.test(
+  'a host that goes away gets no more, and what only it could run is an error and not a skip',
+  async (t) => {
+    const hosts = ['one', 'two'].map((name) => ({
+      name,
+      limits: { jobs: 1, memoryMiB: 100, processors: 100 },
+    }));
+    const ran: string[] = [];
+    const notes: string[] = [];
+    // The second host is gone when its first variant is on it; only it suits the last one. The third waits for either meanwhile.
+    const play = async (retries: string, verdictOfB: Verdict, isGone: boolean): Promise<string[]> => {
+      ran.length = 0;
+      notes.length = 0;
+      let isBGone = false;
+      let free: () => void = () => undefined;
+      const isBOver = new Promise<void>((resolve) => (free = resolve));
+      const variants = ['a', 'b', 'c', 'only-two'].map((id) => ({ id }) as Variant);
+      await runAttempts(variants, readAttempts({ retries }), {
+        hosts,
+        signal: new AbortController().signal,
+        memoryMiB: () => 1,
+        processors: () => 1,
+        suits: ({ name }, { id }) => id !== 'only-two' || name === 'two',
+        runOnce: async ({ id }, { id: own }, { name }) => {
+          ran.push(`${own} on ${name}`);
+          // The first host is busy until the second has lost its variant.
+          if (id === 'a') await isBOver;
+          if (id === 'b') setImmediate(free);
+          isBGone ||= id === 'b' && isGone;
+          return id === 'b' ? verdictOfB : name === 'two' && isBGone ? 'error' : 'pass';
+        },
+        whyGone: ({ name }) => Promise.resolve(name === 'two' && isBGone ? 'two does not answer' : undefined),
+        note: (text) => notes.push(text),
+      });
+      return ran;
+    };
+    t.strictSame(await play('3', 'error', true), ['a on one', 'b on two', 'c on one', 'only-two on two']);
+    t.strictSame(notes, ['Nothing more is run there: two does not answer'], 'told once');
+    t.strictSame(
+      (await play('1', 'error', false)).slice(0, 4),
+      ['a on one', 'b on two', 'b attempt 2 on two', 'c on two'],
+      'an error of a host that is there costs it nothing',
+    );
+  },
+);
+
 t.test('--until-fail: nothing is begun after one that is not as declared', async (t) => {
   const { ran } = await play({ a: 'pass pass fail', b: 'known-bug', c: 'skip' }, { untilFail: '9' });
   t.strictSame(ran, [

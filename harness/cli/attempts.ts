@@ -75,9 +75,18 @@ export interface RunAttemptsOptions<H extends { readonly limits: PoolLimits }> {
   /** Of the machine of a variant. */
   readonly memoryMiB: (variant: Variant) => number;
   readonly processors: (variant: Variant, host: H) => number;
-  /** Runs it once. A variant that suits none of the hosts is given to the first, once. Must not throw. @returns What it ended with; nothing when nobody knows. */
+  /**
+   * Runs it once. A variant that suits none of the hosts is given to the first, once. Must not throw.
+   *
+   * @returns What it ended with; nothing when nobody knows.
+   */
   readonly runOnce: (variant: Variant, attempt: Attempt, host: H) => Promise<Verdict | undefined>;
-  /** Told why a variant is run again, as a sentence. */
+  /**
+   * Asked of a host after an error, where there are others: one that is gone ends everything at once, would be the least busy one, and
+   * get all that is left. @returns Why it is not there any more; undefined when it is.
+   */
+  readonly whyGone?: (host: H) => Promise<string | undefined>;
+  /** Told why a variant is run again, or a host gets no more, as a sentence. */
   readonly note: (text: string) => void;
 }
 
@@ -90,8 +99,18 @@ export async function runAttempts<H extends { readonly limits: PoolLimits }>(
   plan: AttemptPlan,
   options: RunAttemptsOptions<H>,
 ): Promise<void> {
-  const { hosts, suits, signal, runOnce } = options;
+  const { hosts, suits, signal, note } = options;
   let isOver = false;
+  const gone = new Set<H>();
+  const runOnce = async (variant: Variant, attempt: Attempt, host: H): Promise<Verdict | undefined> => {
+    const verdict = await options.runOnce(variant, attempt, host);
+    const why = verdict === 'error' && hosts.length > 1 ? await options.whyGone?.(host) : undefined;
+    if (why !== undefined && !gone.has(host)) {
+      gone.add(host);
+      note(`Nothing more is run there: ${why}`);
+    }
+    return verdict;
+  };
   const repeated =
     plan.repeat === 1 ? [] : variants.filter((variant) => hosts.some((host) => suits(host, variant)));
   const pieces = Array.from({ length: plan.repeat }, (_, index) => index + 1).flatMap((number) =>
@@ -100,15 +119,17 @@ export async function runAttempts<H extends { readonly limits: PoolLimits }>(
   await runPool(pieces, hosts, {
     memoryMiB: ({ variant }) => options.memoryMiB(variant),
     processors: ({ variant }, host) => options.processors(variant, host),
-    suits: (host, { variant }) => suits(host, variant),
+    suits: (host, { variant }) => !gone.has(host) && suits(host, variant),
     signal,
-    work: async ({ variant, number }, host) => {
+    work: async ({ variant, number }, given) => {
       if (isOver) return;
+      // What only a host could run that is gone ends there, with an error: elsewhere it would count as skipped.
+      const host = suits(given, variant) ? given : (hosts.find((other) => suits(other, variant)) ?? given);
       if (!plan.isNumbered) {
         await runWithRetries(variant, plan.retries, {
           runOnce: (attempt) => runOnce(variant, attempt, host),
-          note: options.note,
-          signal,
+          note,
+          isOver: () => signal.aborted || gone.has(host),
         });
         return;
       }
@@ -124,14 +145,14 @@ async function runWithRetries(
   options: {
     readonly runOnce: (attempt: Attempt) => Promise<Verdict | undefined>;
     readonly note: (text: string) => void;
-    readonly signal: AbortSignal;
+    readonly isOver: () => boolean;
   },
 ): Promise<void> {
-  const { runOnce, note, signal } = options;
+  const { runOnce, note, isOver } = options;
   for (let number = 1; number <= retries + 1; number += 1) {
     const attempt = number === 1 ? { id: variant.id } : attemptAt(variant, number, 'retry');
     const verdict = await runOnce(attempt);
-    if (verdict === undefined || isAsDeclared(verdict) || signal.aborted || number > retries) return;
+    if (verdict === undefined || isAsDeclared(verdict) || isOver() || number > retries) return;
     note(
       `${variant.id} was not as declared (${verdict}) in attempt ${String(number)} of at most ${String(retries + 1)}, and is run again.`,
     );

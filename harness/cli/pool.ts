@@ -25,7 +25,8 @@ interface Place<H> {
  * @param pieces What to do.
  * @param hosts At least one.
  * @param options.memoryMiB What a piece needs; `processors` likewise, on a host.
- * @param options.suits Whether a host can do a piece. Default: each can. What none can do is given to the first.
+ * @param options.suits Whether a host can do a piece; it may change while pieces run. Default: each can. What none can do is given to
+ * the first.
  * @param options.signal When it fires, nothing more is begun.
  * @param options.work Must not throw.
  */
@@ -55,12 +56,14 @@ export async function runPool<T, H extends { readonly limits: PoolLimits }>(
     const hasRoom = (place: Place<H>): boolean =>
       place.running < place.limits.jobs &&
       (place.running === 0 || (memoryMiB <= place.freeMiB && processorsOn(place) <= place.freeProcessors));
-    const suitable = places.filter(({ host }) => suits(host, piece));
-    const open = suitable.length === 0 ? places.slice(0, 1) : suitable;
-    let place = leastBusy(open.filter(hasRoom));
+    const choose = (): Place<H> | undefined => {
+      const suitable = places.filter(({ host }) => suits(host, piece));
+      return leastBusy((suitable.length === 0 ? places.slice(0, 1) : suitable).filter(hasRoom));
+    };
+    let place = choose();
     while (place === undefined && running.size > 0) {
       await Promise.race(running);
-      place = leastBusy(open.filter(hasRoom));
+      place = choose();
     }
     if (place === undefined || signal.aborted) break;
     const taken = place;

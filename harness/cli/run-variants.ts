@@ -47,12 +47,11 @@ interface MeasuredHost extends Omit<VariantHost, 'facts'> {
 export async function runVariants(variants: readonly Variant[], options: RunVariantsOptions): Promise<void> {
   const { reporting, attempts, signal } = options;
   const hosts = await Promise.all(options.hosts.map((host) => measure(host, options.jobs)));
-  const gone = new Set<MeasuredHost>();
   const whyNot = ({ context }: MeasuredHost, plan: Plan): string | undefined =>
     'skip' in plan ? plan.skip : context.guest.whyNot?.(plan.variant.scenario);
   await runAttempts(variants, attempts, {
     hosts,
-    suits: (host, variant) => !gone.has(host) && whyNot(host, planVariant(variant, host.facts)) === undefined,
+    suits: (host, variant) => whyNot(host, planVariant(variant, host.facts)) === undefined,
     memoryMiB: ({ scenario }) => memoryOf(scenario),
     processors: ({ scenario }, host) => processorsOf(scenario, ordinaryOf(host)),
     signal,
@@ -61,15 +60,9 @@ export async function runVariants(variants: readonly Variant[], options: RunVari
       const skip = whyNot(host, plan);
       if ('skip' in plan || skip !== undefined) tellSkipped(plan, attempt, { host, reporting, reason: skip });
       else await runPlan(plan, attempt, { ...options, host });
-      const verdict = reporting.verdictOf(attempt.id);
-      // A host that is gone ends everything at once: it would be the least busy one, and get all that is left.
-      const why = verdict === 'error' && hosts.length > 1 ? await host.whyGone?.() : undefined;
-      if (why !== undefined && !gone.has(host)) {
-        gone.add(host);
-        reporting.warn(`Nothing more is run there: ${why}`);
-      }
-      return verdict;
+      return reporting.verdictOf(attempt.id);
     },
+    whyGone: async (host) => host.whyGone?.(),
     note: reporting.warn,
   });
 }

@@ -6,6 +6,7 @@ import {
   type Fault,
   type GuestKind,
   type LuksDevice,
+  nameOfScript,
   type Scenario,
   type Script,
   type SystemModel,
@@ -241,7 +242,7 @@ export function renderPlan(plan: Plan): string {
       case 'enrol-tpm2':
         return `enrol the TPM for ${step.devices.map(({ name }) => name).join(', ')}, as its owner does once`;
       case 'run':
-        return `run ${step.script.file} in the booted system`;
+        return `run ${nameOfScript(step.script)} in the booted system`;
       case 'hibernate':
         return 'hibernate, power on, see it resume';
       case 'power-cut-at':

@@ -125,7 +125,15 @@ t.test("the scenario's own check decides by its exit code, from its boot on", (t
     );
   t.equal(look(1, 1), undefined);
   t.match(look(2, 0), { status: 'pass', found: 'last word' });
-  t.match(look(2, 3), { status: 'fail', found: 'exit code 3: last word', evidence: ['one', 'last word'] });
+  t.match(look(2, 3), {
+    status: 'fail',
+    expected: /^check\.sh ends/,
+    found: 'exit code 3: last word',
+    evidence: ['one', 'last word'],
+  });
+  const inline = promiseOf('check', { id: 'check:x', script: { ...script, file: place.file }, fromBoot: 1 });
+  const where = `${place.file}:${String(place.line)}`;
+  t.match(checkScript(inline, contextOf({})), { expected: `${where} ends with exit code 0` });
   t.match(checkScript(promise, contextOf({})), { status: 'fail', found: 'it was not run' });
 
   const of: Scenario = { ...scenario, promises: [promise] };

@@ -1,5 +1,5 @@
 import { HarnessError } from '../core/index.js';
-import type { Scenario, ScenarioPromise } from '../scenario/index.js';
+import { nameOfScript, type Scenario, type ScenarioPromise } from '../scenario/index.js';
 import { type BootContext, count, type Finding, type LoginEvidence } from './finding.js';
 
 type Outcome = Omit<Finding, 'promise' | 'boot'>;
@@ -116,7 +116,7 @@ export function checkScript(promise: Of<'check'>, context: BootContext): Outcome
   if (result?.exitCode === 0) return { status: 'pass', found: lines.at(-1) ?? 'exit code 0' };
   return {
     status: 'fail',
-    expected: `${promise.script.file} ends with exit code 0`,
+    expected: `${nameOfScript(promise.script)} ends with exit code 0`,
     found:
       result === undefined
         ? 'it was not run'

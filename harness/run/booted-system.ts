@@ -12,7 +12,7 @@ import {
   renderScript,
   type SessionEvidence,
 } from '../probe/index.js';
-import type { Scenario } from '../scenario/index.js';
+import { nameOfScript, type Scenario } from '../scenario/index.js';
 import type { MachineShell } from '../target/index.js';
 import { makeBoundary } from './boundary.js';
 import { LIMITS_MS } from './budgets.js';
@@ -95,14 +95,14 @@ export class BootedSystem {
     await this.#context.phases.run(
       'run-script',
       async () => {
-        const part = this.#part(`the script ${script.file}`, LIMITS_MS.script);
+        const part = this.#part(`the script ${nameOfScript(script)}`, LIMITS_MS.script);
         const input = { input: `${renderScript(script.text, boot)} 2>&1` };
         const result = await this.#power.machine.until(shell.execute('bash -s', part, input), part);
         if (result.exitCode === 0) return;
         const output = this.#context.redactor.clean(result.stdout.toString('utf8'));
         throw new HarnessError(
           'STEP_FAILED',
-          `The script ${script.file}, run in boot ${String(boot)}, ended with exit code ${String(result.exitCode)}`,
+          `The script ${nameOfScript(script)}, run in boot ${String(boot)}, ended with exit code ${String(result.exitCode)}`,
           {
             place: script.place,
             details: lastLines(output, 20),

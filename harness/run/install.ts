@@ -4,7 +4,13 @@ import path from 'node:path';
 import { HarnessError, lastLines } from '../core/index.js';
 import { CLOSE_DISK_SCRIPT, INSTALLER_DIR } from '../guest/index.js';
 import { collectInstallEvidence, type InstallEvidence } from '../probe/index.js';
-import { type HardwareHost, promisedSystem, type Scenario, type Script } from '../scenario/index.js';
+import {
+  type HardwareHost,
+  nameOfScript,
+  promisedSystem,
+  type Scenario,
+  type Script,
+} from '../scenario/index.js';
 import type { MachineDisk, MachineShell, Machine } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
@@ -103,7 +109,7 @@ export async function installSystem(
     if (result.exitCode !== 0) {
       throw new HarnessError(
         'INSTALL_FAILED',
-        `The install script ${scenario.install.file} ended with exit code ${String(result.exitCode)}`,
+        `The install script ${nameOfScript(scenario.install)} ended with exit code ${String(result.exitCode)}`,
         {
           place: scenario.install.place,
           details: lastLines(output, 20),

@@ -1,7 +1,7 @@
 import type { Place } from '../core/index.js';
 import type { FaultInput, FaultName } from './fault-schema.js';
 import { parseDurationMs } from './quantity.js';
-import type { Script } from './script.js';
+import { nameOfScript, type Script } from './script.js';
 
 /** What is done to a disk while the machine is off. Subvolumes are paths from the top level. */
 export type DiskFault =
@@ -178,7 +178,7 @@ function describeFault(fault: DiskFault | PowerOnFault): string {
     case 'overwrite':
       return `overwrite ${String(fault.sizeBytes)} bytes of ${fault.device} from byte ${String(fault.offset)} on`;
     case 'run-on-disk':
-      return `run ${fault.script.file} on the disk`;
+      return `run ${nameOfScript(fault.script)} on the disk`;
     case 'slow-disk':
       return describeRate(fault);
     case 'detach-disk':

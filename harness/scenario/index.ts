@@ -3,7 +3,7 @@ export { CONSOLE_CLASS_NAMES, type ConsoleClassName } from './console-class.js';
 export type * from './promise.js';
 export type { Services } from './services-schema.js';
 export { type DiskFault, type Fault, isPowerOnFault, type PowerOnFault } from './fault.js';
-export type { Script } from './script.js';
+export { nameOfScript, type Script } from './script.js';
 export { AFTER_RESUME, canHibernate } from './can-hibernate.js';
 export { findHolder, findRoot, isAlwaysNeededForBoot, isAtOrBelow } from './mount-tree.js';
 export {

@@ -8,3 +8,8 @@ export interface Script {
   /** Where the scenario names the script. */
   readonly place: Place;
 }
+
+/** What a person finds it by: its file, or its line in the scenario file that holds it. */
+export function nameOfScript({ file, place }: Script): string {
+  return file === place.file ? `${file}:${String(place.line)}` : file;
+}
