@@ -47,6 +47,7 @@ import { renderError } from './render-error.js';
 import { reapAll } from './reap.js';
 import { run } from './run.js';
 import { setUp } from './set-up.js';
+import { endByHangUp } from './signals.js';
 
 /** Every command with its options: what parses a command line, and what help, completion and reference are made of. */
 export interface CommandLine {
@@ -271,5 +272,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const error = asHarnessError(thrown);
     process.stderr.write(renderError(error));
     return error.exitCode;
+  } finally {
+    endByHangUp();
   }
 }

@@ -1,7 +1,7 @@
 import { HarnessError } from '../core/index.js';
 
-/** How long an interrupted run may take to put everything away before a second signal is taken seriously at once. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+let hasHungUp = false;
 
 /**
  * Runs `work` with a signal that fires at Ctrl-C or a request to end: the work then puts everything away and ends by
@@ -11,6 +11,7 @@ export async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>):
   const stop = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
     if (stop.signal.aborted) process.exit(130);
+    hasHungUp = name === 'SIGHUP';
     process.stderr.write(`\nimperm: ${name}: putting everything away (once more: stop at once)\n`);
     stop.abort(new HarnessError('INTERRUPTED', `Interrupted by ${name}`));
   };
@@ -20,4 +21,12 @@ export async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>):
   } finally {
     for (const name of SIGNALS) process.off(name, onSignal);
   }
+}
+
+/**
+ * The last thing that is done. Whose terminal has gone ends by the signal that told so: an ordinary end would set the terminal
+ * back, and Node aborts when it cannot.
+ */
+export function endByHangUp(): void {
+  if (hasHungUp) process.kill(process.pid, 'SIGHUP');
 }

@@ -5,6 +5,9 @@ const SSH_URI =
 /** How libvirt's own connection asks nobody anything. */
 const NO_QUESTIONS = 'no_tty=1';
 
+/** Asks nobody anything. A host that is gone is not waited for as long as TCP waits, which is minutes: it is asked now and then. */
+const CONNECTION = ['BatchMode=yes', 'ConnectTimeout=20', 'ServerAliveInterval=15', 'ServerAliveCountMax=4'];
+
 /** The other host of an address of libvirt: reached with the OpenSSH client, its configuration and its keys. */
 export interface SshAddress {
   readonly host: string;
@@ -59,7 +62,8 @@ export class LibvirtHost {
     const control = this.#controlSocket;
     return [
       'ssh',
-      ...['-T', '-e', 'none', '-o', 'BatchMode=yes'],
+      ...['-T', '-e', 'none'],
+      ...CONNECTION.flatMap((option) => ['-o', option]),
       ...(control === undefined ? [] : ['-o', 'ControlMaster=no', '-o', `ControlPath=${control}`]),
       ...(port === undefined ? [] : ['-p', port]),
       ...(user === undefined ? [] : ['-l', user]),

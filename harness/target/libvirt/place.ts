@@ -18,8 +18,6 @@ import { makeRemoteFolder } from './remote-folder.js';
 /** Disks come back over the network. */
 const RETURN_MS = 600_000;
 const CLOSE_MS = 10_000;
-/** Who never answers is gone: asked every so many seconds, so often. */
-const ALIVE = ['ServerAliveInterval=15', 'ServerAliveCountMax=4'];
 
 /**
  * Where the QEMU of a libvirt finds the files of one machine. On this host they are where they are. On another one there
@@ -64,7 +62,6 @@ export class MachinePlace {
           'ControlMaster=yes',
           'ControlPersist=no',
           `ControlPath=${control}`,
-          ...ALIVE,
         ].flatMap((option) => ['-o', option]),
         ...Object.entries(lines).flatMap(([name, here]) => ['-R', `${folder}/${name}:${String(here)}`]),
       ]),
