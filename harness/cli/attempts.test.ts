@@ -89,7 +89,7 @@ t.test(
       return ran;
     };
     t.strictSame(await play('3', 'error', true), ['a on one', 'b on two', 'c on one', 'only-two on two']);
-    t.strictSame(notes, ['Nothing more is run there: two does not answer'], 'told once');
+    t.strictSame(notes, ['A host gets nothing more to run: two does not answer'], 'told once');
     t.strictSame(
       (await play('1', 'error', false)).slice(0, 4),
       ['a on one', 'b on two', 'b attempt 2 on two', 'c on two'],

@@ -107,7 +107,7 @@ export async function runAttempts<H extends { readonly limits: PoolLimits }>(
     const why = verdict === 'error' && hosts.length > 1 ? await options.whyGone?.(host) : undefined;
     if (why !== undefined && !gone.has(host)) {
       gone.add(host);
-      note(`Nothing more is run there: ${why}`);
+      note(`A host gets nothing more to run: ${why}`);
     }
     return verdict;
   };

@@ -66,7 +66,8 @@ export async function prepareHosts(
       whyGone: () =>
         askTarget(choice, { workDir: environment.workDir, signal }).then(
           () => undefined,
-          (thrown: unknown) => asHarnessError(thrown).message,
+          (thrown: unknown) =>
+            `${choice.kind === 'libvirt' ? choice.uri : choice.kind}: ${asHarnessError(thrown).message}`,
         ),
     });
   }

@@ -30,6 +30,17 @@ t.test('every variant is in the table and has a part of its own', async (t) => {
   }
   t.match(html, /<h1>[^<]*1 passed/);
   t.equal(html.match(/<tr data-verdict/g)?.length, record.variants.length);
+  for (const each of ['tr', 'article']) {
+    const shown = [...html.matchAll(new RegExp(`<${each}[^>]* data-verdict="([a-z-]+)"`, 'g'))];
+    const order = [...new Set(shown.map(([, verdict]) => verdict))];
+    const all = ['fail', 'error', 'flaky', 'known-bug', 'pass', 'skip'];
+    t.strictSame(
+      order,
+      all.filter((verdict) => order.includes(verdict)),
+      'what is to be looked at comes first',
+    );
+    t.ok(order.length > 3);
+  }
 });
 
 t.test('nothing is loaded, and nothing of a machine is markup', async (t) => {
@@ -43,7 +54,9 @@ t.test('nothing is loaded, and nothing of a machine is markup', async (t) => {
 
 t.test('the disk, what each boot did to it, and the fate of what was planted', async (t) => {
   const html = await renderHtml(record, await folderOf(t));
-  const part = html.slice(html.indexOf('<article'), html.indexOf('</article>'));
+  const [first] = record.variants;
+  const from = html.indexOf(`<article id="variant-${encodeURIComponent(first?.id ?? '')}`);
+  const part = html.slice(from, html.indexOf('</article>', from));
   t.match(part, /block-disk.*<b>ESP<\/b> vfat, 512 MiB.*<b>cryptfs<\/b> LUKS.*block-crypt.*btrfs/s);
   t.match(part, /<li>home <span class="mount">\/home<\/span>/);
   t.equal(part.match(/<li>home /g)?.length, 1, 'on what is mounted, not on the partition of the same name');

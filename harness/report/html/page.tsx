@@ -35,11 +35,14 @@ const WORDS: Readonly<Record<Verdict, string>> = {
   pass: 'passed',
   skip: 'skipped',
 };
+/** What somebody has to look at first. */
 const VERDICTS = Object.keys(WORDS) as Verdict[];
 
 /** A whole run on one page, which needs no other file. */
 export function Page({ record, materials, style, script }: PageProps): VNode {
-  const { variants, command } = record;
+  const { command } = record;
+  const rank = ({ verdict }: VariantRecord): number => VERDICTS.indexOf(verdict);
+  const variants = [...record.variants].sort((one, other) => rank(one) - rank(other));
   return (
     <html lang="en">
       <head>
