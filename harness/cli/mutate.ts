@@ -41,7 +41,7 @@ export async function mutate(
   { environment, version, words }: MutateSurroundings,
 ): Promise<number> {
   const controls = readControls(options.controls);
-  const jobs = readJobs(options.jobs);
+  readJobs(options.jobs); // a wrong number is refused before anything is made
   if (options.target === 'hardware')
     throw new HarnessError('USAGE', 'Mutants run in virtual machines only: they break what they run on');
   const before = options.resume === undefined ? undefined : await readResults(options.resume);
@@ -97,7 +97,7 @@ export async function mutate(
   return withSignals(async (signal) => {
     let failure: HarnessError | undefined;
     try {
-      const run = new MutationRun(options, { environment, version, folder, signal, jobs, print, save });
+      const run = new MutationRun(options, { environment, version, folder, signal, print, save });
       await run.prepare(subjects);
       for (const [index, subject] of subjects.entries()) {
         const layout = layouts[index];

@@ -22,7 +22,7 @@ import { prepareRun, type RunContext, runVariant } from '../run/index.js';
 import type { Scenario, Variant } from '../scenario/index.js';
 import { ordinaryCpus } from '../target/index.js';
 import { chooseTarget, describeTarget, openChosenTarget, reap, reapLibvirt } from './choose-target.js';
-import { memoryOf, processorBudget, processorsOf } from './jobs.js';
+import { memoryOf, processorBudget, processorsOf, readJobs } from './jobs.js';
 import type { MutateOptions } from './mutate-options.js';
 import type { Subject } from './mutation-subject.js';
 import { runPool } from './pool.js';
@@ -41,7 +41,6 @@ interface MutationSurroundings {
   /** For evidence. */
   readonly folder: string;
   readonly signal: AbortSignal;
-  readonly jobs: number;
   readonly print: (line: string) => void;
   /** Keeps what is known. */
   readonly save: () => Promise<void>;
@@ -53,6 +52,8 @@ export class MutationRun {
   readonly #around: MutationSurroundings;
   #context: RunContext | undefined;
   #facts: Parameters<typeof planVariant>[1] = { guest: 'debian', memoryMiB: Infinity };
+  /** Processors of the host that has the machines. Absent: this one has them. */
+  #cpus: number | undefined;
 
   constructor(options: MutateOptions, around: MutationSurroundings) {
     this.#options = options;
@@ -71,6 +72,7 @@ export class MutationRun {
     const target = await openChosenTarget(this.#options, { workDir: environment.workDir, signal });
     const choice = chooseTarget(this.#options);
     if (choice.kind === 'libvirt') await reapLibvirt(choice.uri, signal);
+    this.#cpus = target.capacity?.cpus;
     this.#facts = {
       guest: 'debian',
       memoryMiB: (await readAvailableMemory()).availableMiB,
@@ -198,10 +200,12 @@ export class MutationRun {
     pieces: readonly T[],
     { scenarioOf, work }: { scenarioOf: (piece: T) => Scenario; work: (piece: T) => Promise<void> },
   ): Promise<void> {
-    const { jobs, signal } = this.#around;
+    const { signal } = this.#around;
+    const { memoryMiB } = this.#facts;
+    const jobs = readJobs(this.#options.jobs, this.#cpus);
     const ordinary = ordinaryCpus(this.#context?.host.accelerator.kind === 'kvm');
-    const processors = processorBudget(this.#options.jobs, ordinary);
-    return runPool(pieces, [{ limits: { jobs, memoryMiB: this.#facts.memoryMiB, processors } }], {
+    const processors = processorBudget(this.#options.jobs, ordinary, this.#cpus);
+    return runPool(pieces, [{ limits: { jobs, memoryMiB, processors } }], {
       memoryMiB: (piece) => memoryOf(scenarioOf(piece)),
       processors: (piece) => processorsOf(scenarioOf(piece), ordinary),
       signal,
