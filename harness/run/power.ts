@@ -92,7 +92,7 @@ export class MachinePower {
       for (const watcher of [...this.#watchers]) watcher(line);
     };
     this.#isOverlooked = false;
-    const { host, folder, redactor, emit, variant, timeScale, budget, hands } = this.#context;
+    const { host, folder, redactor, emit, variant, timeScale, budget, hands, hardware: real } = this.#context;
     const { machine: hardware, system } = this.#scenario;
     const nowMs = wallClockMs();
     const spec = specAtPowerOn(parts, {
@@ -126,6 +126,8 @@ export class MachinePower {
     });
     const clockShiftMs = spec.clockMs === undefined ? undefined : spec.clockMs - nowMs;
     this.#powered = { machine, keys, nonce, ...(clockShiftMs === undefined ? {} : { clockShiftMs }) };
+    // A real machine whose console nobody shows us says nothing, ever.
+    if (real !== undefined && real.host.console === undefined) return;
     watchSilence(machine, {
       folder,
       isOver: () => this.#powered?.machine !== machine,
