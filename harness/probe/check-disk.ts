@@ -19,7 +19,7 @@ export function checkDisk(context: DiskContext): Finding[] {
 
 function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding {
   const { luks, fileSystems, partitionTable } = context.evidence;
-  const faults = [
+  const faults: { readonly what: string; readonly output: string; readonly cause?: string }[] = [
     ...(partitionTable.valid
       ? []
       : [{ what: 'the partition table has faults', output: partitionTable.output }]),
@@ -31,6 +31,8 @@ function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding
       .map(({ name }) => ({
         what: `the LUKS header of ${name} is not the one that was set up`,
         output: '',
+        cause:
+          'A key was added, removed or replaced after the install, or the device was set up anew. Keys that the steps of a scenario enrol are known.',
       })),
     ...fileSystems
       .filter(({ clean, fsType, output }) => !clean && !(context.wasCut && isOnlyDirty(fsType, output)))
@@ -53,6 +55,7 @@ function checkDiskClean(promise: ScenarioPromise, context: DiskContext): Finding
       .split('\n')
       .filter((line) => line !== '')
       .slice(-12),
+    ...(first.cause === undefined ? {} : { cause: first.cause }),
   };
 }
 

@@ -170,7 +170,10 @@ function explainLoss(promise: KeptPromise, context: BootContext): string {
   const declared = persistence.flatMap(({ directories, files }) => [...directories, ...files]);
   if (mount !== undefined && mount.mountPoint !== '/') {
     const isBind = declared.some(({ path }) => path === mount.mountPoint);
-    return `${promise.path} lies on ${mount.mountPoint}, ${isBind ? 'bound' : 'mounted'} from ${mount.source}${mount.root === '/' ? '' : ` (${mount.root})`}.`;
+    const from = `${mount.source}${mount.root === '/' ? '' : ` (${mount.root})`}`;
+    return isBind
+      ? `${promise.path} is bound from ${from}, as declared, and was lost there: a script or a service deletes or replaces it, or what it is kept on was rolled back, too.`
+      : `${promise.path} lies on ${mount.mountPoint}, mounted from ${from}: is that wiped, or did something delete it there?`;
   }
   if (declared.some(({ path }) => path === promise.path)) {
     return `${promise.path} is declared, but not mounted from the persistent store in this boot: it lies on the root, which is wiped. The unit that mounts it, or activation, failed.`;

@@ -231,6 +231,7 @@ export function checkSwapActive(promise: Of<'swap-active'>, context: BootContext
         status: 'fail',
         expected: `swap on ${promise.devices.join(', ')}`,
         found: swaps.length === 0 ? 'no swap is in use' : `in use: ${swaps.join(', ')}`,
+        cause: `The device is not there, holds no swap, or its unit was never asked for; \`systemctl status '*.swap'\` and the journal say which.`,
       };
 }
 

@@ -26,10 +26,13 @@ export function describeHistory({ verdict, history, durationMs }: VariantRecord)
     failingRuns === 1 || failingSince === undefined
       ? 'not as declared for the first time since then'
       : `not as declared since ${formatPoint(failingSince)}, ${countOf(failingRuns, 'run')} in a row`;
+  if (lastAsDeclared === undefined)
+    return [
+      `never as declared in what is known: ${countOf(failingRuns, 'run')} with this one`,
+      ...describeTrend(durationMs, durationsMs),
+    ];
   return [
-    lastAsDeclared === undefined
-      ? `never as declared in what is known, ${countOf(failingRuns, 'run')}`
-      : `last as declared ${formatPoint(lastAsDeclared)}, ${since}`,
+    `last as declared ${formatPoint(lastAsDeclared)}, ${since}`,
     `as declared in ${String(good)} of the last ${countOf(verdicts.length, 'run')} before this one`,
     ...describeTrend(durationMs, durationsMs),
   ];
