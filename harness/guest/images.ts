@@ -167,7 +167,6 @@ async function build(out: string, needs: ImageNeeds, options: SetOptions): Promi
   ];
   await runMmdebstrap({
     args: [
-      '--quiet',
       '--variant=minbase',
       '--format=null',
       `--include=${[...PACKAGES, KERNELS[machineOf(needs)], ...needs.packages].join(',')}`,

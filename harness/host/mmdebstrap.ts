@@ -4,7 +4,7 @@ import { type Budget, HarnessError, runProgram, type RunProgramOptions } from '.
 import { debianMirrorArguments } from './mirror.js';
 
 export interface MmdebstrapOptions {
-  /** Everything but the mirror, the suite and the target included. */
+  /** Everything but the mirror, the suite and the target included. Without `--quiet`: the words of apt would be lost, too. */
   readonly args: readonly string[];
   /** A mirror that was asked for; else the host's own. */
   readonly mirror: string | undefined;

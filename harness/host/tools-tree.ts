@@ -63,7 +63,6 @@ export async function openToolsTree(options: OpenToolsTreeOptions): Promise<Tool
       options.onBuild?.();
       await runMmdebstrap({
         args: [
-          '--quiet',
           '--variant=extract',
           '--format=directory',
           `--include=${options.packages.join(',')}`,

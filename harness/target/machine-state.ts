@@ -1,4 +1,4 @@
-import { type Budget, HarnessError } from '../core/index.js';
+import { type Budget, HarnessError, quote } from '../core/index.js';
 import type { QmpClient } from './qmp.js';
 
 /** Bytes a second: as fast as the disk is. */
@@ -11,9 +11,10 @@ const MAX_BANDWIDTH = 100 * 2 ** 30;
  */
 export async function saveMachineState(qmp: QmpClient, file: string, budget: Budget): Promise<void> {
   await qmp.execute('stop', {}, budget);
-  await prepare(qmp, budget);
+  const isMapped = await prepare(qmp, budget);
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': MAX_BANDWIDTH }, budget);
-  if (!(await migrate(qmp, { command: 'migrate', file, budget }))) {
+  const uri = isMapped ? `file:${file}` : `exec:cat >${quote(file)}`;
+  if (!(await migrate(qmp, { command: 'migrate', uri, budget }))) {
     throw new HarnessError('TOOL_FAILED', `QEMU could not save the machine's state (${file})`);
   }
 }
@@ -24,31 +25,43 @@ export async function saveMachineState(qmp: QmpClient, file: string, budget: Bud
  * @throws {HarnessError} TOOL_FAILED when the state is not one of this machine.
  */
 export async function restoreMachineState(qmp: QmpClient, file: string, budget: Budget): Promise<void> {
-  await prepare(qmp, budget);
-  if (!(await migrate(qmp, { command: 'migrate-incoming', file, budget }))) {
+  const uri = (await prepare(qmp, budget)) ? `file:${file}` : `exec:cat ${quote(file)}`;
+  if (!(await migrate(qmp, { command: 'migrate-incoming', uri, budget }))) {
     throw new HarnessError('TOOL_FAILED', `QEMU could not restore the machine's state (${file})`);
   }
   await qmp.execute('cont', {}, budget);
 }
 
-async function prepare(qmp: QmpClient, budget: Budget): Promise<void> {
-  const capabilities = ['mapped-ram', 'events'].map((capability) => ({ capability, state: true }));
+/**
+ * @returns Whether pages have fixed places in the file, which is then read as fast as memory. QEMU before 9.0 only knows a stream,
+ * and no files.
+ */
+async function prepare(qmp: QmpClient, budget: Budget): Promise<boolean> {
+  const known = (await qmp.execute('query-migrate-capabilities', {}, budget)) as readonly {
+    readonly capability: string;
+  }[];
+  const isMapped = known.some(({ capability }) => capability === 'mapped-ram');
+  const capabilities = [...(isMapped ? ['mapped-ram'] : []), 'events'].map((capability) => ({
+    capability,
+    state: true,
+  }));
   await qmp.execute('migrate-set-capabilities', { capabilities }, budget);
+  return isMapped;
 }
 
 interface Migration {
   readonly command: 'migrate' | 'migrate-incoming';
-  readonly file: string;
+  readonly uri: string;
   readonly budget: Budget;
 }
 
 /** @returns Whether QEMU could. */
-async function migrate(qmp: QmpClient, { command, file, budget }: Migration): Promise<boolean> {
+async function migrate(qmp: QmpClient, { command, uri, budget }: Migration): Promise<boolean> {
   const over = qmp.waitForEvent(
     ({ event, data }) =>
       event === 'MIGRATION' && (data['status'] === 'completed' || data['status'] === 'failed'),
   );
-  await qmp.execute(command, { uri: `file:${file}` }, budget);
+  await qmp.execute(command, { uri }, budget);
   const { data } = await budget.race(over);
   return data['status'] === 'completed';
 }
