@@ -14,6 +14,7 @@ const REAL: Readonly<Record<string, readonly string[]>> = {
   'emergency-shell': [
     'You are in emergency mode. Cannot open access to console, the root account is locked.',
     'Please enter passphrase for disk cryptfs: (press TAB for no echo) You are in emergency mode. Cannot open access to console',
+    'Please enter passphrase for disk cryptfs:                         (no echo) You are in emergency mode. Cannot open access to console',
     'You are in emergency mode. After logging in, type "journalctl -xb" to view',
     'You are in rescue mode. After logging in, type "journalctl -xb" to view',
     '[  OK  ] Reached target emergency.target - Emergency Mode.',

@@ -41,7 +41,7 @@ export const CONSOLE_CLASSES: readonly ConsoleClass[] = [
   fatal(
     'emergency-shell',
     'the boot ended in an emergency shell',
-    /^(?:Please enter .*\(press TAB for no echo\) )?You are in (?:emergency|rescue) mode|^Press Enter for (?:emergency shell|maintenance)|^Entering emergency mode\.|\[ {2}OK {2}\] (?:Reached target|Started) (?:(?:emergency|rescue)\.(?:target|service)(?: |$)|(?:Emergency|Rescue) (?:Mode|Shell)\.?$)|^ALERT! .*Dropping to a shell!|^\(initramfs\)/,
+    /^(?:Please enter .*\((?:press TAB for )?no echo\) )?You are in (?:emergency|rescue) mode|^Press Enter for (?:emergency shell|maintenance)|^Entering emergency mode\.|\[ {2}OK {2}\] (?:Reached target|Started) (?:(?:emergency|rescue)\.(?:target|service)(?: |$)|(?:Emergency|Rescue) (?:Mode|Shell)\.?$)|^ALERT! .*Dropping to a shell!|^\(initramfs\)/,
   ),
   fatal(
     'stage1-failed',

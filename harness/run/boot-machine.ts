@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { HarnessError } from '../core/index.js';
 import type { StageOneKind } from '../scenario/index.js';
-import type { MachineShell, Machine } from '../target/index.js';
+import type { ConsoleMatch, Machine, MachineShell } from '../target/index.js';
 import { LIMITS_MS } from './budgets.js';
 import type { VariantContext } from './context.js';
 import { AT_ONCE, type Typing } from './fault-state.js';
@@ -11,8 +11,14 @@ import { AT_ONCE, type Typing } from './fault-state.js';
 const FIRMWARE_DONE = /BdsDxe: starting|EFI stub/;
 /** systemd-boot gives keys to a firmware that has none; the machine is reset then. */
 const ENROLS_KEYS = /Enrolling secure boot keys/;
-/** Stage 1 asks for a passphrase. */
-const PASSPHRASE_PROMPT = /passphrase for[^\n]*?(?:\(press TAB for no echo\)|: )/i;
+/** Stage 1 asks for a passphrase: systemd says please, cryptsetup and scripted stage 1 do not. */
+const PASSPHRASE_PROMPT = /(?:please enter )?passphrase for[^\n]*?: /i;
+/** What follows systemd's question, unless the device has `password-echo=no`. */
+const OFFERS_SILENCE = /\(press TAB for no echo\)/;
+/** What it says to a TAB. */
+const IS_SILENT = /\(no echo\)/;
+/** Either of them comes in a moment, on the slowest machine, too, or never. */
+const MOMENT_MS = 15_000;
 /** What the console shows of each kind of stage 1. */
 const STAGE1 = {
   systemd: {
@@ -154,7 +160,8 @@ export async function followBoot(
         }
         prompts += 1;
         tried = true;
-        await typePassphrase(machine, { passphrase: options.passphrase, typing, prompts, part });
+        const { passphrase } = options;
+        await typePassphrase(machine, { passphrase, typing, prompts, asked: { match, end }, part });
       }
     },
     boot,
@@ -179,14 +186,41 @@ async function typePassphrase(
     readonly passphrase: string;
     readonly typing: Typing;
     readonly prompts: number;
+    /** The question. */
+    readonly asked: ConsoleMatch;
     readonly part: VariantContext['budget'];
   },
 ): Promise<void> {
-  const { passphrase, typing, prompts, part } = options;
+  const { passphrase, typing, prompts, asked, part } = options;
   // Whoever is interrupted meanwhile does not wait for a timer that nobody waits for any more.
   if (prompts === 1 && typing.afterMs > 0)
     await machine.until(delay(typing.afterMs, undefined, { ref: false }), part);
+  if (/^please/i.test(asked.match[0])) await hideTyping(machine, asked.end, part);
   machine.console.type(prompts <= typing.wrong ? 'not the passphrase\n' : `${passphrase}\n`);
+}
+
+/**
+ * Makes sure that what is typed will not be shown. A terminal shows everything until whoever asks has told it not to, which
+ * systemd does after its question: somebody quick, or a slow machine, has the passphrase on the console, and in its log. To a
+ * TAB it answers once it listens; of a terminal that still shows what is typed, a TAB tells nothing.
+ *
+ * @param from Where the question ends.
+ */
+async function hideTyping(machine: Machine, from: number, part: VariantContext['budget']): Promise<void> {
+  const comes = async (pattern: RegExp, behind: number): Promise<number | undefined> => {
+    const budget = part.part('systemd to listen', MOMENT_MS);
+    try {
+      return (await machine.until(machine.console.waitFor(pattern, budget, behind), part)).end;
+    } catch (error) {
+      // It does not offer silence, or nobody listens any more: a person would type all the same.
+      if (error instanceof HarnessError && error.code === 'TIMEOUT' && part.remainingMs > 0) return undefined;
+      throw error;
+    }
+  };
+  const offered = await comes(OFFERS_SILENCE, from);
+  if (offered === undefined) return;
+  machine.console.type('\t');
+  await comes(IS_SILENT, offered);
 }
 
 /**
@@ -224,6 +258,6 @@ export async function typeUntilAgent(
     if (isRefused || (isTried && stage1 === 'scripted')) continue;
     prompts += 1;
     isTried = true;
-    await typePassphrase(machine, { passphrase, typing, prompts, part });
+    await typePassphrase(machine, { passphrase, typing, prompts, asked, part });
   }
 }

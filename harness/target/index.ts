@@ -1,5 +1,5 @@
 export { chooseAccelerator, type Accelerator, type ChooseAcceleratorOptions } from './accelerator.js';
-export { type ConsoleLine, MachineConsole } from './console.js';
+export { type ConsoleLine, type ConsoleMatch, MachineConsole } from './console.js';
 export type {
   BootSource,
   ColdBoot,
