@@ -29,6 +29,12 @@ function refusalsOf(found: DisksEvidence, wanted: Parameters<typeof findAllowedD
 t.test('the disk that is meant, whatever the kernel calls it', (t) => {
   t.equal(refusalsOf(evidence([OTHER, device('nvme1n1')])), 'allowed: /dev/nvme1n1');
   t.equal(refusalsOf(evidence([device('sdb'), OTHER])), 'allowed: /dev/sdb');
+  const told = [device('nvme1n1p1', { ...PARTITION, serial: MAIN.serial })];
+  t.equal(
+    refusalsOf(evidence([device('nvme1n1', { children: told })])),
+    'allowed: /dev/nvme1n1',
+    'a partition that shows the serial number of its disk is no other disk',
+  );
   const children = [
     device('nvme1n1p1', { ...PARTITION, sizeBytes: 512 * 2 ** 20, content: 'vfat', label: 'BOOT' }),
     device('nvme1n1p2', { ...PARTITION, sizeBytes: 2 ** 30 }),
