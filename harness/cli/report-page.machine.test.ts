@@ -86,7 +86,8 @@ async function compareRows(page: Page, wanted: readonly string[], when: string):
     : [`${when}: ${rows.join(', ')} in the table, and ${String(parts)} parts`];
 }
 
-const ALL = ['btrfs-luks-rollback', 'rollback-too-late', 'tmpfs-luks', 'nixos-flake', 'nested-two-levels'];
+/** As the page has them: what is to be looked at first. */
+const ALL = ['rollback-too-late', 'tmpfs-luks', 'nested-two-levels', 'btrfs-luks-rollback', 'nixos-flake'];
 
 /** In every scheme and width, with everything opened that can be. */
 async function inEveryForm(
@@ -137,7 +138,11 @@ const CLAIMS: Readonly<Record<string, (text: string) => Promise<readonly string[
       const typed = await compareRows(page, ['nested-two-levels'], 'typed');
       await page.getByLabel('Show only what has this text').fill('');
       await page.getByRole('checkbox', { name: 'passed' }).uncheck();
-      const clicked = await compareRows(page, ALL.slice(1), 'clicked');
+      const clicked = await compareRows(
+        page,
+        ALL.filter((name) => name !== 'btrfs-luks-rollback'),
+        'clicked',
+      );
       return [...typed, ...clicked];
     }),
   'the lines of a console can be chosen': (text) =>
