@@ -21,16 +21,16 @@ const RUNS = 20;
 export function describeHistory({ verdict, history, durationMs }: VariantRecord): string[] {
   if (history === undefined || isAsDeclared(verdict)) return [];
   const { verdicts, failingSince, failingRuns = 1, lastAsDeclared, durationsMs } = history;
-  const good = verdicts.filter(isAsDeclared).length;
-  const since =
-    failingRuns === 1 || failingSince === undefined
-      ? 'not as declared for the first time since then'
-      : `not as declared since ${formatPoint(failingSince)}, ${countOf(failingRuns, 'run')} in a row`;
   if (lastAsDeclared === undefined)
     return [
       `never as declared in what is known: ${countOf(failingRuns, 'run')} with this one`,
       ...describeTrend(durationMs, durationsMs),
     ];
+  const good = verdicts.filter(isAsDeclared).length;
+  const since =
+    failingRuns === 1 || failingSince === undefined
+      ? 'not as declared for the first time since then'
+      : `not as declared since ${formatPoint(failingSince)}, ${countOf(failingRuns, 'run')} in a row`;
   return [
     `last as declared ${formatPoint(lastAsDeclared)}, ${since}`,
     `as declared in ${String(good)} of the last ${countOf(verdicts.length, 'run')} before this one`,
